@@ -1,0 +1,168 @@
+"""Reads a configuration file, applies the command line's overrides, and checks the whole against the schema."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pydantic
+
+from mrt.config import ini, paths, yaml
+from mrt.config.model import Config
+from mrt.config.raw import SCHEMA, Raw, Target
+from mrt.errors import MRTError
+
+__all__ = ["load"]
+
+_YAML_SUFFIXES = (".yaml", ".yml")
+
+
+def load(
+    path: str | Path, overrides: Sequence[str] = (), start: str | None = None, device: str | None = None
+) -> Config:
+    """Read the configuration file `path`: YAML by its suffix, else INI.
+
+    `overrides` are `SECTION.Key=VALUE` (the names of either format), `start` replaces [DEFAULT] Start, and `device`
+    (cpu or gpu) replaces every Device_type.
+
+    Raises MRTError, one line with the file, section, key, what is wrong and what is allowed.
+    """
+    path = Path(path)
+    text = _read(path)
+    raw = (yaml if path.suffix.lower() in _YAML_SUFFIXES else ini).read(text, str(path))
+    for override in overrides:
+        _override(raw, override)
+    if start is not None:
+        raw.set("DEFAULT", "Start", start, "--start")
+    if device is not None:
+        _set_device(raw, device)
+    _inherit(raw)
+    _locate(raw, path)
+    return _validate(raw)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise MRTError(f"{path}: no such configuration file") from None
+    except IsADirectoryError:
+        raise MRTError(f"{path}: is a folder, not a configuration file") from None
+    except UnicodeDecodeError as error:
+        raise MRTError(f"{path}: is not UTF-8 text (byte {error.start}); a configuration is INI or YAML") from error
+    except (OSError, ValueError) as error:
+        raise MRTError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _override(raw: Raw, override: str) -> None:
+    where = f"--set {override}"
+    name, equals, value = override.partition("=")
+    section, dot, key = name.strip().partition(".")
+    if not (equals and dot and section and key):
+        raise MRTError(f"{where}: must be SECTION.Key=VALUE, such as CALIBRATION.Batch=32")
+    target = _find(section, key, where)
+    if target is None:
+        raise MRTError(f"{where}: {key} has no meaning here")
+    if target[0] not in SCHEMA:
+        raise MRTError(f"{where}: can be given in the file only")
+    raw.set(*target, value.strip(), where)
+
+
+def _find(section: str, key: str, where: str) -> Target:
+    """Return the place of an override's key, in the INI file's names or, where those have none such, in v3's."""
+    try:
+        return ini.VOCABULARY.target(section, key, where)
+    except MRTError:
+        try:
+            return yaml.VOCABULARY.target(section, key, where)
+        except MRTError:
+            pass
+        raise
+
+
+def _set_device(raw: Raw, device: str) -> None:
+    for section in ("DEFAULT", *raw.sections):
+        if "Device_type" in SCHEMA[section]:
+            raw.set(section, "Device_type", device, f"--device {device}")
+            if device == "cpu":
+                raw.set(section, "Device_ids", "", "")
+
+
+def _inherit(raw: Raw) -> None:
+    """Fill what a section leaves out from the section that MRT names as its default."""
+    for section in ("DEFAULT", "CALIBRATION", "PREPARE", "QUANTIZATION"):
+        raw.sections.setdefault(section, {})
+    for section in raw.sections:
+        for key in ("Device_type", "Device_ids"):
+            if key in SCHEMA[section]:
+                raw.fall_back(section, key, ("DEFAULT", key))
+    raw.fall_back("CALIBRATION", "Batch", ("DEFAULT", "Batch"))
+    raw.fall_back("EVALUATION", "Batch", ("DEFAULT", "Batch"), ("CALIBRATION", "Batch"))
+    raw.fall_back("COMPILATION", "Batch", ("DEFAULT", "Batch"), ("EVALUATION", "Batch"), ("CALIBRATION", "Batch"))
+    for section in ("EVALUATION", "TRAIN"):
+        # A folder belongs to the dataset it was given with: another dataset doesn't inherit it.
+        if raw.get(section, "Dataset") is None:
+            raw.fall_back(section, "Dataset_dir", ("CALIBRATION", "Dataset_dir"))
+        raw.fall_back(section, "Dataset", ("CALIBRATION", "Dataset"))
+
+
+def _locate(raw: Raw, configuration: Path) -> None:
+    """Make every folder absolute (the rule is `paths`'s)."""
+    default = raw.sections["DEFAULT"]
+    name = raw.get("DEFAULT", "Model_name")
+    folder = raw.get("DEFAULT", "Model_dir")
+    model_dir = paths.model_dir(
+        str(folder.value) if folder else "~/mrt_model", str(name.value) if name else "", configuration
+    )
+    raw.set("DEFAULT", "Model_dir", str(model_dir), folder.where if folder else raw.source)
+    for section, key, fallback in (("DEFAULT", "Output_dir", "Model_dir"), ("COMPILATION", "Dump_dir", "Output_dir")):
+        if section in raw.sections:
+            entry = raw.get(section, key)
+            written = paths.written_dir(str(entry.value)) if entry else default[fallback].value
+            raw.set(section, key, str(written), entry.where if entry else raw.source)
+    for section in ("CALIBRATION", "EVALUATION", "TRAIN"):
+        entry = raw.get(section, "Dataset_dir")
+        if entry is not None:
+            raw.set(section, "Dataset_dir", str(paths.dataset_dir(str(entry.value), configuration)), entry.where)
+
+
+def _validate(raw: Raw) -> Config:
+    values = {
+        section: {key: entry.value for key, entry in entries.items()} for section, entries in raw.sections.items()
+    }
+    try:
+        return Config.model_validate(values)
+    except pydantic.ValidationError as error:
+        raise MRTError(_message(raw, error)) from error
+
+
+def _message(raw: Raw, error: pydantic.ValidationError) -> str:
+    """Return the first error as one line."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    problem = first["msg"].replace("Value error, ", "").replace("Input should", "should").rstrip(".")
+    location = [str(part) for part in first["loc"]]
+    if len(location) < 2:
+        return f"{raw.source}: {problem}"
+    section, key, *inside = location
+    entry = raw.get(section, key)
+    if entry is None:
+        return f"{raw.source}: [{section}] {key}: is required; allowed: {_allowed(section, key)}"
+    value = f" = {_short(entry.value)}" if not entry.where.startswith("--set") else ""
+    item = f"{': '.join(inside)}: " if inside and not inside[0].isdigit() else ""
+    return f"{entry.where}{value}: {item}{problem}; allowed: {_allowed(section, key)}"
+
+
+def _allowed(section: str, key: str) -> str:
+    """Return the schema's description of what a key may hold."""
+    properties: dict[str, Any] = Config.model_json_schema()["$defs"]
+    for model in properties.values():
+        description = model["properties"].get(key, {}).get("description")
+        if description is not None and model["title"].lower() == section.replace("_", "").lower():
+            return str(description)
+    return "see example.ini"
+
+
+def _short(value: Any, limit: int = 80) -> str:
+    text = " ".join(str(value).split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"

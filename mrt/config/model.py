@@ -1,0 +1,246 @@
+"""The configuration's schema: the only list of sections and keys, with their types, limits and defaults.
+
+A key's name in a file is its field's name with a capital (`model_dir` is `Model_dir`); a field's description says what
+is allowed and is what error messages quote. `example.ini` documents every key.
+"""
+
+import enum
+from pathlib import Path
+from typing import Annotated, Any, Literal, Optional
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PositiveFloat, model_validator
+
+from mrt.config import values
+
+__all__ = [
+    "Calibration",
+    "Compilation",
+    "Config",
+    "DatasetSettings",
+    "Default",
+    "Evaluation",
+    "MergeModel",
+    "Prepare",
+    "Quantization",
+    "SplitModel",
+    "Stage",
+    "Train",
+]
+
+
+class Stage(enum.IntEnum):
+    """The checkpoint that a run resumes after, in the order of the stages."""
+
+    DEFAULT = 0
+    PREPARE = 1
+    SPLIT_MODEL = 2
+    CALIBRATION = 3
+    QUANTIZATION = 4
+    MERGE_MODEL = 5
+
+
+def _stage(value: Any) -> Stage:
+    if isinstance(value, Stage):
+        return value
+    try:
+        return Stage[str(value).strip().upper()]
+    except KeyError:
+        raise ValueError("is not a stage") from None
+
+
+def _lower(value: Any) -> Any:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+def _key(field: str) -> str:
+    return field.rstrip("_").capitalize()
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(values.names)]
+Floats = Annotated[tuple[float, ...], BeforeValidator(values.numbers)]
+PositiveFloats = Annotated[tuple[PositiveFloat, ...], BeforeValidator(values.numbers)]
+Batch = Annotated[int, Field(ge=1, le=65536)]
+Named = Annotated[str, Field(min_length=1, pattern=r"^[^/\\\x00]+$")]
+
+_DUMP = "True or False"
+_BATCH = "a whole number from 1 to 65536"
+_PATH = "a folder"
+
+
+class Section(BaseModel):
+    """What all sections share: fixed once read, no unknown keys, no infinities."""
+
+    model_config = ConfigDict(
+        alias_generator=_key,
+        populate_by_name=True,
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        protected_namespaces=(),
+    )
+
+
+class OnDevice(Section):
+    """A section that says where it computes; both keys default to those of [DEFAULT]."""
+
+    device_type: Annotated[Literal["cpu", "gpu"], BeforeValidator(_lower)] = Field(
+        default="cpu", description="cpu or gpu"
+    )
+    device_ids: Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(values.numbers)] = Field(
+        default=(0,), description="GPU numbers split by commas, such as 0,1,2 (meaningless with cpu)"
+    )
+
+
+class Default(OnDevice):
+    """[DEFAULT]: the model, and what the other sections fall back to."""
+
+    model_dir: Path = Field(default=Path("~/mrt_model"), description=_PATH)
+    model_name: Named = Field(description="the name of the model's files, or of a Gluon zoo network; no slashes")
+    output_dir: Path = Field(default=Path("~/mrt_model"), description=_PATH + "; by default Model_dir")
+    verbosity: Annotated[int, BeforeValidator(values.verbosity)] = Field(
+        default=20,
+        description="0 (everything), 10 (DEBUG), 20 (INFO), 30 (WARNING), 40 (ERROR), 50 (CRITICAL), or the name",
+    )
+    input_shape: Annotated[tuple[int, ...], BeforeValidator(values.shape)] = Field(
+        description="a shape with -1 for the batch axis, such as (-1, 3, 224, 224)"
+    )
+    start: Annotated[Stage, BeforeValidator(_stage), PlainSerializer(lambda stage: stage.name, return_type=str)] = (
+        Field(default=Stage.DEFAULT, description=", ".join(stage.name for stage in Stage))
+    )
+    batch: Batch = Field(default=16, description=_BATCH)
+
+
+class Prepare(OnDevice):
+    """[PREPARE]."""
+
+    dump: bool = Field(default=False, description=_DUMP)
+
+
+class SplitModel(Section):
+    """[SPLIT_MODEL]: where the graph is cut into a quantized base and a top."""
+
+    keys: Names = Field(default=(), description="names of nodes split by commas")
+    dump: bool = Field(default=False, description=_DUMP)
+
+
+class Calibration(OnDevice):
+    """[CALIBRATION]: the data whose ranges set the thresholds."""
+
+    dataset: Named = Field(description="the name of a dataset")
+    dataset_dir: Optional[Path] = Field(default=None, description=_PATH)
+    batch: Batch = Field(default=16, description=_BATCH)
+    calibrate_num: int = Field(default=1, ge=1, description="a number of batches, 1 or more")
+    lambda_: Optional[float] = Field(
+        default=None, gt=0, description="a number above 0, or empty for the absolute maximum"
+    )
+    dump: bool = Field(default=False, description=_DUMP)
+
+
+class Quantization(OnDevice):
+    """[QUANTIZATION]: precisions in bits, and the knobs of single operators."""
+
+    input_precision: int = Field(default=8, ge=2, le=16, description="bits from 2 to 16")
+    output_precision: Optional[int] = Field(default=None, ge=2, le=32, description="bits from 2 to 32, or empty")
+    softmax_lambd: Optional[float] = Field(default=None, gt=0, description="a number above 0, or empty")
+    shift_bits: Optional[int] = Field(default=None, ge=0, le=31, description="bits from 0 to 31, or empty")
+    thresholds: Annotated[dict[str, PositiveFloat], BeforeValidator(values.threshold_map)] = Field(
+        default={}, description="`node: threshold` items split by commas, each threshold above 0"
+    )
+    restore_name: Names = Field(
+        default=(), description="names of nodes, `_OP_` and an operator, or `_ALL_EXCEPT_`, split by commas"
+    )
+    dump: bool = Field(default=False, description=_DUMP)
+
+
+class MergeModel(Section):
+    """[MERGE_MODEL]: how the top's attributes and outputs follow the scales of the base."""
+
+    attribute_deps: Annotated[dict[str, dict[str, str]], BeforeValidator(values.attribute_map)] = Field(
+        default={}, description="`operator: attribute: base output` items split by commas"
+    )
+    oscale_maps: Annotated[dict[str, Optional[str]], BeforeValidator(values.output_map)] = Field(
+        default={}, description="`output: base output` or `output: None` items split by commas"
+    )
+    dump: bool = Field(default=False, description=_DUMP)
+
+
+class Evaluation(OnDevice):
+    """[EVALUATION], skipped when the section is absent: float, quantized and compiled model on the same data."""
+
+    dataset: Named = Field(description="the name of a dataset")
+    dataset_dir: Optional[Path] = Field(default=None, description=_PATH)
+    batch: Batch = Field(default=16, description=_BATCH)
+    iter_num: Optional[int] = Field(default=None, ge=0, description="a number of batches, 0 for none, or empty for all")
+
+
+class Compilation(OnDevice):
+    """[COMPILATION], skipped when the section is absent: writes `<Dump_dir>/<Model_name>_cvm/`."""
+
+    batch: Batch = Field(default=16, description=_BATCH)
+    dump_dir: Path = Field(default=Path("~/mrt_model"), description=_PATH + "; by default Output_dir")
+
+
+class DatasetSettings(Section):
+    """[DATASET], ours: the preprocessing of a model that was trained with another than the dataset's own."""
+
+    mean: Optional[Floats] = Field(default=None, description="one number, or one per channel, split by commas")
+    std: Optional[PositiveFloats] = Field(
+        default=None, description="one number above 0, or one per channel, split by commas"
+    )
+    scale: Optional[float] = Field(default=None, gt=0, description="what pixels are divided by first: a number above 0")
+    crop: Optional[float] = Field(
+        default=None, gt=0, le=1, description="the centre part that is kept: above 0, at most 1"
+    )
+    label_offset: int = Field(default=0, description="a whole number added to the dataset's labels")
+
+
+class Train(Section):
+    """[TRAIN], ours: reproduces the model's weights with `mrt train`."""
+
+    network: Named = Field(description="a network of mrt.nets, or of GluonCV's zoo")
+    dataset: Named = Field(description="the name of a dataset")
+    dataset_dir: Optional[Path] = Field(default=None, description=_PATH)
+    epochs: int = Field(default=10, ge=1, description="1 or more")
+    batch: Batch = Field(default=128, description=_BATCH)
+    optimizer: Annotated[Literal["sgd", "nag", "adam"], BeforeValidator(_lower)] = Field(
+        default="sgd", description="sgd, nag or adam"
+    )
+    learning_rate: float = Field(default=0.1, gt=0, description="a number above 0")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="from 0 to below 1")
+    weight_decay: float = Field(default=0.0001, ge=0, description="0 or more")
+    schedule: Annotated[Literal["cosine", "constant"], BeforeValidator(_lower)] = Field(
+        default="cosine", description="cosine or constant"
+    )
+    augment: bool = Field(default=False, description="True or False")
+    seed: int = Field(default=0, ge=0, lt=2**31, description="a whole number from 0")
+
+
+class Config(Section):
+    """A whole configuration, checked, with defaults filled in and paths absolute.
+
+    `evaluation`, `compilation`, `dataset` and `train` are None where the file has no such section.
+    """
+
+    model_config = ConfigDict(alias_generator=str.upper)
+
+    default: Default
+    prepare: Prepare = Prepare()
+    split_model: SplitModel = SplitModel()
+    calibration: Calibration
+    quantization: Quantization = Quantization()
+    merge_model: MergeModel = MergeModel()
+    evaluation: Optional[Evaluation] = None
+    compilation: Optional[Compilation] = None
+    dataset: Optional[DatasetSettings] = None
+    train: Optional[Train] = None
+
+    @model_validator(mode="after")
+    def _start_has_a_split(self) -> "Config":
+        start = self.default.start
+        if start in (Stage.SPLIT_MODEL, Stage.MERGE_MODEL) and not self.split_model.keys:
+            raise ValueError(f"[DEFAULT] Start = {start.name} needs [SPLIT_MODEL] Keys, which is empty")
+        return self
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the configuration as JSON types, sections and keys spelled as in an INI file."""
+        return self.model_dump(mode="json", by_alias=True)

@@ -1,0 +1,48 @@
+"""Where a configuration's folders are.
+
+A relative folder that is read (Model_dir, Dataset_dir) is looked for in the working directory, as MRT does, then in the
+configuration file's folder, then in the project's root: the first in which the model's files (or, for a dataset, the
+folder) are found, else the working directory's. A relative folder that is only written (Output_dir, Dump_dir) is the
+working directory's. `~` is the home folder.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = ["dataset_dir", "model_dir", "model_files", "written_dir"]
+
+_PROJECT = Path(__file__).resolve().parents[2]
+_SPELLINGS = ((".json", ".params"), ("-symbol.json", "-0000.params"))
+
+
+def model_files(folder: Path, name: str) -> tuple[Path, Path] | None:
+    """Return the symbol and parameter files of a model, in either spelling, or None where not both exist."""
+    for symbol, parameters in _SPELLINGS:
+        files = (folder / f"{name}{symbol}", folder / f"{name}{parameters}")
+        if all(file.is_file() for file in files):
+            return files
+    return None
+
+
+def model_dir(folder: str, name: str, configuration: Path) -> Path:
+    """Return the absolute Model_dir: the first candidate that holds the model, else the first that exists."""
+    candidates = _candidates(folder, configuration)
+    holding = [candidate for candidate in candidates if model_files(candidate, name) is not None]
+    return (holding or [candidate for candidate in candidates if candidate.is_dir()] or candidates)[0]
+
+
+def dataset_dir(folder: str, configuration: Path) -> Path:
+    """Return the absolute Dataset_dir: the first candidate that exists."""
+    candidates = _candidates(folder, configuration)
+    return ([candidate for candidate in candidates if candidate.is_dir()] or candidates)[0]
+
+
+def written_dir(folder: str) -> Path:
+    """Return the absolute folder of an output."""
+    return Path.cwd() / Path(folder).expanduser()
+
+
+def _candidates(folder: str, configuration: Path) -> list[Path]:
+    path = Path(folder).expanduser()
+    return [(base / path).resolve() for base in (Path.cwd(), configuration.resolve().parent, _PROJECT)]
