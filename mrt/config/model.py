@@ -183,10 +183,8 @@ class Compilation(OnDevice):
 class DatasetSettings(Section):
     """[DATASET], ours: the preprocessing of a model that was trained with another than the dataset's own."""
 
-    mean: Optional[Floats] = Field(default=None, description="one number, or one per channel, split by commas")
-    std: Optional[PositiveFloats] = Field(
-        default=None, description="one number above 0, or one per channel, split by commas"
-    )
+    mean: Optional[Floats] = Field(default=None, description="a number per channel, split by commas")
+    std: Optional[PositiveFloats] = Field(default=None, description="a number above 0 per channel, split by commas")
     scale: Optional[float] = Field(default=None, gt=0, description="what pixels are divided by first: a number above 0")
     crop: Optional[float] = Field(
         default=None, gt=0, le=1, description="the centre part that is kept: above 0, at most 1"

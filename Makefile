@@ -1,0 +1,46 @@
+# Everything from a fresh clone: `make demo`, `make test`. Needs Python 3.9 to 3.11, a C++ compiler and a package index.
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+PIP := $(PYTHON) -m pip --disable-pip-version-check --quiet
+READY := $(VENV)/.ready
+READY_DEV := $(VENV)/.ready-dev
+CVM_SOURCES := $(shell find python -type f -not -path '*/__pycache__/*' -not -path '*/build/*' -not -name '*.so')
+
+.PHONY: demo test lint accuracy clean
+
+demo: $(READY)
+	$(PYTHON) mrt/main.py mrt/zoo/digits.ini
+
+test: lint
+	$(PYTHON) -m pytest
+
+lint: $(READY_DEV)
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m mypy mrt python/cvm
+
+# Measures every network of mrt/zoo whose data and weights are there: MRT_DATA=FOLDER MODELS=FOLDER make accuracy
+accuracy: $(READY)
+	$(PYTHON) tools/accuracy.py $(if $(MODELS),--models $(MODELS))
+
+clean:
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# cvm is a distribution of this repository, on no index: it comes first.
+$(READY): pyproject.toml $(CVM_SOURCES) | $(PYTHON)
+	$(PIP) install ./python
+	$(PIP) install --editable .
+	touch $@
+
+$(READY_DEV): $(READY)
+	$(PIP) install --editable '.[dev]'
+	touch $@
+
+# A name on the path isn't enough (a version manager's shim may have nothing behind it): each candidate must run.
+$(PYTHON):
+	@for python in python3.11 python3.10 python3.9 python3 python; do \
+	  if $$python -c 'import sys, ensurepip; sys.exit(not (3, 9) <= sys.version_info[:2] < (3, 12))' 2>/dev/null; then \
+	    echo "$$python -m venv $(VENV)"; exec $$python -m venv $(VENV); \
+	  fi; \
+	done; \
+	echo 'make: no Python 3.9, 3.10 or 3.11 with ensurepip on the path (on Debian: python3.11 and python3.11-venv)' >&2; exit 1

@@ -1,0 +1,130 @@
+"""The command line: `mrt CONFIG`, `mrt train CONFIG`, `mrt ops`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from cvm.errors import CVMError
+from rich.console import Console
+from rich.logging import RichHandler
+
+from mrt import __version__
+from mrt.config import Config, load
+from mrt.errors import MRTError
+from mrt.report import Progress
+
+__all__ = ["main"]
+
+_COMMANDS = ("run", "train", "ops")
+_BAD_INPUT = 2
+_INTERRUPTED = 130
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, with errors in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(_BAD_INPUT, f"mrt: {message}; see {self.prog} --help\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line (sys.argv by default); return the exit status.
+
+    0: done; 2: bad input, named in one line on standard error; 130: interrupted.
+    """
+    console = Console(stderr=True)
+    try:
+        options = _parse(list(sys.argv[1:] if arguments is None else arguments))
+        _log_to(console, logging.WARNING)
+        if options.command == "ops":
+            _ops()
+        else:
+            config = load(options.config, options.set, options.start, options.device)
+            _log_to(
+                console, max(logging.WARNING, config.default.verbosity) if options.quiet else config.default.verbosity
+            )
+            (_train if options.command == "train" else _run)(config, Progress(console))
+    except (MRTError, CVMError) as error:
+        print(f"mrt: {' '.join(str(error).split())}", file=sys.stderr)
+        return _BAD_INPUT
+    except KeyboardInterrupt:
+        print("mrt: interrupted", file=sys.stderr)
+        return _INTERRUPTED
+    return 0
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    if arguments and arguments[0] not in (*_COMMANDS, "-h", "--help", "--version"):
+        arguments = ["run", *arguments]
+    parser = _Parser(
+        prog="mrt",
+        description="Compile a trained MXNet / Gluon network to an integer-only CVM model.",
+        epilog="`mrt CONFIG` is short for `mrt run CONFIG`.",
+    )
+    parser.add_argument("--version", action="version", version=f"mrt {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, text in (
+        ("run", "prepare, calibrate, quantize, evaluate and compile, as the configuration says"),
+        ("train", "make the model's weights as its [TRAIN] section says"),
+    ):
+        command = commands.add_parser(name, help=text, description=text)
+        command.add_argument("config", metavar="CONFIG", help="an INI file, or a YAML file of MRT v3")
+        command.add_argument(
+            "--set", metavar="SECTION.Key=VALUE", action="append", default=[], help="replace one value; may be repeated"
+        )
+        command.add_argument("--device", choices=("cpu", "gpu"), help="replace every Device_type")
+        command.add_argument("--quiet", action="store_true", help="warnings and the result only")
+        command.set_defaults(start=None)
+        if name == "run":
+            command.add_argument("--start", metavar="STAGE", help="resume after this stage's checkpoint")
+    commands.add_parser("ops", help="list the supported operators, as a Markdown table")
+    return parser.parse_args(arguments)
+
+
+def _log_to(console: Console, level: int) -> None:
+    """Log the package at `level`, beside the progress bars on a terminal, as plain lines elsewhere."""
+    handler = RichHandler(console=console, show_path=False) if console.is_terminal else logging.StreamHandler()
+    if not console.is_terminal:
+        handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    logger = logging.getLogger("mrt")
+    logger.handlers[:] = [handler]
+    logger.setLevel(max(level, 1))
+    logger.propagate = False
+
+
+def _run(config: Config, progress: Progress) -> None:
+    from mrt import pipeline  # imports mxnet, which takes seconds
+
+    report = pipeline.run(config, progress)
+    written, _ = report.write(config.default.output_dir)
+    print(report.markdown(), end="")
+    print(f"report: {written}")
+
+
+def _train(config: Config, progress: Progress) -> None:
+    if config.train is None:
+        raise MRTError("the configuration has no [TRAIN] section; see mrt/config/example.ini")
+    from mrt import datasets, train  # imports mxnet, which takes seconds
+
+    settings = train.TrainSettings(**config.train.model_dump(exclude={"dataset", "dataset_dir"}))
+    preprocess = datasets.Preprocess(**config.dataset.model_dump()) if config.dataset is not None else None
+    dataset = datasets.get(config.train.dataset)(config.train.dataset_dir, config.default.input_shape, preprocess)
+    prefix = config.default.model_dir / config.default.model_name
+    with progress.stage("train", total=settings.epochs) as step:
+        metrics = train.train(settings, dataset, prefix, lambda epoch: step.advance())
+    print(" ".join(f"{name}={value:.4g}" for name, value in metrics.items()))
+    print(f"weights: {prefix}-symbol.json, {prefix}-0000.params")
+
+
+def _ops() -> None:
+    from mrt import ops  # imports mxnet, which takes seconds
+
+    print(ops.table(), end="")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,8 @@
+"""What a run tells its user: progress while it lasts, a report when it is done."""
+
+from __future__ import annotations
+
+from mrt.report.progress import Progress, Step
+from mrt.report.report import BitExact, Latency, Report, SizeBytes
+
+__all__ = ["BitExact", "Latency", "Progress", "Report", "SizeBytes", "Step"]

@@ -1,0 +1,92 @@
+"""Progress of the stages: bars on a terminal, one plain line per finished stage elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Callable
+
+import rich.progress
+from rich.console import Console
+
+__all__ = ["Progress", "Step"]
+
+logger = logging.getLogger(__name__)
+
+
+class Step:
+    """The part of a stage that is done, counted in units of the stage's own."""
+
+    def __init__(self, show: Callable[[int], None] | None = None) -> None:
+        """`show` is called with the count so far."""
+        self.done = 0
+        self._show = show
+
+    def advance(self, count: int = 1) -> None:
+        """Say that `count` more units are done."""
+        self.done += count
+        if self._show is not None:
+            self._show(self.done)
+
+
+class Progress:
+    """Times the stages, and shows them.
+
+    Bars with elapsed and remaining time appear where `console` (standard error by default) is a terminal and the
+    package's logger lets INFO through; otherwise, each finished stage is one line at INFO, and that is all.
+
+    Attributes:
+        seconds: the time each finished stage took, by name, in order; a name used again adds up.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        """See the class."""
+        self.seconds: dict[str, float] = {}
+        self._console = console or Console(stderr=True)
+        self._bars: rich.progress.Progress | None = None
+
+    @contextmanager
+    def stage(self, name: str, total: int | None = None) -> Iterator[Step]:
+        """Time what runs inside as stage `name` of `total` units (None: not known); stages may nest."""
+        started = time.perf_counter()
+        with self._step(name, total) as step:
+            yield step
+        seconds = time.perf_counter() - started
+        self.seconds[name] = self.seconds.get(name, 0.0) + seconds
+        if not self._shows():
+            logger.info("%s: %.1f s", name, seconds)
+
+    def _shows(self) -> bool:
+        return self._console.is_terminal and logger.isEnabledFor(logging.INFO)
+
+    @contextmanager
+    def _step(self, name: str, total: int | None) -> Iterator[Step]:
+        """Yield the stage's step, with a bar of its own while it runs where bars are shown."""
+        if not self._shows():
+            yield Step()
+            return
+        outermost = self._bars is None
+        bars = self._bars or rich.progress.Progress(
+            rich.progress.TextColumn("{task.description:<12}"),
+            rich.progress.BarColumn(),
+            rich.progress.MofNCompleteColumn(),
+            rich.progress.TimeElapsedColumn(),
+            rich.progress.TextColumn("left"),
+            rich.progress.TimeRemainingColumn(),
+            console=self._console,
+        )
+        self._bars = bars
+        if outermost:
+            bars.start()
+        task = bars.add_task(name, total=total)
+        try:
+            step = Step(lambda done: bars.update(task, completed=done))
+            yield step
+            bars.update(task, total=total or step.done or 1, completed=total or step.done or 1)
+        finally:
+            bars.stop_task(task)
+            if outermost:
+                bars.stop()
+                self._bars = None

@@ -1,0 +1,130 @@
+"""The report of a run: what was measured, as JSON and as a row of MRT's published table."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any, Optional
+
+from pydantic import BaseModel, ConfigDict, Field
+from tabulate import tabulate
+
+from mrt.atomic import atomic_write
+
+__all__ = ["BitExact", "Latency", "Report", "SizeBytes"]
+
+COLUMNS = ("model name", "iteration", "evalfunc", "quantize", "time(ms)", "cvm", "total sample")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", populate_by_name=True, protected_namespaces=())
+
+
+class BitExact(_Part):
+    """How many samples two independent integer executors computed, and on how many of them they differed."""
+
+    samples: int
+    mismatches: int
+
+
+class Latency(_Part):
+    """Milliseconds per sample; None where not measured."""
+
+    float_: Optional[float] = Field(default=None, alias="float")
+    quantized: Optional[float] = None
+    cvm: Optional[float] = None
+
+
+class SizeBytes(_Part):
+    """Bytes of the parameters on disk."""
+
+    float_: Optional[int] = Field(default=None, alias="float")
+    cvm: Optional[int] = None
+
+
+class Report(_Part):
+    """What a run found out. A part that the run did not come to is empty or None.
+
+    Attributes:
+        samples: evaluated samples; `iterations`, the batches they came in.
+        accuracy: of "float", "quantized" and "cvm", the dataset's metrics by name, each from 0 to 1.
+        agreement: part of the samples, 0 to 1, on which the integer model's top-1 class is the float model's.
+        sqnr_db: signal to quantization noise of the outputs, 10·log10(Σ float² / Σ (float - dequantized)²).
+        bit_exact: our two integer executors against each other.
+        seconds: of each stage, by name.
+        versions: of the packages used, by name.
+        configuration: as in `Config.as_dict`.
+        certificate: summary of the proof that no INT32 can overflow.
+    """
+
+    model: str
+    dataset: Optional[str] = None
+    samples: int = 0
+    iterations: int = 0
+    accuracy: dict[str, dict[str, float]] = {}
+    agreement: Optional[float] = None
+    sqnr_db: Optional[float] = None
+    bit_exact: Optional[BitExact] = None
+    latency_ms: Latency = Latency()
+    size_bytes: SizeBytes = SizeBytes()
+    seconds: dict[str, float] = {}
+    versions: dict[str, str] = {}
+    configuration: dict[str, Any] = {}
+    certificate: dict[str, Any] = {}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as JSON types; a number that is not finite is None."""
+        plain: dict[str, Any] = _finite(self.model_dump(mode="python", by_alias=True))
+        return plain
+
+    def json_text(self) -> str:
+        """Return the report as indented JSON."""
+        return json.dumps(self.as_dict(), indent=2, allow_nan=False) + "\n"
+
+    def markdown(self) -> str:
+        """Return the report as a Markdown table with the columns of MRT's published results."""
+        row = (
+            self.model,
+            self.iterations,
+            _metrics(self.accuracy.get("float")),
+            _metrics(self.accuracy.get("quantized")),
+            " / ".join(_milliseconds(part) for part in (self.latency_ms.float_, self.latency_ms.quantized)),
+            " ".join(
+                part for part in (_metrics(self.accuracy.get("cvm")), _milliseconds(self.latency_ms.cvm)) if part != "-"
+            )
+            or "-",
+            self.samples,
+        )
+        return tabulate([row], headers=COLUMNS, tablefmt="github", disable_numparse=True) + "\n"
+
+    def write(self, folder: Path) -> tuple[Path, Path]:
+        """Write `<folder>/<model>.report.json` and `.report.md`, each whole or not at all; return their paths."""
+        return (
+            atomic_write(folder / f"{self.model}.report.json", self.json_text()),
+            atomic_write(folder / f"{self.model}.report.md", self.markdown()),
+        )
+
+
+def _finite(value: Any) -> Any:
+    """Return `value` with plain keys and numbers, and None for NaN and infinities (JSON has no word for them)."""
+    if isinstance(value, dict):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, (str, int)):
+        return value
+    if hasattr(value, "item"):  # a NumPy scalar
+        return _finite(value.item())
+    return str(value)
+
+
+def _metrics(metrics: Optional[dict[str, float]]) -> str:
+    """`top1=92.88% top5=99.78%`, MRT's form."""
+    if not metrics:
+        return "-"
+    return " ".join(f"{name}={value:.2%}" if math.isfinite(value) else f"{name}=-" for name, value in metrics.items())
+
+
+def _milliseconds(value: Optional[float]) -> str:
+    return "-" if value is None or not math.isfinite(value) else f"{value:.3g} ms"
