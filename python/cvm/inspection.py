@@ -1,0 +1,70 @@
+"""A readable description of a model: its nodes, sizes, and overflow certificate."""
+
+from __future__ import annotations
+
+import math
+
+from cvm import ops
+from cvm.certificate import certify
+from cvm.model import INPUT, Inferred, Model
+from cvm.ops.base import Shape
+from cvm.package import Package
+from cvm.table import table
+
+
+def describe(package: Package) -> str:
+    """Tables of entries and of nodes (shape, precision, bytes, multiply-adds, proven range), totals and verdict."""
+    model = package.model
+    inferred = model.infer()
+    certificate = certify(model)
+    proofs = iter(certificate.nodes)
+    nodes, weights, total_macs = [], 0, 0
+    for index, node in enumerate(model.nodes):
+        sizes = [_bytes(s, p) for s, p in zip(inferred.shapes[index], inferred.precisions[index])]
+        if node.is_variable:
+            weights += sum(sizes) if node.name != INPUT else 0
+            continue
+        macs = ops.get(node.op).macs(node.attrs, [inferred.shapes[i][k] for i, k in node.inputs])
+        total_macs += macs
+        for output, shape in enumerate(inferred.shapes[index]):
+            proof = next(proofs)
+            nodes.append(
+                (node.name, node.op, _shape(shape), proof.precision, sizes[output], macs, proof.low, proof.high)
+            )
+    entries = [("input", INPUT, _shape(model.input_shape), model.precisions[INPUT], _scale(package.ext.get("input")))]
+    entries += _outputs(model, inferred, package)
+    return "\n".join(
+        [
+            table(("", "name", "shape", "precision", "scale"), entries),
+            "",
+            table(("node", "op", "shape", "precision", "bytes", "MACs", "low", "high"), nodes),
+            "",
+            f"{len(nodes)} operators, {weights} bytes of parameters, {total_macs} multiply-adds per evaluation.",
+            certificate.verdict(),
+            "",
+        ]
+    )
+
+
+def _outputs(model: Model, inferred: Inferred, package: Package) -> list[tuple[str, str, str, int, str]]:
+    described = package.ext.get("outputs")
+    known = described if isinstance(described, list) else []
+    known = [*known, *[None] * len(model.heads)][: len(model.heads)]
+    return [
+        ("output", model.nodes[i].name, _shape(inferred.shapes[i][k]), inferred.precisions[i][k], _scale(ext))
+        for (i, k), ext in zip(model.heads, known)
+    ]
+
+
+def _scale(ext: object) -> str:
+    scale = ext.get("scale", "") if isinstance(ext, dict) else ""
+    return f"{len(scale)} scales" if isinstance(scale, list) else str(scale)
+
+
+def _shape(shape: Shape) -> str:
+    return "x".join(str(dim) for dim in shape)
+
+
+def _bytes(shape: Shape, precision: int) -> int:
+    """Size of a tensor: a byte per value up to precision 8, four beyond."""
+    return math.prod(shape) * (1 if precision <= 8 else 4)
