@@ -1,0 +1,32 @@
+"""Networks that MRT can build by name: its own small ones and the whole GluonCV model zoo."""
+
+from __future__ import annotations
+
+from typing import Callable
+
+import mxnet as mx
+
+from mrt.errors import MRTError
+from mrt.nets.digits_cnn import digits_cnn
+from mrt.nets.lenet import lenet
+
+_OWN: dict[str, Callable[[], mx.gluon.HybridBlock]] = {"digits_cnn": digits_cnn, "lenet": lenet}
+
+
+def get(name: str) -> mx.gluon.HybridBlock:
+    """A new, uninitialised network. Its parameters are named the same whatever was built before.
+
+    Raises:
+        MRTError: neither MRT nor GluonCV has a network of that name.
+    """
+    with mx.name.NameManager():
+        if name in _OWN:
+            return _OWN[name]()
+        import gluoncv  # takes seconds, and only zoo networks need it
+
+        try:
+            return gluoncv.model_zoo.get_model(name, pretrained=False)
+        except ValueError:
+            raise MRTError(
+                f"unknown network {name!r}; use one of {', '.join(sorted(_OWN))} or a name from GluonCV's model zoo"
+            ) from None

@@ -1,0 +1,175 @@
+"""Trains the networks that the project ships (the configuration's [TRAIN] section)."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable
+
+import mxnet as mx
+import numpy as np
+from mxnet import autograd, gluon
+from numpy.typing import NDArray
+
+from mrt import nets
+from mrt.datasets import Dataset
+from mrt.errors import MRTError
+
+OPTIMIZERS = ("sgd", "nag", "adam")
+SCHEDULES = ("cosine", "constant")
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """What determines a training, besides its dataset.
+
+    Attributes:
+        network: name for `mrt.nets.get`.
+        epochs: passes over the training split.
+        batch: pictures per update; the pictures left over at the end of an epoch are skipped.
+        optimizer: "sgd", "nag" (Nesterov) or "adam".
+        learning_rate: at the start.
+        momentum: for sgd and nag.
+        weight_decay: L2 penalty.
+        schedule: "cosine" (falls to 0 with the last update) or "constant".
+        augment: shift and mirror the pictures at random, as the dataset allows.
+        seed: of the initial weights, the order of the pictures and the augmentation.
+    """
+
+    network: str
+    epochs: int
+    batch: int = 128
+    optimizer: str = "sgd"
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    schedule: str = "cosine"
+    augment: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuses values that no training can use."""
+        for field, allowed in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+            value = getattr(self, field)
+            if value not in allowed:
+                raise MRTError(f"[TRAIN] {field} {value!r}: must be one of {', '.join(allowed)}")
+        for field in ("epochs", "batch", "learning_rate"):
+            value = getattr(self, field)
+            if value <= 0:
+                raise MRTError(f"[TRAIN] {field} {value}: must be positive")
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What is known after an epoch: its number from 1, the mean training loss, the seconds since the start."""
+
+    number: int
+    epochs: int
+    loss: float
+    seconds: float
+    network: gluon.HybridBlock
+
+
+def train(
+    settings: TrainSettings,
+    dataset: Dataset,
+    out_prefix: Path,
+    progress: Callable[[Epoch], None] | None = None,
+) -> dict[str, Any]:
+    """Trains a network and writes ``<out_prefix>-symbol.json`` and ``<out_prefix>-0000.params``, or neither.
+
+    The same settings give the same weights on the same machine with the same number of threads (elsewhere, sums of
+    floats may be taken in another order).
+
+    Args:
+        settings: the network and how to train it.
+        dataset: trained on "train", judged on "evaluation".
+        out_prefix: where to write; existing files are replaced once the training is complete.
+        progress: called after each epoch.
+
+    Returns:
+        The dataset's metrics on the evaluation split, with "loss" (of the last epoch), "epochs" and "seconds".
+
+    Raises:
+        MRTError: unknown network, a training split smaller than a batch, or a training that diverged.
+    """
+    started = time.monotonic()
+    steps = dataset.size("train") // settings.batch
+    if steps == 0:
+        raise MRTError(
+            f"[TRAIN] batch {settings.batch}: dataset {dataset.name} has only {dataset.size('train')} training pictures"
+        )
+    network = _initial(settings, dataset)
+    trainer = _trainer(settings, network, steps)
+    criterion = gluon.loss.SoftmaxCrossEntropyLoss()
+    rng = np.random.default_rng(settings.seed)
+    loss = 0.0
+    for number in range(1, settings.epochs + 1):
+        total = mx.nd.zeros(1)
+        for pictures, labels in _epoch(settings, dataset, steps, rng):
+            with autograd.record():
+                losses = criterion(network(mx.nd.array(pictures)), mx.nd.array(labels))
+            losses.backward()
+            trainer.step(len(labels))
+            total += losses.mean()
+            total.wait_to_read()  # MXNet runs ahead otherwise, and holds every batch in memory
+        loss = float(total.asscalar()) / steps
+        if not np.isfinite(loss):
+            raise MRTError(
+                f"[TRAIN] learning_rate {settings.learning_rate}: the loss is {loss} after epoch {number}; lower it"
+            )
+        if progress is not None:
+            progress(Epoch(number, settings.epochs, loss, time.monotonic() - started, network))
+    export(network, out_prefix)
+    scores = evaluate(network, dataset, settings.batch)
+    return {**scores, "loss": loss, "epochs": settings.epochs, "seconds": time.monotonic() - started}
+
+
+def evaluate(network: gluon.Block, dataset: Dataset, batch: int, split: str = "evaluation") -> dict[str, float]:
+    """The dataset's metrics of a network on a whole split."""
+    metric = dataset.metric()
+    for pictures, labels in dataset.batches(split, batch):
+        metric.update(labels, network(mx.nd.array(pictures)).asnumpy())
+    return metric.values()
+
+
+def export(network: gluon.HybridBlock, out_prefix: Path) -> None:
+    """Writes a network that has run as ``<out_prefix>-symbol.json`` and ``<out_prefix>-0000.params``, each whole."""
+    out_prefix.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out_prefix.parent, prefix=f".{out_prefix.name}-") as folder:
+        network.export(str(Path(folder) / out_prefix.name))
+        for part in sorted(Path(folder).iterdir()):
+            os.replace(part, out_prefix.parent / part.name)
+
+
+def _initial(settings: TrainSettings, dataset: Dataset) -> gluon.HybridBlock:
+    mx.random.seed(settings.seed)
+    network = nets.get(settings.network)
+    network.initialize(mx.init.Xavier())
+    network.hybridize(static_alloc=True, static_shape=True)
+    network(mx.nd.zeros((1, *dataset.input_shape[1:])))  # deferred shapes: draws every initial weight now
+    return network
+
+
+def _trainer(settings: TrainSettings, network: gluon.HybridBlock, steps: int) -> gluon.Trainer:
+    options: dict[str, Any] = {"learning_rate": settings.learning_rate, "wd": settings.weight_decay}
+    if settings.optimizer != "adam":
+        options["momentum"] = settings.momentum
+    if settings.schedule == "cosine":
+        options["lr_scheduler"] = mx.lr_scheduler.CosineScheduler(steps * settings.epochs, settings.learning_rate)
+    return gluon.Trainer(network.collect_params(), settings.optimizer, options, kvstore=None)
+
+
+def _epoch(
+    settings: TrainSettings, dataset: Dataset, steps: int, rng: np.random.Generator
+) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    order = rng.permutation(dataset.size("train"))[: steps * settings.batch]
+    for indices in order.reshape(steps, settings.batch):
+        pixels, labels = dataset.read("train", indices)
+        if settings.augment:
+            pixels = dataset.augment(pixels, rng)
+        yield dataset.normalise(pixels), dataset.model_labels(labels)
