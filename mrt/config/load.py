@@ -9,7 +9,7 @@ from typing import Any
 import pydantic
 
 from mrt.config import ini, paths, yaml
-from mrt.config.model import Config
+from mrt.config.model import SECTIONS, Config
 from mrt.config.raw import SCHEMA, Raw, Target
 from mrt.errors import MRTError
 
@@ -155,12 +155,7 @@ def _message(raw: Raw, error: pydantic.ValidationError) -> str:
 
 def _allowed(section: str, key: str) -> str:
     """Return the schema's description of what a key may hold."""
-    properties: dict[str, Any] = Config.model_json_schema()["$defs"]
-    for model in properties.values():
-        description = model["properties"].get(key, {}).get("description")
-        if description is not None and model["title"].lower() == section.replace("_", "").lower():
-            return str(description)
-    return "see example.ini"
+    return next(str(field.description) for field in SECTIONS[section].model_fields.values() if field.alias == key)
 
 
 def _short(value: Any, limit: int = 80) -> str:

@@ -6,13 +6,14 @@ is allowed and is what error messages quote. `example.ini` documents every key.
 
 import enum
 from pathlib import Path
-from typing import Annotated, Any, Literal, Optional
+from typing import Annotated, Any, Literal, Optional, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PositiveFloat, model_validator
 
 from mrt.config import values
 
 __all__ = [
+    "SECTIONS",
     "Calibration",
     "Compilation",
     "Config",
@@ -242,3 +243,15 @@ class Config(Section):
     def as_dict(self) -> dict[str, Any]:
         """Return the configuration as JSON types, sections and keys spelled as in an INI file."""
         return self.model_dump(mode="json", by_alias=True)
+
+
+def _section(annotation: Any) -> type[Section]:
+    """Return the section's class, of an annotation that may be optional."""
+    section: type[Section] = next(part for part in (*get_args(annotation), annotation) if part is not type(None))
+    return section
+
+
+SECTIONS: dict[str, type[Section]] = {
+    str(field.alias): _section(field.annotation) for field in Config.model_fields.values()
+}
+"""The class of each section, by its name in a file."""

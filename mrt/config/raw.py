@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
-from mrt.config.model import Config
+from mrt.config.model import SECTIONS
 from mrt.errors import MRTError
 
 __all__ = ["SCHEMA", "Entry", "Raw", "Vocabulary", "suggest"]
@@ -37,7 +37,7 @@ class Raw:
     def set(self, section: str, key: str, value: Any, where: str) -> None:
         """Put a value in place; an empty one removes what is there (so that the default holds)."""
         entries = self.sections.setdefault(section, {})
-        if value is None or (isinstance(value, str) and not value.strip()):
+        if not (value.strip() if isinstance(value, str) else value):
             entries.pop(key, None)
         else:
             entries[key] = Entry(value, where)
@@ -83,7 +83,7 @@ class Vocabulary:
         target = self.target(section, key, where)
         if target is not None:
             raw.set(*target, value, where)
-        elif value is not None and str(value).strip():
+        elif value.strip() if isinstance(value, str) else value:
             logger.warning("%s: ignored, it has no meaning here", where)
 
 
@@ -95,12 +95,8 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return (f"; did you mean {folded[near[0]]}?" if near else "") + f" (allowed: {', '.join(names)})"
 
 
-SCHEMA: dict[str, dict[str, Target]] = {}
+SCHEMA: dict[str, dict[str, Target]] = {
+    section: {str(key.alias): (section, str(key.alias)) for key in model.model_fields.values()}
+    for section, model in SECTIONS.items()
+}
 """Every section and key of the schema, each at its own place."""
-
-for _name, _field in Config.model_fields.items():
-    _section = _name.upper()
-    _models = [_field.annotation, *getattr(_field.annotation, "__args__", ())]
-    for _model in _models:
-        if hasattr(_model, "model_fields"):
-            SCHEMA[_section] = {str(key.alias): (_section, str(key.alias)) for key in _model.model_fields.values()}
