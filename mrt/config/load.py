@@ -109,22 +109,36 @@ def _inherit(raw: Raw) -> None:
 
 def _locate(raw: Raw, configuration: Path) -> None:
     """Make every folder absolute (the rule is `paths`'s)."""
-    default = raw.sections["DEFAULT"]
     name = raw.get("DEFAULT", "Model_name")
-    folder = raw.get("DEFAULT", "Model_dir")
-    model_dir = paths.model_dir(
-        str(folder.value) if folder else "~/mrt_model", str(name.value) if name else "", configuration
-    )
-    raw.set("DEFAULT", "Model_dir", str(model_dir), folder.where if folder else raw.source)
-    for section, key, fallback in (("DEFAULT", "Output_dir", "Model_dir"), ("COMPILATION", "Dump_dir", "Output_dir")):
-        if section in raw.sections:
-            entry = raw.get(section, key)
-            written = paths.written_dir(str(entry.value)) if entry else default[fallback].value
-            raw.set(section, key, str(written), entry.where if entry else raw.source)
+    model_dir = _folder(raw, "DEFAULT", "Model_dir") or Path("~/mrt_model").expanduser()
+    model_dir = paths.model_dir(model_dir, str(name.value) if name else "", configuration)
+    _place(raw, "DEFAULT", "Model_dir", model_dir)
+    output_dir = _folder(raw, "DEFAULT", "Output_dir")
+    output_dir = paths.written_dir(output_dir) if output_dir else model_dir
+    _place(raw, "DEFAULT", "Output_dir", output_dir)
+    if "COMPILATION" in raw.sections:
+        dump_dir = _folder(raw, "COMPILATION", "Dump_dir")
+        _place(raw, "COMPILATION", "Dump_dir", paths.written_dir(dump_dir) if dump_dir else output_dir)
     for section in ("CALIBRATION", "EVALUATION", "TRAIN"):
-        entry = raw.get(section, "Dataset_dir")
-        if entry is not None:
-            raw.set(section, "Dataset_dir", str(paths.dataset_dir(str(entry.value), configuration)), entry.where)
+        dataset_dir = _folder(raw, section, "Dataset_dir")
+        if dataset_dir is not None:
+            _place(raw, section, "Dataset_dir", paths.dataset_dir(dataset_dir, configuration))
+
+
+def _folder(raw: Raw, section: str, key: str) -> Path | None:
+    """Return the folder that a key names, `~` expanded, or None where it is empty."""
+    entry = raw.get(section, key)
+    if entry is None:
+        return None
+    try:
+        return Path(str(entry.value)).expanduser()
+    except RuntimeError as error:
+        raise MRTError(f"{entry.where} = {entry.value}: {error}; allowed: {_allowed(section, key)}") from error
+
+
+def _place(raw: Raw, section: str, key: str, folder: Path) -> None:
+    entry = raw.get(section, key)
+    raw.set(section, key, str(folder), entry.where if entry else raw.source)
 
 
 def _validate(raw: Raw) -> Config:

@@ -3,7 +3,7 @@
 A relative folder that is read (Model_dir, Dataset_dir) is looked for in the working directory, as MRT does, then in the
 configuration file's folder, then in the project's root: the first in which the model's files (or, for a dataset, the
 folder) are found, else the working directory's. A relative folder that is only written (Output_dir, Dump_dir) is the
-working directory's. `~` is the home folder.
+working directory's. (`~` is expanded before.)
 """
 
 from __future__ import annotations
@@ -25,24 +25,23 @@ def model_files(folder: Path, name: str) -> tuple[Path, Path] | None:
     return None
 
 
-def model_dir(folder: str, name: str, configuration: Path) -> Path:
+def model_dir(folder: Path, name: str, configuration: Path) -> Path:
     """Return the absolute Model_dir: the first candidate that holds the model, else the first that exists."""
     candidates = _candidates(folder, configuration)
     holding = [candidate for candidate in candidates if model_files(candidate, name) is not None]
     return (holding or [candidate for candidate in candidates if candidate.is_dir()] or candidates)[0]
 
 
-def dataset_dir(folder: str, configuration: Path) -> Path:
+def dataset_dir(folder: Path, configuration: Path) -> Path:
     """Return the absolute Dataset_dir: the first candidate that exists."""
     candidates = _candidates(folder, configuration)
     return ([candidate for candidate in candidates if candidate.is_dir()] or candidates)[0]
 
 
-def written_dir(folder: str) -> Path:
+def written_dir(folder: Path) -> Path:
     """Return the absolute folder of an output."""
-    return Path.cwd() / Path(folder).expanduser()
+    return Path.cwd() / folder
 
 
-def _candidates(folder: str, configuration: Path) -> list[Path]:
-    path = Path(folder).expanduser()
-    return [(base / path).resolve() for base in (Path.cwd(), configuration.resolve().parent, _PROJECT)]
+def _candidates(folder: Path, configuration: Path) -> list[Path]:
+    return [(base / folder).resolve() for base in (Path.cwd(), configuration.resolve().parent, _PROJECT)]

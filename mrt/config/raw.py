@@ -35,7 +35,12 @@ class Raw:
     sections: dict[str, dict[str, Entry]] = field(default_factory=dict)
 
     def set(self, section: str, key: str, value: Any, where: str) -> None:
-        """Put a value in place; an empty one removes what is there (so that the default holds)."""
+        """Put a value in place; an empty one removes what is there (so that the default holds).
+
+        MRTError: the value holds a NUL character, which neither a name nor a path may.
+        """
+        if isinstance(value, str) and "\0" in value:
+            raise MRTError(f"{where}: the value holds a NUL character")
         entries = self.sections.setdefault(section, {})
         if not (value.strip() if isinstance(value, str) else value):
             entries.pop(key, None)

@@ -66,6 +66,7 @@ def refusal(path: Path, text: str | bytes | None = None, **arguments: object) ->
         ("EVALUATION.Iter_num", "-1", "greater than or equal to 0", "empty for all"),
         ("DATASET.Crop", "1.5", "less than or equal to 1", "above 0, at most 1"),
         ("DATASET.Std", "1, 0", "greater than 0", "per channel"),
+        ("DEFAULT.Model_dir", "~nobody_of_that_name/x", "home", "a folder"),
         ("TRAIN.Network", "lenet/", "pattern", "a network"),
     ],
 )
@@ -105,6 +106,7 @@ def with_key(section: str, key: str, value: str) -> str:
         (SMALL + "[Calibration]\n", "section [CALIBRATION] is given twice, in different case"),
         ("Model_name=net\n", "line 1: a [SECTION] must come before 'Model_name=net'"),
         (SMALL + "Batch\n", "line 6: "),
+        (SMALL + "Dataset_dir=a\0b\n", "[CALIBRATION] Dataset_dir: the value holds a NUL character"),
         (b"[DEFAULT]\nModel_name=\xff\xfe\n", "is not UTF-8 text (byte 21)"),
     ],
 )
@@ -188,7 +190,7 @@ def test_any_value_is_taken_or_refused(tmp_path: Path, name: str, value: str) ->
     try:
         load(path, [f"{name}={value}"])
     except MRTError as error:
-        assert "; allowed: " in str(error)
+        assert "; allowed: " in str(error) or "NUL" in str(error)
 
 
 PIECES = ["[", "]", "=", ":", ",", "\n", "  ", "- ", "{", "}", "'", '"', "&a ", "*a", *KEYS, *V3_KEYS]
