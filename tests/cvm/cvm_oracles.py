@@ -18,7 +18,10 @@ def _np(y):
 
 
 def _value(text):
-    return ast.literal_eval(text) if isinstance(text, str) else text
+    try:
+        return ast.literal_eval(text) if isinstance(text, str) else text
+    except (ValueError, SyntaxError):
+        return text  # a name such as a layout
 
 
 def expected(op, attrs, inputs):

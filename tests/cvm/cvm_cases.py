@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-
 from cvm.ops.base import Range, limit
 
 
@@ -58,7 +57,8 @@ def _conv2d(rng):
     inputs, outputs = groups * int(rng.integers(1, 4)), groups * int(rng.integers(1, 4))
     if rng.random() < 0.3:
         groups, outputs = inputs, inputs * int(rng.integers(1, 3))
-    kernel, stride, pad, dilation = (tuple(int(v) for v in rng.integers(*b, 2)) for b in ((1, 4), (1, 4), (0, 3), (1, 3)))
+    limits = ((1, 4), (1, 4), (0, 3), (1, 3))
+    kernel, stride, pad, dilation = (tuple(int(v) for v in rng.integers(*ends, 2)) for ends in limits)
     size = tuple(int(v) for v in rng.integers(7, 12, 2))
     bias = bool(rng.random() < 0.5)
     attrs = {"channels": outputs, "kernel_size": kernel, "strides": stride, "padding": pad, "dilation": dilation}
@@ -144,7 +144,7 @@ def _concatenate(rng):
     shape = _shape(rng, 2, 4)
     axis = int(rng.integers(0, len(shape)))
     count = int(rng.integers(1, 4))
-    shapes = [shape[:axis] + (int(rng.integers(1, 4)),) + shape[axis + 1 :] for _ in range(count)]
+    shapes = [(*shape[:axis], int(rng.integers(1, 4)), *shape[axis + 1 :]) for _ in range(count)]
     return shapes, {"axis": axis - (len(shape) if rng.random() < 0.3 else 0)}, _bits(rng, count)
 
 
@@ -185,7 +185,7 @@ def _strided_slice(rng):
     while True:
         shape = _shape(rng)
         count = int(rng.integers(1, len(shape) + 1))
-        index = [tuple(int(v) for v in rng.integers(-7, 8, 2)) + (int(rng.choice([-2, -1, 1, 2, 3])),) for _ in range(count)]
+        index = [(*map(int, rng.integers(-7, 8, 2)), int(rng.choice([-2, -1, 1, 2, 3]))) for _ in range(count)]
         if all(len(range(*slice(*i).indices(d))) for i, d in zip(index, shape)):
             begin, end, stride = zip(*index)
             return [shape], {"begin": begin, "end": end, "stride": stride}, _bits(rng)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import cases
+import cvm_cases as cases
+import cvm_oracles as oracles
 import numpy as np
-import oracles
 import pytest
+from cvm import ops
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from cvm import ops
 
 SEEDS = st.integers(0, 2**32 - 1)
 each_operator = pytest.mark.parametrize("name", ops.names())
