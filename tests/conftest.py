@@ -1,0 +1,23 @@
+"""What tests of every area need."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def project() -> Path:
+    """The project's folder, with the shipped weights in data/."""
+    return Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared(project: Path) -> Path:
+    """The folder of real data that is too large to ship."""
+    folder = Path(os.environ.get("MRT_SHARED") or project.parent / "shared")
+    if not (folder / "data").is_dir():
+        pytest.skip(f"real data not found in {folder}; name its folder with MRT_SHARED")
+    return folder
