@@ -1,0 +1,54 @@
+"""Runs the prepared network on calibration data and gathers statistics of every tensor, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from mrt.calibrate.statistics import Statistics
+from mrt.errors import MRTError
+from mrt.graph import Array, Graph, Value
+from mrt.graph.execute import Executor, infer_shapes
+
+_BUDGET_BYTES = 512 * 2**20
+
+
+def calibrate(graph: Graph, batches: Iterable[Array], context: Any | None = None) -> dict[str, Statistics]:
+    """Statistics of every tensor that depends on the input, by value name.
+
+    Batches are cut so that all tensors of one piece fit in a fixed budget of memory.
+
+    Raises:
+        MRTError: there is no data, or a tensor takes values that are not finite.
+    """
+    shapes = infer_shapes(graph)
+    values = _tensors(graph)
+    per_picture = 4 * sum(int(np.prod(shapes[value])) for value in values)
+    piece = max(1, _BUDGET_BYTES // per_picture)
+    executor = Executor(graph, values, context=context)
+    gathered: dict[str, Statistics] = {}
+    for batch in batches:
+        for start in range(0, len(batch), piece):
+            for value, array in zip(values, executor(batch[start : start + piece])):
+                current = Statistics.of(array)
+                if not np.isfinite(current.mean + current.std):
+                    raise MRTError(f"node {value.node.name}: takes values that are not finite on the calibration data")
+                known = gathered.get(value.name)
+                gathered[value.name] = known.merge(current) if known else current
+    if not gathered:
+        raise MRTError("calibration: the dataset gave no pictures; check Dataset_dir and Calibrate_num")
+    return gathered
+
+
+def _tensors(graph: Graph) -> list[Value]:
+    dynamic: dict[Value, None] = {}
+    for node in graph.nodes():
+        for value in node.inputs:
+            if value.node.name not in graph.params:
+                dynamic[value] = None
+    for value in graph.outputs:
+        if value.node.name not in graph.params:
+            dynamic[value] = None
+    return list(dynamic)

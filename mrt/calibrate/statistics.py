@@ -1,0 +1,67 @@
+"""What calibration knows of each tensor."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mrt.atomic import atomic_write
+from mrt.errors import MRTError
+from mrt.graph import Array
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Streaming moments of one tensor over the calibration pictures."""
+
+    minimum: float
+    maximum: float
+    mean: float
+    std: float
+    count: int
+
+    @classmethod
+    def of(cls, array: Array) -> Statistics:
+        """The statistics of one array."""
+        flat = array.reshape(-1)
+        mean = float(flat.mean())
+        variance = float(np.dot(flat, flat)) / flat.size - mean**2
+        return cls(float(flat.min()), float(flat.max()), mean, max(variance, 0.0) ** 0.5, flat.size)
+
+    def merge(self, other: Statistics) -> Statistics:
+        """The statistics of both samples together (Chan et al.'s parallel variance)."""
+        count = self.count + other.count
+        delta = other.mean - self.mean
+        mean = self.mean + delta * other.count / count
+        squares = self.std**2 * self.count + other.std**2 * other.count + delta**2 * self.count * other.count / count
+        return Statistics(
+            min(self.minimum, other.minimum), max(self.maximum, other.maximum), mean, (squares / count) ** 0.5, count
+        )
+
+    def threshold(self, lambd: float | None = None) -> float:
+        """The magnitude to represent: abs-max, or |mean| + lambda * std where that is smaller."""
+        largest = max(abs(self.minimum), abs(self.maximum))
+        return largest if lambd is None else min(largest, abs(self.mean) + lambd * self.std)
+
+
+def save(path: Path, statistics: Mapping[str, Statistics]) -> None:
+    """Write the statistics as JSON, whole or not at all."""
+    atomic_write(path, json.dumps({name: asdict(item) for name, item in statistics.items()}, indent=1))
+
+
+def load(path: Path) -> dict[str, Statistics]:
+    """Read what `save` wrote.
+
+    Raises:
+        MRTError: the file is missing or damaged.
+    """
+    try:
+        return {name: Statistics(**item) for name, item in json.loads(path.read_text()).items()}
+    except FileNotFoundError:
+        raise MRTError(f"{path}: no such checkpoint; run the CALIBRATION stage first (Start = PREPARE)") from None
+    except (ValueError, TypeError, AttributeError, OSError):
+        raise MRTError(f"{path}: damaged checkpoint; run the CALIBRATION stage again (Start = PREPARE)") from None

@@ -1,0 +1,79 @@
+"""Runs graphs on MXNet and asks it for shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import mxnet as mx
+
+from mrt.errors import MRTError
+from mrt.graph.ir import Array, Graph, Shape, Value
+from mrt.graph.mxnet_json import to_symbol
+
+
+def infer_shapes(graph: Graph, batch: int = 1) -> dict[Value, Shape]:
+    """The shape of every value that some node reads or the graph returns, by MXNet's own inference.
+
+    Raises:
+        MRTError: the shapes do not fit together.
+    """
+    nodes = graph.nodes()
+    values = list(dict.fromkeys([v for node in nodes for v in node.inputs] + list(graph.outputs)))
+    known = {name: tuple(array.shape) for name, array in graph.params.items()}
+    known.update(graph.input_shapes(batch))
+    try:
+        _, shapes, _ = to_symbol(graph, tuple(values)).infer_shape(**known)
+    except mx.base.MXNetError as error:
+        lines = [line.strip() for line in str(error).splitlines() if "rror" in line or "Check failed" in line]
+        detail = (lines[0] if lines else str(error).strip().splitlines()[0])[:200]
+        raise MRTError(
+            f"the shapes of the network do not fit together for input {dict(graph.inputs)}: {detail}; check Input_shape"
+        ) from None
+    if shapes is None:
+        raise MRTError(
+            f"the shapes of the network cannot be inferred from input {dict(graph.inputs)}; check Input_shape"
+        )
+    return {value: tuple(shape) for value, shape in zip(values, shapes)}
+
+
+class Executor:
+    """A graph bound to MXNet.
+
+    Args:
+        graph: what to run.
+        outputs: the values to return; default the graph's outputs.
+        dtype: "float32", or "float64" for integer graphs (exact below 2^53).
+        context: MXNet device.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        outputs: Sequence[Value] | None = None,
+        dtype: str = "float32",
+        context: Any | None = None,
+    ) -> None:
+        self._context = context or mx.cpu()
+        self._dtype = dtype
+        self._symbol = to_symbol(graph, tuple(outputs) if outputs is not None else None)
+        names = self._symbol.list_inputs()
+        self._inputs = [name for name in graph.inputs if name in names]
+        arrays = {
+            name: mx.nd.array(graph.params[name], ctx=self._context, dtype=dtype)
+            for name in names
+            if name not in graph.inputs
+        }
+        self._arguments = [arrays.get(name, name) for name in names]
+        # Not Symbol.bind: its oneDNN graph fusion fails on networks whose inner tensors are outputs too (calibration).
+        self._cached = mx.nd.CachedOp(self._symbol)
+
+    def __call__(self, data: Array | Mapping[str, Array]) -> list[Array]:
+        """Run on one batch of any size; a bare array feeds the only input. Returns one array per output."""
+        feed = data if isinstance(data, Mapping) else dict.fromkeys(self._inputs, data)
+        arguments = [
+            mx.nd.array(feed[item], ctx=self._context, dtype=self._dtype) if isinstance(item, str) else item
+            for item in self._arguments
+        ]
+        outputs = self._cached(*arguments)
+        return [output.asnumpy() for output in (outputs if isinstance(outputs, list) else [outputs])]

@@ -1,0 +1,171 @@
+"""Reads and writes MXNet symbol JSON + params, exactly.
+
+Integer operators that MXNet does not have (`cvm_right_shift`, …) are written as the MXNet operators they expand to;
+the last one carries the attribute `__mrt__`, from which `from_symbol` restores the original node. So every checkpoint
+opens in any MXNet tool and round-trips.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import mxnet as mx
+import numpy as np
+
+from mrt import ops
+from mrt.atomic import atomic_write
+from mrt.errors import MRTError
+from mrt.graph.ir import VARIABLE, Array, Graph, Node, Shape, Value
+
+_ORIGIN = "__origin__"
+_FOLDED = "__mrt__"
+_MXNET_VERSION = 10901  # whose attribute conventions the graph follows; an older stamp would be "upgraded" on load
+
+
+def to_symbol(graph: Graph, outputs: tuple[Value, ...] | None = None) -> Any:
+    """The MXNet symbol that computes `outputs` (default: the graph's)."""
+    outputs = graph.outputs if outputs is None else outputs
+    nodes: list[dict[str, Any]] = []
+    ids: dict[Node, int] = {}
+
+    def emit(op: str, name: str, attrs: Mapping[str, str], inputs: list[list[int]]) -> int:
+        nodes.append({"op": op, "name": name, "attrs": dict(attrs), "inputs": inputs})
+        return len(nodes) - 1
+
+    for node in Graph(outputs, graph.params, graph.inputs).nodes():
+        inputs = [[ids[value.node], value.index, 0] for value in node.inputs]
+        attrs = dict(node.attrs)
+        if node.origin and node.origin != (node.name,):
+            attrs[_ORIGIN] = json.dumps(node.origin)
+        expansion = ops.get(node.op).expand(node) if ops.known(node.op) else None
+        if expansion is None:
+            ids[node] = emit(node.op, node.name, attrs, inputs)
+            continue
+        if ops.get(node.op).expand_order is not None:
+            inputs = [inputs[index] for index in ops.get(node.op).expand_order or ()]
+        for position, (op, op_attrs) in enumerate(expansion[:-1]):
+            inputs = [[emit(op, f"{node.name}_{position}", op_attrs, inputs), 0, 0]]
+        op, op_attrs = expansion[-1]
+        folded = {"op": node.op, "attrs": attrs, "inputs": [value.name for value in node.inputs]}
+        ids[node] = emit(op, node.name, {**op_attrs, _FOLDED: json.dumps(folded)}, inputs)
+    heads = [[ids[value.node], value.index, 0] for value in outputs]
+    arg_nodes = [i for i, n in enumerate(nodes) if n["op"] == VARIABLE]
+    version = {"mxnet_version": ["int", _MXNET_VERSION]}
+    return mx.sym.load_json(json.dumps({"nodes": nodes, "arg_nodes": arg_nodes, "heads": heads, "attrs": version}))
+
+
+def from_symbol(symbol: Any, params: Mapping[str, Array], inputs: Mapping[str, Shape]) -> Graph:
+    """The graph of an MXNet symbol.
+
+    Args:
+        symbol: an MXNet symbol.
+        params: parameters by variable name; names the symbol does not use are ignored.
+        inputs: run-time inputs and their shapes, -1 for the batch axis.
+
+    Raises:
+        MRTError: a variable is neither a parameter nor an input.
+    """
+    document = json.loads(symbol.tojson())
+    nodes: list[Node] = []
+    by_name: dict[str, Node] = {}
+    for raw in document["nodes"]:
+        attrs = dict(raw.get("attrs", {}))
+        sources = tuple(Value(nodes[i], index) for i, index, *_ in raw["inputs"])
+        op = raw["op"]
+        if _FOLDED in attrs:
+            folded = json.loads(attrs[_FOLDED])
+            op, attrs = folded["op"], folded["attrs"]
+            sources = tuple(_by_entry_name(by_name, name) for name in folded["inputs"])
+        origin = tuple(json.loads(attrs.pop(_ORIGIN))) if _ORIGIN in attrs else (raw["name"],)
+        node = Node(op, raw["name"], sources, attrs, origin)
+        nodes.append(node)
+        by_name[node.name] = node
+    outputs = tuple(Value(nodes[i], index) for i, index, *_ in document["heads"])
+    return Graph(outputs, params, dict(inputs)).pruned()
+
+
+def _by_entry_name(by_name: Mapping[str, Node], name: str) -> Value:
+    if name in by_name:
+        return Value(by_name[name])
+    base, _, index = name.rpartition(":")
+    return Value(by_name[base], int(index))
+
+
+def load(symbol_path: Path, params_path: Path, inputs: Mapping[str, Shape]) -> Graph:
+    """Read a network from MXNet's two files.
+
+    Raises:
+        MRTError: a file is missing or damaged, or they do not belong together.
+    """
+    for path in (symbol_path, params_path):
+        if not path.is_file():
+            raise MRTError(f"{path}: no such file; check Model_dir and Model_name")
+    try:
+        symbol = mx.sym.load(str(symbol_path))
+    except mx.base.MXNetError as error:
+        operator = _unknown_operator(symbol_path)
+        if operator:
+            raise MRTError(f"{symbol_path}: {operator}; MXNet {mx.__version__} does not have it") from None
+        raise MRTError(f"{symbol_path}: not a readable MXNet symbol ({_first_line(error)})") from None
+    except (UnicodeDecodeError, ValueError, OSError) as error:
+        raise MRTError(f"{symbol_path}: not a readable MXNet symbol ({_first_line(error)})") from None
+    return from_symbol(symbol, load_params(params_path), inputs)
+
+
+def _unknown_operator(path: Path) -> str | None:
+    try:
+        nodes = json.loads(path.read_text())["nodes"]
+        known = set(mx.operator.get_all_registered_operators()) | {VARIABLE}
+        for node in nodes:
+            if node["op"] not in known:
+                return f"node {node['name']} has the unknown operator {node['op']}"
+    except (ValueError, KeyError, TypeError, UnicodeDecodeError):
+        pass
+    return None
+
+
+def load_params(path: Path) -> dict[str, Array]:
+    """Read an MXNet parameters file; `arg:` and `aux:` prefixes are dropped.
+
+    Raises:
+        MRTError: the file is damaged, or holds unnamed arrays or values that are not finite.
+    """
+    try:
+        loaded = mx.nd.load(str(path))
+    except (mx.base.MXNetError, ValueError, OSError) as error:
+        raise MRTError(f"{path}: not a readable MXNet parameters file, or truncated ({_first_line(error)})") from None
+    if not isinstance(loaded, dict):
+        raise MRTError(f"{path}: the arrays in this parameters file have no names")
+    params = {}
+    for key, array in loaded.items():
+        name = key.split(":", 1)[1] if key.startswith(("arg:", "aux:")) else key
+        params[name] = array.asnumpy()
+        if not np.isfinite(params[name]).all():
+            raise MRTError(f"{path}: parameter {name} has values that are not finite")
+    return params
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip() and "Stack trace" not in line]
+    return lines[-1].strip()[:160] if lines else type(error).__name__
+
+
+def save(graph: Graph, symbol_path: Path, params_path: Path) -> None:
+    """Write a graph as MXNet's two files, each whole or not at all."""
+    symbol = to_symbol(graph)
+    auxiliary = set(symbol.list_auxiliary_states())
+    arrays = {
+        ("aux:" if name in auxiliary else "arg:") + name: mx.nd.array(value, dtype=value.dtype)
+        for name, value in graph.params.items()
+    }
+    params_path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = params_path.with_name(params_path.name + ".part")
+    try:
+        mx.nd.save(str(temporary), arrays)
+        temporary.replace(params_path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    atomic_write(symbol_path, symbol.tojson())

@@ -1,0 +1,25 @@
+"""Readable printing of graphs."""
+
+from __future__ import annotations
+
+from mrt.graph.execute import infer_shapes
+from mrt.graph.ir import Graph
+
+
+def show(graph: Graph, with_shapes: bool = True) -> str:
+    """One line per node: name = op(inputs) {attrs} -> shape, and where it came from when that is another name."""
+    shapes = infer_shapes(graph) if with_shapes else {}
+    by_node = {value.node: shape for value, shape in shapes.items() if value.index == 0}
+    lines = []
+    for node in graph.nodes():
+        shape = f" -> {by_node[node]}" if node in by_node else ""
+        if node.is_variable:
+            kind = "input" if node.name in graph.inputs else "param"
+            lines.append(f"{node.name}: {kind}{shape}")
+            continue
+        attrs = ", ".join(f"{k}={v}" for k, v in node.attrs.items() if not k.startswith("__"))
+        source = f"  # {', '.join(node.origin)}" if node.origin not in ((), (node.name,)) else ""
+        arguments = ", ".join(value.name for value in node.inputs)
+        lines.append(f"{node.name} = {node.op}({arguments})" + (f" {{{attrs}}}" if attrs else "") + shape + source)
+    lines.append("outputs: " + ", ".join(value.name for value in graph.outputs))
+    return "\n".join(lines)

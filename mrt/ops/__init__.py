@@ -1,0 +1,56 @@
+"""The operator registry: one file per operator or tight family, found by MXNet name."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import lru_cache
+
+from mrt.errors import MRTError
+from mrt.ops.base import Form, Operator, Rewriter
+
+__all__ = ["Form", "Operator", "Rewriter", "get", "known", "table"]
+
+
+@lru_cache(maxsize=1)
+def _registry() -> dict[str, Operator]:
+    registry: dict[str, Operator] = {}
+    for module in pkgutil.iter_modules(__path__):
+        if module.name == "base":
+            continue
+        for item in vars(importlib.import_module(f"{__name__}.{module.name}")).values():
+            if isinstance(item, type) and issubclass(item, Operator) and "names" in vars(item):
+                for name in item.names:
+                    registry[name] = item()
+    return registry
+
+
+def known(name: str) -> bool:
+    """Whether an MXNet operator name is supported."""
+    return name in _registry()
+
+
+def get(name: str) -> Operator:
+    """The operator behind an MXNet name.
+
+    Raises:
+        MRTError: it is not supported.
+    """
+    if name not in _registry():
+        raise MRTError(f"operator {name} is not supported")
+    return _registry()[name]
+
+
+def table() -> str:
+    """The Markdown table of supported operators, for the documentation."""
+    rows = ["| operator | what becomes of it | rewrite | quantize | lower |", "|---|---|---|---|---|"]
+    seen: set[int] = set()
+    for name in sorted(_registry(), key=str.lower):
+        operator = _registry()[name]
+        if id(operator) in seen:
+            continue
+        seen.add(id(operator))
+        marks = " | ".join("yes" if operator.has(rule) else "" for rule in ("rewrite", "quantize", "lower"))
+        names = ", ".join(f"`{n}`" for n in operator.names)
+        rows.append(f"| {names} | {operator.summary} | {marks} |")
+    return "\n".join(rows) + "\n"

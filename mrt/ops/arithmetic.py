@@ -1,0 +1,165 @@
+"""Addition, subtraction and multiplication of two tensors, or of a tensor and a constant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mrt.graph import Array, Node, Shape, Value
+from mrt.graph.attrs import refuse
+from mrt.ops.base import Operator, Rewriter
+from mrt.quantize.qvalue import QValue, Target, exact
+
+_MULTIPLIER_BITS = 13
+_ADDEND_BITS = 30
+
+if TYPE_CHECKING:
+    from mrt.quantize.context import QuantizeContext
+
+
+def _split(node: Node, ctx: QuantizeContext) -> tuple[Value, Array | None]:
+    """The tensor operand and the constant one, None when both are tensors."""
+    constants = [ctx.constant(value) for value in node.inputs]
+    return (node.inputs[0], constants[1]) if constants[0] is None else (node.inputs[1], constants[0])
+
+
+def _constant_second(node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
+    """Commutative operators keep their constant on the right."""
+    if rw.constant(inputs[0]) is None or rw.constant(inputs[1]) is not None:
+        return None
+    return [rw.op(node.op, [inputs[1], inputs[0]], node.attrs)]
+
+
+def _same_shape(node: Node, shapes: Mapping[Value, Shape]) -> None:
+    if any(len(shapes[value]) > 6 for value in node.inputs):
+        raise refuse(node, "tensors of more than 6 axes are not supported")
+
+
+class Add(Operator):
+    """a + b."""
+
+    names = ("broadcast_add", "elemwise_add", "_plus", "_add", "_Plus", "broadcast_plus", "add_n", "ElementWiseSum")
+    summary = "both operands on one scale, elemwise_add / broadcast_add; a constant joins the requantization"
+
+    def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
+        """At most 6 axes."""
+        _same_shape(node, shapes)
+
+    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
+        """add_n becomes a chain of additions; everything is named broadcast_add or elemwise_add."""
+        if len(inputs) == 1:
+            return [inputs[0]]
+        if len(inputs) > 2:
+            total = inputs[0]
+            for value in inputs[1:]:
+                total = rw.op("elemwise_add", [total, value])
+            return [total]
+        if node.op not in ("broadcast_add", "elemwise_add") or (
+            node.op == "elemwise_add" and any(rw.constant(v) is not None for v in inputs)
+        ):
+            return [rw.op("broadcast_add", inputs)]
+        return _constant_second(node, inputs, rw)
+
+    def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
+        """Tensors: requantize both to the output's wide scale and add. Constant: add its integer value."""
+        tensor, constant = _split(node, ctx)
+        if constant is not None:
+            return affine(node, ctx, tensor, np.ones(1), constant)
+        return add(node, ctx, 1)
+
+    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
+        """elemwise_add or broadcast_add."""
+        return node.op, {}
+
+
+class Subtract(Operator):
+    """a - b."""
+
+    names = ("broadcast_sub", "elemwise_sub", "_minus", "_sub", "_Minus", "broadcast_minus")
+    summary = "as addition"
+
+    def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
+        """At most 6 axes."""
+        _same_shape(node, shapes)
+
+    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
+        """A constant on either side makes it an addition."""
+        left, right = rw.constant(inputs[0]), rw.constant(inputs[1])
+        if left is not None and right is not None:
+            return None
+        if right is not None:
+            return [rw.op("broadcast_add", [inputs[0], rw.param(-right)])]
+        if left is not None:
+            negated = rw.op("broadcast_mul", [inputs[1], rw.param(np.array([-1.0]))])
+            return [rw.op("broadcast_add", [negated, inputs[0]])]
+        return None if node.op in ("broadcast_sub", "elemwise_sub") else [rw.op("broadcast_sub", inputs)]
+
+    def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
+        """Requantize both to the output's wide scale and subtract."""
+        return add(node, ctx, -1)
+
+    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
+        """elemwise_sub or broadcast_sub."""
+        return node.op, {}
+
+
+class Multiply(Operator):
+    """a * b."""
+
+    names = ("broadcast_mul", "elemwise_mul", "_mul", "_Mul")
+    summary = "broadcast_mul of two 16-bit tensors; a uniform constant only changes the scale"
+
+    def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
+        """At most 6 axes."""
+        _same_shape(node, shapes)
+
+    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
+        """One name, and the constant on the right."""
+        if node.op != "broadcast_mul":
+            return [rw.op("broadcast_mul", inputs)]
+        return _constant_second(node, inputs, rw)
+
+    def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
+        """Tensors: the product of the integers, on the product of the scales."""
+        tensor, constant = _split(node, ctx)
+        if constant is not None:
+            return affine(node, ctx, tensor, constant, np.zeros(1))
+        a, b = (ctx.wide(value) for value in node.inputs)
+        return QValue(ctx.emit("broadcast_mul", [a.int, b.int]), a.scale * b.scale)
+
+    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
+        """broadcast_mul."""
+        return "broadcast_mul", {}
+
+
+def add(node: Node, ctx: QuantizeContext, sign: int) -> QValue:
+    """a + sign * b on the wide scale that the annotation ties both operands and the result to."""
+    target = ctx.annotation.wide(Value(node))
+    a, b = (ctx.at(value, target) for value in node.inputs)
+    kind = "elemwise" if a.int.shape == b.int.shape else "broadcast"
+    return QValue(ctx.emit(f"{kind}_{'add' if sign > 0 else 'sub'}", [a.int, b.int]), target.scale)
+
+
+def affine(node: Node, ctx: QuantizeContext, tensor: Value, factor: Array, addend: Array) -> QValue:
+    """tensor * factor + addend for constant factor and addend, straight into the form wanted of the output.
+
+    A uniform factor with no addend is exact: only the scale changes.
+    """
+    q = ctx.get(tensor)
+    if factor.size == 1 and not addend.any() and float(factor.reshape(())) > 0:
+        return QValue(q.int, q.scale * exact(float(factor.reshape(()))), q.offset)
+    target: Target = ctx.target(node)
+    if q.int.precision > 16 or q.offset:
+        q = ctx.wide(tensor)
+    ratio = factor.astype(np.float64) * float(q.scale) / float(target.scale)
+    constant = addend.astype(np.float64) / float(target.scale) - target.offset
+    bits = max(4, min(_MULTIPLIER_BITS, 31 - q.int.precision))
+    limit, largest = 2.0 ** (bits - 1) - 1, max(float(np.max(np.abs(ratio))), 1e-12)
+    shift = int(np.floor(np.log2(limit / largest)))
+    shift = min(shift, 30, int(np.floor(np.log2(2.0 ** (_ADDEND_BITS - 1) / (np.max(np.abs(constant)) + 1)))))
+    shift = max(shift, 1)
+    multiplier = np.rint(ratio * 2.0**shift).astype(np.int64)
+    integer = np.rint(constant * 2.0**shift).astype(np.int64)
+    return QValue(ctx.scale_shift(q.int, multiplier, integer, shift, target.precision), target.scale, target.offset)

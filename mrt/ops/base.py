@@ -1,0 +1,87 @@
+"""What an operator is: its whole life, from the user's network to the CVM, behind one interface."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from mrt.graph.attrs import refuse
+from mrt.graph.ir import Array, Node, Shape, Value
+
+if TYPE_CHECKING:
+    from mrt.quantize.qvalue import QValue
+
+if TYPE_CHECKING:
+    from mrt.quantize.context import QuantizeContext
+
+
+class Form(Enum):
+    """The integer form in which an operator wants its inputs (`mrt.quantize.annotate` propagates it)."""
+
+    NARROW = "narrow"
+    """At most 8 bits: what the target's convolution and dense take."""
+    WIDE = "wide"
+    """16 bits: sums, products, tables, the network's outputs."""
+    SAME = "same"
+    """Whatever form its output is wanted in: operators that only move values."""
+    ANY = "any"
+    """Whatever form the input happens to have."""
+
+
+class Rewriter(Protocol):
+    """What an operator's `rewrite` rule can build with."""
+
+    def op(self, op: str, inputs: Sequence[Value], attrs: Mapping[str, object] | None = None) -> Value:
+        """A new node."""
+
+    def param(self, array: Array) -> Value:
+        """A new parameter (float32)."""
+
+    def shape(self, value: Value) -> Shape:
+        """The shape of a value of the graph being rewritten (batch 1)."""
+
+    def constant(self, value: Value) -> Array | None:
+        """The array behind a value when it is a parameter."""
+
+
+class Operator:
+    """One operator, or a tight family; stateless.
+
+    A subclass sets `names` and `summary` and overrides the rules that apply. An operator of the user's network either
+    has a `rewrite` rule, which turns it into simpler operators in the prepare stage, or a `quantize` rule. An operator
+    of the integer graph has a `lower` rule.
+    """
+
+    names: ClassVar[tuple[str, ...]]
+    summary: ClassVar[str]
+    form: ClassVar[Form] = Form.WIDE
+    expand_order: ClassVar[tuple[int, ...] | None] = None
+
+    def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
+        """Refuse what cannot be handled, with an `MRTError` that names node and attribute."""
+
+    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
+        """The values that replace the node's outputs, or None to keep it. `inputs` are the rewritten inputs."""
+        return None
+
+    def bounds(self, node: Node) -> tuple[float, float] | None:
+        """The real bounds when the node is a clamp, which may then be absorbed by the form its output is stored in."""
+        return None
+
+    def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
+        """Emit integer operators that compute the node and say what they stand for."""
+        raise refuse(node, "this operator has no integer form")
+
+    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
+        """The CVM operator and its attributes for a node of the integer graph, given its input shapes."""
+        raise refuse(node, "this operator does not exist on the CVM target")
+
+    def expand(self, node: Node) -> list[tuple[str, dict[str, str]]] | None:
+        """For integer operators MXNet lacks: the chain of MXNet operators, each reading the one before it."""
+        return None
+
+    @classmethod
+    def has(cls, rule: str) -> bool:
+        """Whether the operator overrides a rule."""
+        return getattr(cls, rule) is not getattr(Operator, rule)

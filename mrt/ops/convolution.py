@@ -1,0 +1,125 @@
+"""Convolution: integer weights per output channel, explicit treatment of the padding of offset inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mrt.graph import Array, Node, Shape, Value
+from mrt.graph.attrs import flag, integer, pair, refuse, text
+from mrt.ops.base import Form, Operator, Rewriter
+from mrt.quantize.layer import quantize_layer
+from mrt.quantize.qvalue import IntValue, QValue
+
+if TYPE_CHECKING:
+    from mrt.quantize.context import QuantizeContext
+
+
+class Convolution(Operator):
+    """2-D convolution, NCHW; 1-D is rewritten to 2-D."""
+
+    names = ("Convolution",)
+    summary = "conv2d with per-channel integer weights, then requantization"
+    form = Form.NARROW
+
+    def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
+        """1 or 2 spatial axes, channels first."""
+        rank = len(shapes[node.inputs[0]])
+        if rank not in (3, 4):
+            raise refuse(node, f"a {rank - 2}-dimensional convolution is not supported (1 and 2 are)")
+        layout = text(node, "layout", "None")
+        if layout not in ("None", "NCHW", "NCW"):
+            raise refuse(node, f"layout={layout} is not supported (NCHW is)")
+
+    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
+        """A 1-D convolution becomes a 2-D one of height 1."""
+        if len(rw.shape(node.inputs[0])) != 3:
+            return None
+        weight = rw.constant(inputs[1])
+        if weight is None:
+            raise refuse(node, "the weights are not constant")
+        attrs = dict(node.attrs, layout="NCHW")
+        for key, neutral in (("kernel", 1), ("stride", 1), ("dilate", 1), ("pad", 0)):
+            if key in attrs and attrs[key] != "()":
+                attrs[key] = str((neutral, pair(node, key, (neutral, neutral))[0]))
+        data = rw.op("expand_dims", [inputs[0]], {"axis": 2})
+        result = rw.op("Convolution", [data, rw.param(weight[:, :, None]), *inputs[2:]], attrs)
+        return [rw.op("squeeze", [result], {"axis": 2})]
+
+    def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
+        """qy = (m * (conv(qx, qw) + ox * sum of the valid taps) + B) >> s, see `mrt.quantize.layer`."""
+        weight = ctx.constant(node.inputs[1])
+        if weight is None:
+            raise refuse(node, "the weights are not constant")
+        bias = None
+        if not flag(node, "no_bias", False):
+            bias = ctx.constant(node.inputs[2])
+            if bias is None:
+                raise refuse(node, "the bias is not constant")
+        x, target = ctx.narrow(node.inputs[0]), ctx.target(node)
+        layer = quantize_layer(weight, bias, x, target)
+        attrs = {
+            "num_filter": len(weight),
+            "kernel": weight.shape[2:],
+            "stride": pair(node, "stride", (1, 1)),
+            "dilate": pair(node, "dilate", (1, 1)),
+            "pad": pair(node, "pad", (0, 0)),
+            "num_group": integer(node, "num_group", 1),
+            "no_bias": True,
+        }
+        accumulator = ctx.emit("Convolution", [x.int, ctx.param(layer.weight, 8)], attrs)
+        addend = layer.addend
+        if x.offset:
+            table, rows, columns = border_table(node, layer.weight, x.int.shape, accumulator.shape)
+            if len(table[0, 0]) == 1 and len(table[0, 0, 0]) == 1:
+                addend = addend + layer.multiplier * x.offset * table[0, :, 0, 0]
+            else:
+                accumulator = ctx.emit("broadcast_add", [accumulator, _spread(ctx, x.offset * table, rows, columns)])
+        column = (1, -1, 1, 1)
+        stored = ctx.scale_shift(
+            accumulator, layer.multiplier.reshape(column), addend.reshape(column), layer.shift, target.precision
+        )
+        return QValue(stored, target.scale, target.offset)
+
+    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
+        """conv2d."""
+        return "conv2d", {
+            "channels": str(shapes[1][0]),
+            "kernel_size": str(tuple(shapes[1][2:])),
+            "strides": str(pair(node, "stride", (1, 1))),
+            "padding": str(pair(node, "pad", (0, 0))),
+            "dilation": str(pair(node, "dilate", (1, 1))),
+            "groups": str(integer(node, "num_group", 1)),
+            "use_bias": str(not flag(node, "no_bias", False)),
+        }
+
+
+def border_table(node: Node, weight: Array, data: Shape, out: Shape) -> tuple[Array, Array, Array]:
+    """Sums of the weights whose taps fall inside the picture, for every kind of output position.
+
+    Returns:
+        table (1, O, R, C), the row class of each output row (OH,), the column class of each output column (OW,):
+        the sum for output (o, y, x) is table[0, o, rows[y], columns[x]].
+    """
+    stride, pad, dilate = pair(node, "stride", (1, 1)), pair(node, "pad", (0, 0)), pair(node, "dilate", (1, 1))
+    masks, classes = [], []
+    for axis in range(2):
+        first = np.arange(out[2 + axis])[:, None] * stride[axis] - pad[axis]
+        tap = first + np.arange(weight.shape[2 + axis])[None, :] * dilate[axis]
+        unique, index = np.unique((tap >= 0) & (tap < data[2 + axis]), axis=0, return_inverse=True)
+        masks.append(unique.astype(np.int64))
+        classes.append(index.reshape(-1))
+    taps = weight.sum(axis=1)
+    table = np.einsum("ohw,rh,cw->orc", taps, masks[0], masks[1])
+    return table[None], classes[0], classes[1]
+
+
+def _spread(ctx: QuantizeContext, table: Array, rows: Array, columns: Array) -> IntValue:
+    """The table over all output positions, gathered at run time so that the model stays small."""
+    result = ctx.param(table)
+    for axis, index in ((2, rows), (3, columns)):
+        if table.shape[axis] > 1:
+            result = ctx.emit("take", [result, ctx.param(index)], {"axis": axis, "mode": "clip"})
+    return result

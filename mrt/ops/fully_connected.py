@@ -1,0 +1,58 @@
+"""FullyConnected: integer weights per output unit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mrt.graph import Node, Shape, Value
+from mrt.graph.attrs import flag, integer, refuse
+from mrt.ops.base import Form, Operator, Rewriter
+from mrt.quantize.layer import quantize_layer
+from mrt.quantize.qvalue import QValue
+
+if TYPE_CHECKING:
+    from mrt.quantize.context import QuantizeContext
+
+
+class FullyConnected(Operator):
+    """y = x w^T + b; both `flatten` modes are brought to two dimensions."""
+
+    names = ("FullyConnected",)
+    summary = "dense with per-unit integer weights, then requantization"
+    form = Form.NARROW
+
+    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
+        """Make the input two-dimensional and flatten=False."""
+        shape = rw.shape(node.inputs[0])
+        flatten = flag(node, "flatten", True)
+        if len(shape) == 2 and not flatten:
+            return None
+        attrs = dict(node.attrs, flatten="False")
+        if len(shape) == 2:
+            return [rw.op("FullyConnected", inputs, attrs)]
+        if flatten:
+            return [rw.op("FullyConnected", [rw.op("Flatten", [inputs[0]]), *inputs[1:]], attrs)]
+        rows = rw.op("Reshape", [inputs[0]], {"shape": (-1, shape[-1])})
+        result = rw.op("FullyConnected", [rows, *inputs[1:]], attrs)
+        return [rw.op("Reshape", [result], {"shape": (-1, *shape[1:-1], integer(node, "num_hidden"))})]
+
+    def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
+        """qy = (m * (qx qw^T + ox * sum of weights) + B) >> s, see `mrt.quantize.layer`."""
+        weight = ctx.constant(node.inputs[1])
+        bias = None if flag(node, "no_bias", False) else ctx.constant(node.inputs[2])
+        if weight is None or (bias is None and not flag(node, "no_bias", False)):
+            raise refuse(node, "the weights or the bias are not constant")
+        x, target = ctx.narrow(node.inputs[0]), ctx.target(node)
+        layer = quantize_layer(weight, bias, x, target)
+        attrs = {"num_hidden": len(weight), "no_bias": True, "flatten": False}
+        accumulator = ctx.emit("FullyConnected", [x.int, ctx.param(layer.weight, 8)], attrs)
+        addend = layer.addend + layer.multiplier * x.offset * np.sum(layer.weight, axis=1)
+        stored = ctx.scale_shift(accumulator, layer.multiplier[None], addend[None], layer.shift, target.precision)
+        return QValue(stored, target.scale, target.offset)
+
+    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
+        """dense."""
+        return "dense", {"units": str(shapes[1][0]), "use_bias": str(not flag(node, "no_bias", False))}

@@ -1,0 +1,71 @@
+"""Pad: usually folded into the convolution after it; else built from slices of the input."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from mrt.graph import Node, Shape, Value
+from mrt.graph.attrs import integers, number, refuse, text
+from mrt.ops.base import Form, Operator
+from mrt.quantize.qvalue import IntValue, QValue
+
+if TYPE_CHECKING:
+    from mrt.quantize.context import QuantizeContext
+
+
+def pad_width(node: Node) -> list[tuple[int, int]]:
+    """(before, after) for each axis."""
+    flat = integers(node, "pad_width")
+    return [(flat[2 * i], flat[2 * i + 1]) for i in range(len(flat) // 2)]
+
+
+class Pad(Operator):
+    """Constant, edge or reflect padding of the spatial axes."""
+
+    names = ("Pad", "pad")
+    summary = "zero padding before a convolution is folded into it; else concatenate with a repeated slice"
+    form = Form.SAME
+
+    def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
+        """Constant or edge mode; the batch axis is not padded."""
+        mode = text(node, "mode")
+        if mode not in ("constant", "edge"):
+            raise refuse(node, f"mode={mode} is not supported (constant and edge are)")
+        width = pad_width(node)
+        if len(width) != len(shapes[node.inputs[0]]) or any(w < 0 for pair in width for w in pair):
+            raise refuse(node, f"pad_width={node.attrs['pad_width']} does not fit the input")
+        if width[0] != (0, 0):
+            raise refuse(node, "padding of the batch axis is not supported")
+
+    def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
+        """Each border is one slice of the input, repeated; a constant border is that slice times 0 plus the constant.
+
+        So the border has the input's batch size, whatever it is at run time.
+        """
+        q = ctx.like_output(node)
+        value = round(number(node, "constant_value", 0.0) / float(q.scale)) - q.offset
+        limit = 2 ** (q.int.precision - 1) - 1
+        value = max(-limit, min(limit, value))
+        data = q.int
+        for axis, (before, after) in enumerate(pad_width(node)):
+            parts = [data]
+            if before:
+                parts.insert(0, self._border(node, ctx, data, axis, 0, before, value))
+            if after:
+                parts.append(self._border(node, ctx, data, axis, data.shape[axis] - 1, after, value))
+            if len(parts) > 1:
+                data = ctx.emit("Concat", parts, {"dim": axis, "num_args": len(parts)})
+        return QValue(data, q.scale, q.offset)
+
+    def _border(
+        self, node: Node, ctx: QuantizeContext, data: IntValue, axis: int, start: int, width: int, value: int
+    ) -> IntValue:
+        rank = len(data.shape)
+        begin = tuple(start if i == axis else 0 for i in range(rank))
+        end = tuple(start + 1 if i == axis else 2**30 for i in range(rank))
+        border = ctx.emit("slice", [data], {"begin": begin, "end": end, "step": (1,) * rank})
+        if text(node, "mode") == "constant":
+            zero = ctx.emit("broadcast_mul", [border, ctx.scalar(0)])
+            border = ctx.fit(ctx.emit("broadcast_add", [zero, ctx.scalar(value)]), data.precision)
+        return ctx.emit("repeat", [border], {"repeats": width, "axis": axis}) if width > 1 else border

@@ -1,0 +1,116 @@
+"""Reductions: sum, mean, max, min."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mrt.graph import Node, Shape, Value
+from mrt.graph.attrs import flag, integers, refuse
+from mrt.ops.base import Form, Operator, Rewriter
+from mrt.quantize.qvalue import QValue
+
+if TYPE_CHECKING:
+    from mrt.quantize.context import QuantizeContext
+
+
+def reduced_axes(node: Node, rank: int) -> tuple[int, ...]:
+    """The axes a reduction removes, non-negative and sorted."""
+    raw = node.attrs.get("axis", "()")
+    axes = {axis % rank for axis in integers(node, "axis", ())} if raw not in ("None", "()") else set(range(rank))
+    if flag(node, "exclude", False):
+        axes = set(range(rank)) - axes
+    return tuple(sorted(axes))
+
+
+class Reduction(Operator):
+    """What sum and max share."""
+
+    form = Form.ANY
+
+    def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
+        """The batch axis stays."""
+        if 0 in reduced_axes(node, len(shapes[node.inputs[0]])):
+            raise refuse(node, "a reduction over the batch axis is not supported")
+
+    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
+        """The target's reduction of the same name."""
+        return node.op, {
+            "axis": str(reduced_axes(node, len(shapes[0]))),
+            "keepdims": str(flag(node, "keepdims", False)),
+        }
+
+
+class Sum(Reduction):
+    """Sum over axes."""
+
+    names = ("sum", "sum_axis")
+    summary = "sum; the scale stays"
+
+    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
+        """One name."""
+        return None if node.op == "sum" else [rw.op("sum", inputs, node.attrs)]
+
+    def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
+        """sum q stands for S (sum q + n o)."""
+        q = ctx.get(node.inputs[0])
+        axes = reduced_axes(node, len(q.int.shape))
+        count = int(np.prod([q.int.shape[axis] for axis in axes]))
+        if q.int.precision + count.bit_length() > 31:
+            q = ctx.wide(node.inputs[0])
+        total = ctx.emit("sum", [q.int], {"axis": axes, "keepdims": flag(node, "keepdims", False)})
+        return QValue(total, q.scale, q.offset * count)
+
+
+class Mean(Operator):
+    """Mean over axes."""
+
+    names = ("mean",)
+    summary = "sum, and a scale smaller by the count"
+
+    def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
+        """The batch axis stays."""
+        if 0 in reduced_axes(node, len(shapes[node.inputs[0]])):
+            raise refuse(node, "a mean over the batch axis is not supported")
+
+    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
+        """sum * (1 / n)."""
+        shape = rw.shape(node.inputs[0])
+        axes = reduced_axes(node, len(shape))
+        count = int(np.prod([shape[axis] for axis in axes]))
+        total = rw.op("sum", inputs, {"axis": axes, "keepdims": flag(node, "keepdims", False)})
+        return [rw.op("broadcast_mul", [total, rw.param(np.array([1.0 / count]))])]
+
+
+class Max(Reduction):
+    """Maximum over axes."""
+
+    names = ("max", "max_axis")
+    summary = "max; the integer form stays"
+    form = Form.SAME
+
+    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
+        """One name."""
+        return None if node.op == "max" else [rw.op("max", inputs, node.attrs)]
+
+    def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
+        """max commutes with the integer form."""
+        q = ctx.like_output(node)
+        attrs = {"axis": reduced_axes(node, len(q.int.shape)), "keepdims": flag(node, "keepdims", False)}
+        return QValue(ctx.emit("max", [q.int], attrs), q.scale, q.offset)
+
+
+class Min(Operator):
+    """Minimum over axes."""
+
+    names = ("min", "min_axis")
+    summary = "-max(-x)"
+
+    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
+        """Negate, max, negate."""
+        minus = np.array([-1.0])
+        negated = rw.op("broadcast_mul", [inputs[0], rw.param(minus)])
+        largest = rw.op("max", [negated], node.attrs)
+        return [rw.op("broadcast_mul", [largest, rw.param(minus)])]

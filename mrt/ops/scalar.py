@@ -1,0 +1,129 @@
+"""Operators with a scalar operand: rewritten to their two-operand forms, clamps or tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mrt.graph import Node, Value
+from mrt.graph.attrs import number, refuse
+from mrt.ops.base import Operator, Rewriter
+
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+def _scalar(node: Node, rw: Rewriter, function: str = "") -> Value:
+    value = number(node, "scalar", 1.0)
+    return rw.param(np.array([1.0 / value if function == "reciprocal" else value]))
+
+
+class AddScalar(Operator):
+    """x + c."""
+
+    names = ("_plus_scalar", "_PlusScalar")
+    summary = "broadcast_add with a constant"
+
+    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
+        """broadcast_add; + 0 vanishes."""
+        if number(node, "scalar", 1.0) == 0:
+            return [inputs[0]]
+        return [rw.op("broadcast_add", [inputs[0], _scalar(node, rw)])]
+
+
+class SubtractScalar(Operator):
+    """x - c and c - x."""
+
+    names = ("_minus_scalar", "_MinusScalar", "_rminus_scalar", "_RMinusScalar")
+    summary = "broadcast_add / broadcast_mul with constants"
+
+    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
+        """x + (-c), or -x + c."""
+        value = number(node, "scalar", 1.0)
+        if node.op in ("_minus_scalar", "_MinusScalar"):
+            return [rw.op("broadcast_add", [inputs[0], rw.param(np.array([-value]))])]
+        negated = rw.op("broadcast_mul", [inputs[0], rw.param(np.array([-1.0]))])
+        return [rw.op("broadcast_add", [negated, rw.param(np.array([value]))])]
+
+
+class MultiplyScalar(Operator):
+    """x * c."""
+
+    names = ("_mul_scalar", "_MulScalar")
+    summary = "broadcast_mul with a constant"
+
+    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
+        """broadcast_mul; * 1 vanishes."""
+        if number(node, "scalar", 1.0) == 1:
+            return [inputs[0]]
+        return [rw.op("broadcast_mul", [inputs[0], _scalar(node, rw)])]
+
+
+class DivideScalar(Operator):
+    """x / c and c / x."""
+
+    names = ("_div_scalar", "_DivScalar", "_rdiv_scalar", "_RDivScalar")
+    summary = "broadcast_mul with a constant; c / x through a table"
+
+    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
+        """x * (1 / c), or reciprocal(x) * c."""
+        if node.op in ("_rdiv_scalar", "_RDivScalar"):
+            return [rw.op("broadcast_mul", [rw.op("reciprocal", inputs), _scalar(node, rw)])]
+        if number(node, "scalar", 1.0) == 0:
+            raise refuse(node, "division by zero")
+        return [rw.op("broadcast_mul", [inputs[0], _scalar(node, rw, "reciprocal")])]
+
+
+class PowerScalar(Operator):
+    """x ** c for c in 1, 2, 0.5, -1, -0.5."""
+
+    names = ("_power_scalar", "_PowerScalar")
+    summary = "square, sqrt, reciprocal or rsqrt"
+
+    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
+        """The named function."""
+        exponent = number(node, "scalar", 1.0)
+        functions = {2.0: "square", 0.5: "sqrt", -1.0: "reciprocal", -0.5: "rsqrt"}
+        if exponent == 1:
+            return [inputs[0]]
+        if exponent not in functions:
+            raise refuse(node, f"the exponent {exponent} is not supported (1, {', '.join(map(str, functions))} are)")
+        return [rw.op(functions[exponent], inputs)]
+
+
+class ExtremeScalar(Operator):
+    """max(x, c) and min(x, c)."""
+
+    names = ("_maximum_scalar", "_MaximumScalar", "_minimum_scalar", "_MinimumScalar")
+    summary = "clip"
+
+    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
+        """A clip open on one side; max(x, 0) is relu."""
+        value = number(node, "scalar", 1.0)
+        if node.op in ("_minimum_scalar", "_MinimumScalar"):
+            return [rw.op("clip", inputs, {"a_min": -_LARGEST, "a_max": value})]
+        if value == 0:
+            return [rw.op("Activation", inputs, {"act_type": "relu"})]
+        return [rw.op("clip", inputs, {"a_min": value, "a_max": _LARGEST})]
+
+
+class Negative(Operator):
+    """-x."""
+
+    names = ("negative", "_np_negative")
+    summary = "broadcast_mul by -1"
+
+    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
+        """broadcast_mul."""
+        return [rw.op("broadcast_mul", [inputs[0], rw.param(np.array([-1.0]))])]
+
+
+class Square(Operator):
+    """x * x."""
+
+    names = ("square",)
+    summary = "broadcast_mul with itself"
+
+    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
+        """broadcast_mul."""
+        return [rw.op("broadcast_mul", [inputs[0], inputs[0]])]

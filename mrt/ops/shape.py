@@ -1,0 +1,200 @@
+"""Operators that rearrange values: the integers pass through unchanged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mrt.graph import Node, Shape, Value
+from mrt.graph.attrs import flag, integer, integers, refuse
+from mrt.ops.base import Form, Operator, Rewriter
+from mrt.quantize.qvalue import QValue
+
+if TYPE_CHECKING:
+    from mrt.quantize.context import QuantizeContext
+
+
+class Mover(Operator):
+    """Shared rule: the output has the input's integer form."""
+
+    form = Form.SAME
+
+    def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
+        """Apply the operator to the integers."""
+        q = ctx.like_output(node)
+        return QValue(ctx.emit(node.op, [q.int], node.attrs), q.scale, q.offset)
+
+
+class Flatten(Mover):
+    """Collapses all axes but the first."""
+
+    names = ("Flatten", "flatten")
+    summary = "flatten"
+
+    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
+        """flatten."""
+        return "flatten", {}
+
+
+class Reshape(Mover):
+    """Reshape with MXNet's codes; the batch axis must stay first."""
+
+    names = ("Reshape", "reshape")
+    summary = "reshape"
+
+    def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
+        """reverse=True is not on the target."""
+        if flag(node, "reverse", False):
+            raise refuse(node, "reverse=True is not supported")
+
+    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
+        """reshape."""
+        return "reshape", {"shape": str(integers(node, "shape"))}
+
+
+class ExpandDims(Mover):
+    """Inserts an axis of size 1."""
+
+    names = ("expand_dims",)
+    summary = "expand_dims"
+
+    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
+        """expand_dims."""
+        axis = integer(node, "axis")
+        return "expand_dims", {"axis": str(axis if axis >= 0 else axis + len(shapes[0]) + 1)}
+
+
+class Squeeze(Mover):
+    """Removes axes of size 1."""
+
+    names = ("squeeze",)
+    summary = "squeeze"
+
+    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
+        """Name the axes, so that a batch of one is not squeezed away by accident."""
+        if node.attrs.get("axis", "None") not in ("None", "()"):
+            return None
+        axes = tuple(i for i, size in enumerate(rw.shape(node.inputs[0])) if size == 1 and i > 0)
+        return [rw.op("squeeze", inputs, {"axis": axes})] if axes else [inputs[0]]
+
+    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
+        """squeeze."""
+        return "squeeze", {"axis": str(tuple(axis % len(shapes[0]) for axis in integers(node, "axis")))}
+
+
+class Transpose(Mover):
+    """Permutes the axes."""
+
+    names = ("transpose",)
+    summary = "transpose"
+
+    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
+        """transpose."""
+        axes = integers(node, "axes", ()) or tuple(reversed(range(len(shapes[0]))))
+        return "transpose", {"axes": str(tuple(axis % len(shapes[0]) for axis in axes))}
+
+
+class SwapAxis(Operator):
+    """Exchanges two axes."""
+
+    names = ("SwapAxis", "swapaxes", "SwapAxes")
+    summary = "transpose"
+
+    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
+        """transpose."""
+        axes = list(range(len(rw.shape(node.inputs[0]))))
+        first, second = integer(node, "dim1", 0), integer(node, "dim2", 0)
+        axes[first], axes[second] = axes[second], axes[first]
+        return [rw.op("transpose", inputs, {"axes": tuple(axes)})]
+
+
+class Repeat(Mover):
+    """Repeats entries along an axis."""
+
+    names = ("repeat",)
+    summary = "repeat"
+
+    def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
+        """The axis must be named."""
+        if node.attrs.get("axis", "None") == "None":
+            raise refuse(node, "repeat without an axis is not supported")
+
+    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
+        """repeat."""
+        return "repeat", {
+            "repeats": str(integer(node, "repeats")),
+            "axis": str(integer(node, "axis") % len(shapes[0])),
+        }
+
+
+class Tile(Mover):
+    """Repeats the whole tensor."""
+
+    names = ("tile",)
+    summary = "tile"
+
+    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
+        """tile."""
+        return "tile", {"reps": str(integers(node, "reps"))}
+
+
+class UpSampling(Mover):
+    """Nearest-neighbour enlargement."""
+
+    names = ("UpSampling",)
+    summary = "upsampling"
+
+    def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
+        """Nearest neighbour of one input."""
+        if node.attrs.get("sample_type", "nearest") != "nearest" or len(node.inputs) != 1:
+            raise refuse(node, "only sample_type=nearest of one input is supported")
+
+    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
+        """upsampling."""
+        return "upsampling", {"scale": str(integer(node, "scale")), "method": "NEAREST_NEIGHBOR"}
+
+
+class Concat(Operator):
+    """Joins tensors along an axis: all in one integer form."""
+
+    names = ("Concat", "concat")
+    summary = "concatenate, all inputs on one scale"
+    form = Form.SAME
+
+    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
+        """One name; a single input passes."""
+        if len(inputs) == 1:
+            return [inputs[0]]
+        attrs = {"dim": integer(node, "dim", 1), "num_args": len(inputs)}
+        return None if node.op == "Concat" else [rw.op("Concat", inputs, attrs)]
+
+    def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
+        """Bring every input to the output's form; constants are quantized to it."""
+        target = ctx.target(node)
+        parts = []
+        for value in node.inputs:
+            constant = ctx.constant(value)
+            if constant is None:
+                parts.append(ctx.at(value, target).int)
+            else:
+                steps = np.rint(constant / float(target.scale)) - target.offset
+                parts.append(ctx.param(np.clip(steps, -target.limit, target.limit)))
+        attrs = {"dim": integer(node, "dim", 1), "num_args": len(parts)}
+        return QValue(ctx.emit("Concat", parts, attrs), target.scale, target.offset)
+
+    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
+        """concatenate."""
+        return "concatenate", {"axis": str(integer(node, "dim", 1) % len(shapes[0]))}
+
+
+class Take(Operator):
+    """Gathers rows of a table: in the integer graph only."""
+
+    names = ("take",)
+    summary = "integer only: gather along an axis, indices clamped"
+
+    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
+        """take."""
+        return "take", {"axis": str(integer(node, "axis", 0))}

@@ -1,0 +1,107 @@
+"""Slices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mrt.graph import Node, Shape, Value
+from mrt.graph.attrs import flag, integer, integers, optional_integers, refuse, text
+from mrt.ops.base import Operator, Rewriter
+from mrt.ops.shape import Mover
+
+
+class Slice(Mover):
+    """x[begin:end:step] on every axis."""
+
+    names = ("slice", "crop")
+    summary = "strided_slice"
+
+    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
+        """Explicit, non-negative bounds on every axis but an untouched batch axis."""
+        shape = rw.shape(node.inputs[0])
+        begin, end, step = (optional_integers(node, key) for key in ("begin", "end", "step"))
+        if node.op == "slice" and all(b is not None and b >= 0 for b in begin) and None not in (*end, *step) and step:
+            return None
+        bounds = []
+        for axis, size in enumerate(shape):
+            b = begin[axis] if axis < len(begin) else None
+            e = end[axis] if axis < len(end) else None
+            s = (step[axis] if axis < len(step) else None) or 1
+            if s < 0:
+                raise refuse(node, f"a negative step {s} is not supported")
+            if axis == 0 and (b or 0) == 0 and e is None and s == 1:
+                bounds.append((0, _ALL, 1))
+                continue
+            first, last, _ = slice(b, e, s).indices(size)
+            bounds.append((first, last, s))
+        begin_, end_, step_ = zip(*bounds)
+        return [rw.op("slice", [inputs[0]], {"begin": begin_, "end": end_, "step": step_})]
+
+    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
+        """strided_slice."""
+        return "strided_slice", {
+            "begin": str(integers(node, "begin")),
+            "end": str(integers(node, "end")),
+            "stride": str(integers(node, "step")),
+        }
+
+
+_ALL = 2**30
+
+
+class SliceAxis(Operator):
+    """x[…, begin:end, …] on one axis."""
+
+    names = ("slice_axis",)
+    summary = "slice"
+
+    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
+        """slice."""
+        rank = len(rw.shape(node.inputs[0]))
+        axis = integer(node, "axis") % rank
+        begin, end = integer(node, "begin"), text(node, "end", "None")
+        begins = tuple(begin if i == axis else None for i in range(rank))
+        ends = tuple((None if end == "None" else int(end)) if i == axis else None for i in range(rank))
+        return [rw.op("slice", inputs, {"begin": begins, "end": ends})]
+
+
+class SliceLike(Operator):
+    """x cut to the shape of another tensor."""
+
+    names = ("slice_like",)
+    summary = "slice, from the shape that the second input has"
+
+    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
+        """slice."""
+        shape, like = rw.shape(node.inputs[0]), rw.shape(node.inputs[1])
+        axes = {axis % len(shape) for axis in integers(node, "axes", ())} or set(range(len(shape)))
+        ends = tuple(like[i] if i in axes and i > 0 else None for i in range(len(shape)))
+        return [rw.op("slice", [inputs[0]], {"begin": (None,) * len(shape), "end": ends})]
+
+
+class SliceChannel(Operator):
+    """Splits a tensor into equal parts along an axis."""
+
+    names = ("SliceChannel", "split")
+    summary = "one slice per part"
+
+    def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
+        """Equal parts."""
+        size, parts = shapes[node.inputs[0]][integer(node, "axis", 1)], integer(node, "num_outputs")
+        if size % parts:
+            raise refuse(node, f"{size} entries cannot be split into {parts} equal parts")
+
+    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
+        """slice, and squeeze where squeeze_axis asks for it."""
+        shape = rw.shape(node.inputs[0])
+        axis, parts = integer(node, "axis", 1) % len(shape), integer(node, "num_outputs")
+        length = shape[axis] // parts
+        results = []
+        for part in range(parts):
+            begin = tuple(part * length if i == axis else None for i in range(len(shape)))
+            end = tuple((part + 1) * length if i == axis else None for i in range(len(shape)))
+            piece = rw.op("slice", inputs, {"begin": begin, "end": end})
+            if flag(node, "squeeze_axis", False):
+                piece = rw.op("squeeze", [piece], {"axis": axis})
+            results.append(piece)
+        return results

@@ -1,0 +1,109 @@
+"""softmax in integers: a table for exp, a sum, a division."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import sympy
+
+from mrt.graph import Node, Shape, Value
+from mrt.graph.attrs import flag, integer, number, refuse, text
+from mrt.ops.base import Operator, Rewriter
+from mrt.quantize.qvalue import QValue, Target, exact
+
+_INDEX_BITS = 12
+_OUTPUT_BITS = 15
+_PRODUCT_BITS = 31
+
+if TYPE_CHECKING:
+    from mrt.quantize.context import QuantizeContext
+
+
+class Softmax(Operator):
+    """exp(x - max) / sum exp(x - max) along one axis."""
+
+    names = ("softmax",)
+    summary = "exp by table down to Softmax_lambd nats below the maximum, then integer division"
+
+    def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
+        """Plain softmax only."""
+        if node.attrs.get("use_length", "False") not in ("False", "0") or len(node.inputs) > 1:
+            raise refuse(node, "use_length is not supported")
+        temperature = node.attrs.get("temperature", "None")
+        if temperature != "None" and number(node, "temperature") <= 0:
+            raise refuse(node, f"temperature={temperature} is not supported")
+
+    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
+        """The temperature is a scalar factor."""
+        if node.attrs.get("temperature", "None") == "None":
+            return None
+        factor = 1.0 / number(node, "temperature")
+        scaled = rw.op("broadcast_mul", [inputs[0], rw.param(np.array([factor]))])
+        return [rw.op("softmax", [scaled], {"axis": integer(node, "axis", -1)})]
+
+    def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
+        """trunc((e 2^15 + sum / 2) / sum) with e = round(exp(S (q - max q)) 2^b) from a table.
+
+        The bits b of the table leave room for the sum over the axis and for the product with 2^15.
+        """
+        value = node.inputs[0]
+        rank = len(ctx.get(value).int.shape)
+        axis = integer(node, "axis", -1) % rank
+        step = exact(ctx.softmax_lambd / (2**_INDEX_BITS - 1))
+        x = ctx.get(value)
+        if x.int.precision > 16 or x.offset or x.scale != step:
+            x = ctx.rescale(x, Target(step, 0, 20))
+        largest = ctx.emit("max", [x.int], {"axis": (axis,), "keepdims": True})
+        below = ctx.emit("broadcast_sub", [x.int, largest])
+        index = ctx.emit("broadcast_add", [below, ctx.scalar(2**_INDEX_BITS - 1)])
+        bits = _PRODUCT_BITS - 1 - _OUTPUT_BITS - 1
+        scale = float(x.scale) * (np.arange(2**_INDEX_BITS) - (2**_INDEX_BITS - 1))
+        table = np.rint(np.exp(scale) * (2**bits - 1))
+        powers = ctx.emit("cvm_lut", [index, ctx.param(table)], {"in_dim": 2**_INDEX_BITS})
+        total = ctx.emit("sum", [powers], {"axis": (axis,), "keepdims": True})
+        product = ctx.emit("broadcast_mul", [powers, ctx.scalar(2**_OUTPUT_BITS)])
+        half = ctx.emit("cvm_right_shift", [total], {"precision": total.precision, "shift_bit": 1})
+        rounded = ctx.emit("broadcast_add", [product, ctx.fit(half, 31)])
+        quotient = ctx.emit("cvm_div", [rounded, total])
+        limit = ctx.clamp(ctx.fit(quotient, 17), 0, 2**_OUTPUT_BITS)
+        return QValue(limit, sympy.Rational(1, 2**_OUTPUT_BITS))
+
+
+class SoftmaxOutput(Operator):
+    """softmax with a training loss, or over channels."""
+
+    names = ("SoftmaxOutput", "Softmax", "SoftmaxActivation")
+    summary = "softmax"
+
+    def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
+        """The loss's own options do not matter at inference."""
+        if node.op == "SoftmaxActivation" and text(node, "mode", "instance") not in ("instance", "channel"):
+            raise refuse(node, f"mode={node.attrs['mode']} is not supported")
+
+    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
+        """softmax over axis 1 or the last; the label is dropped. `instance` and the default flatten all but the batch."""
+        rank = len(rw.shape(node.inputs[0]))
+        if node.op == "SoftmaxActivation":
+            channel = text(node, "mode", "instance") == "channel"
+        else:
+            channel = flag(node, "multi_output", False) and not flag(node, "preserve_shape", False)
+            if flag(node, "preserve_shape", False):
+                return [rw.op("softmax", inputs[:1], {"axis": -1})]
+        if channel or rank == 2:
+            return [rw.op("softmax", inputs[:1], {"axis": 1})]
+        shape = rw.shape(node.inputs[0])
+        flat = rw.op("softmax", [rw.op("Flatten", inputs[:1])], {"axis": 1})
+        return [rw.op("Reshape", [flat], {"shape": (-1, *shape[1:])})]
+
+
+class LogisticRegressionOutput(Operator):
+    """sigmoid with a training loss."""
+
+    names = ("LogisticRegressionOutput",)
+    summary = "sigmoid"
+
+    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
+        """sigmoid; the label is dropped."""
+        return [rw.op("sigmoid", inputs[:1])]

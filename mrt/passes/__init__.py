@@ -1,0 +1,13 @@
+"""Graph transformations and the sequence that prepares a network."""
+
+from mrt.passes.base import Pass, PassManager
+from mrt.passes.fold_affine import FoldAffine
+from mrt.passes.fold_constants import FoldConstants
+from mrt.passes.fold_pad import FoldPad
+from mrt.passes.rewrite_operators import RewriteOperators
+from mrt.passes.validate import Validate
+
+__all__ = ["PREPARE", "FoldAffine", "FoldConstants", "FoldPad", "Pass", "PassManager", "RewriteOperators", "Validate"]
+
+PREPARE: tuple[Pass, ...] = (FoldConstants(), Validate(), RewriteOperators(), FoldConstants(), FoldAffine(), FoldPad())
+"""What the prepare stage runs, in order."""

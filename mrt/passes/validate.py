@@ -1,0 +1,29 @@
+"""Refuses networks with operators or attributes that cannot be compiled, before any work is done.
+
+Convolution -> Foo            =>   MRTError: node foo0 (Foo): this operator is not supported; …
+"""
+
+from __future__ import annotations
+
+from mrt import ops
+from mrt.graph import Graph
+from mrt.graph.attrs import refuse
+from mrt.graph.execute import infer_shapes
+from mrt.passes.base import Pass
+
+
+class Validate(Pass):
+    """Every operator is known and accepts its attributes."""
+
+    name = "validate"
+
+    def run(self, graph: Graph) -> Graph:
+        """The same graph."""
+        nodes = [node for node in graph.nodes() if not node.is_variable]
+        for node in nodes:
+            if not ops.known(node.op):
+                raise refuse(node, "this operator is not supported")
+        shapes = infer_shapes(graph)
+        for node in nodes:
+            ops.get(node.op).validate(node, shapes)
+        return graph

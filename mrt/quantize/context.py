@@ -1,0 +1,238 @@
+"""Builds the integer graph: the only place that emits integer nodes and tracks what they stand for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import cvm.ops
+import numpy as np
+import sympy
+from cvm.errors import CVMError
+from cvm.ops.base import Range
+
+from mrt import ops
+from mrt.errors import MRTError
+from mrt.graph import Array, Graph, Namer, Node, Value
+from mrt.ops import Form
+from mrt.quantize.annotate import WIDE_BITS, Annotation
+from mrt.quantize.qvalue import IntValue, QValue, Target
+
+INT32_BITS = 32
+_MULTIPLIER_BITS = 14
+_MIN_MULTIPLIER_BITS = 8
+_EXACT_TOLERANCE = 2.0**-10
+
+
+class QuantizeContext:
+    """What an operator's quantize rule works with.
+
+    Args:
+        graph: the prepared float graph.
+        annotation: the forms and scales chosen for its tensors.
+        softmax_lambd: how far below the largest logit softmax still resolves, in nats.
+    """
+
+    def __init__(self, graph: Graph, annotation: Annotation, softmax_lambd: float = 10.0) -> None:
+        self.graph = graph
+        self.annotation = annotation
+        self.softmax_lambd = softmax_lambd
+        self.params: dict[str, Array] = {}
+        self.node: Node | None = None
+        self._namer = Namer()
+        self._values: dict[Value, QValue] = {}
+        self._forms: dict[tuple[Value, Target], QValue] = {}
+        self._constants: dict[tuple[str, bytes, tuple[int, ...]], IntValue] = {}
+
+    # What is known of the float graph ------------------------------------------------------------------------------
+
+    def constant(self, value: Value) -> Array | None:
+        """The array behind a value of the float graph when it is a parameter."""
+        return self.graph.constant(value)
+
+    def target(self, node: Node) -> Target:
+        """The integer form in which the node's output is to be stored."""
+        return self.annotation.target(Value(node))
+
+    # Emission ------------------------------------------------------------------------------------------------------
+
+    def emit(self, op: str, inputs: Sequence[IntValue], attrs: Mapping[str, object] | None = None) -> IntValue:
+        """A new integer node; its shape, precision and range follow from the target's own rules.
+
+        Raises:
+            MRTError: the target would refuse the operator.
+        """
+        assert self.node is not None
+        text = {key: str(value) for key, value in (attrs or {}).items()}
+        name = self._namer(f"{self.node.name}_{op.lower().replace('cvm_', '')}")
+        node = Node(op, name, tuple(i.value for i in inputs), text, self.node.origin)
+        shapes = [i.shape for i in inputs]
+        try:
+            target_op, target_attrs = ops.get(op).lower(node, shapes)
+            rule = cvm.ops.get(target_op)
+            (shape,) = rule.infer_shape(target_attrs, shapes)
+            (precision,) = rule.infer_precision(target_attrs, [i.precision for i in inputs], shapes)
+            (proven,) = rule.infer_range(target_attrs, [i.range for i in inputs], shapes)
+            if not 1 <= precision <= INT32_BITS:
+                raise CVMError(f"{target_op} infers precision {precision}, outside 1..{INT32_BITS}")
+        except CVMError as error:
+            raise MRTError(f"node {self.node.name} ({self.node.op}): {error}") from error
+        return IntValue(Value(node), shape, precision, proven)
+
+    def param(self, array: Array, precision: int | None = None) -> IntValue:
+        """An integer constant; equal constants of one node are shared."""
+        assert self.node is not None
+        data = np.ascontiguousarray(array, dtype=np.int64)
+        proven = Range.constant(data)
+        if proven.bits() > INT32_BITS:
+            raise MRTError(f"node {self.node.name} ({self.node.op}): a constant does not fit in 32 bits")
+        key = (self.node.name, data.tobytes(), data.shape)
+        if key not in self._constants:
+            name = self._namer(f"{self.node.name}_const")
+            self.params[name] = data.astype(np.int32)
+            node = Node("null", name, origin=self.node.origin)
+            bits = max(precision or 1, proven.bits())
+            self._constants[key] = IntValue(Value(node), data.shape, bits, proven)
+        return self._constants[key]
+
+    def scalar(self, value: int) -> IntValue:
+        """An integer constant of shape (1,)."""
+        return self.param(np.array([value]))
+
+    def input(self, node: Node, precision: int, scale: sympy.Rational) -> QValue:
+        """The run-time input as an integer tensor."""
+        (shape,) = self.graph.input_shapes(1).values()
+        limit = 2 ** (precision - 1) - 1
+        name = self._namer(node.name)
+        value = IntValue(Value(Node("null", name, origin=node.origin)), shape, precision, Range.of(-limit, limit))
+        return QValue(value, scale)
+
+    def fit(self, value: IntValue, bits: int) -> IntValue:
+        """The same integers with an inferred precision of at most `bits`; clips where the proof does not suffice."""
+        return value if value.precision <= bits else self.emit("cvm_clip", [value], {"precision": bits})
+
+    def clamp(self, value: IntValue, low: int, high: int) -> IntValue:
+        """min(max(value, low), high); nothing is emitted where the range is proven already."""
+        if value.range.min() >= low and value.range.max() <= high:
+            return value
+        if low == 0 and value.range.max() <= high:
+            return self.emit("Activation", [value], {"act_type": "relu"})
+        low, high = max(low, value.range.min()), min(high, value.range.max())
+        clipped = self.emit("clip", [value], {"a_min": low, "a_max": high})
+        return self.fit(clipped, value.precision)
+
+    def scale_shift(self, value: IntValue, multiplier: Array, addend: Array, shift: int, precision: int) -> IntValue:
+        """(value * multiplier + addend) >> shift, rounded half up, clipped to `precision` bits.
+
+        This is the only requantization there is. Multiplier and addend are integers, scalar or per channel; where the
+        product would not fit in 32 bits the value is shifted first, by as little as possible.
+        """
+        multiplier = np.atleast_1d(np.asarray(multiplier, dtype=np.int64))
+        addend = np.atleast_1d(np.asarray(addend, dtype=np.int64))
+        if shift and (common := _common_power(multiplier, addend, shift)):
+            multiplier, addend, shift = multiplier >> common, addend >> common, shift - common
+        multiplier_bits = 0 if (multiplier == 1).all() else Range.constant(multiplier).bits()
+        room = INT32_BITS - multiplier_bits - (1 if addend.any() else 0)
+        if value.precision > room and multiplier_bits:
+            value = self.fit(value, max(value.bits, 1)) if value.bits < value.precision else value
+            excess = value.precision - room
+            if excess > 0:
+                if excess >= shift:
+                    raise MRTError(f"node {self.node.name if self.node else '?'}: no room to requantize in 32 bits")
+                value = self._shift(value, excess, value.precision - excess)
+                shift -= excess
+                addend = (addend + (1 << excess >> 1)) >> excess
+        if multiplier_bits:
+            value = self.emit("broadcast_mul", [value, self.param(multiplier)])
+        if addend.any():
+            value = self.emit("broadcast_add", [self.fit(value, INT32_BITS - 1), self.param(addend)])
+        if shift > 0:
+            return self._shift(value, shift, precision)
+        return self.fit(value, precision)
+
+    def _shift(self, value: IntValue, shift: int, precision: int) -> IntValue:
+        return self.emit("cvm_right_shift", [value], {"precision": precision, "shift_bit": shift})
+
+    # Quantized values of the float graph ---------------------------------------------------------------------------
+
+    def set(self, value: Value, q: QValue) -> None:
+        """Record what stands for a value of the float graph."""
+        self._values[value] = q
+
+    def get(self, value: Value) -> QValue:
+        """What stands for a value of the float graph, in whatever form its producer left it."""
+        if value not in self._values:
+            raise MRTError(f"node {value.node.name}: a constant where the network's data is expected")
+        return self._values[value]
+
+    def narrow(self, value: Value) -> QValue:
+        """The value in at most 8 bits."""
+        q = self.get(value)
+        target = self.annotation.narrow(value)
+        return q if q.int.precision <= target.precision else self._cached(value, target, exactly=False)
+
+    def wide(self, value: Value) -> QValue:
+        """The value in at most 16 bits, without offset."""
+        q = self.centered(self.get(value))
+        return q if q.int.precision <= WIDE_BITS else self._cached(value, self.annotation.wide(value), exactly=False)
+
+    def at(self, value: Value, target: Target) -> QValue:
+        """The value in exactly the given form."""
+        return self._cached(value, target, exactly=True)
+
+    def like_output(self, node: Node, index: int = 0) -> QValue:
+        """An input of the node in the form that the node's output is wanted in."""
+        value = node.inputs[index]
+        return self.wide(value) if self.annotation.form(Value(node)) is Form.WIDE else self.narrow(value)
+
+    def centered(self, q: QValue) -> QValue:
+        """The same values with offset 0."""
+        if q.offset == 0:
+            return q
+        return QValue(self.emit("broadcast_add", [q.int, self.scalar(q.offset)]), q.scale)
+
+    def _cached(self, value: Value, target: Target, exactly: bool) -> QValue:
+        key = (value, target)
+        if key not in self._forms:
+            self._forms[key] = self.rescale(self.get(value), target, exactly)
+        return self._forms[key]
+
+    def rescale(self, q: QValue, target: Target, exactly: bool = False) -> QValue:
+        """The same real tensor in another integer form.
+
+        real = S (q + o) = S' (q' + o'), so q' = (m q + m o - o' 2^s) 2^-s with m 2^-s = S / S'. The multiplier m is
+        rounded to a few bits; the result's scale is then exactly S 2^s / m, unless `exactly` asks to call it S'.
+
+        Raises:
+            MRTError: `exactly` cannot be met to 2^-10.
+        """
+        ratio = q.scale / target.scale
+        if ratio == 1:
+            moved = self.scale_shift(q.int, np.array(1), np.array(q.offset - target.offset), 0, target.precision)
+            return QValue(moved, target.scale, target.offset)
+        room = INT32_BITS - 1 - q.int.bits
+        bits = min(_MULTIPLIER_BITS, max(room, _MIN_MULTIPLIER_BITS))
+        shift = _shift_for(float(ratio), bits)
+        multiplier = max(1, round(float(ratio * 2**shift)))
+        scale = q.scale * 2**shift / multiplier
+        if exactly:
+            if abs(float(scale / target.scale) - 1) > _EXACT_TOLERANCE:
+                name = self.node.name if self.node else "?"
+                raise MRTError(
+                    f"node {name}: scales {float(q.scale):.3g} and {float(target.scale):.3g} are too far apart"
+                )
+            scale = target.scale
+        addend = multiplier * q.offset - target.offset * 2**shift
+        moved = self.scale_shift(q.int, np.array(multiplier), np.array(addend), shift, target.precision)
+        return QValue(moved, scale, target.offset)
+
+
+def _shift_for(ratio: float, bits: int) -> int:
+    """The largest shift s for which ratio * 2^s still fits in a `bits`-bit multiplier, within 0..31."""
+    return min(31, max(0, math.floor(math.log2((2 ** (bits - 1) - 1) / ratio))))
+
+
+def _common_power(multiplier: Array, addend: Array, shift: int) -> int:
+    """How many factors of two multiplier and addend share, at most shift - 1 (rounding needs one bit of shift)."""
+    combined = int(np.bitwise_or.reduce(np.concatenate([multiplier.ravel(), np.abs(addend).ravel()])))
+    return min((combined & -combined).bit_length() - 1, shift - 1) if combined else 0

@@ -1,0 +1,129 @@
+"""Turns a prepared, calibrated float graph into an integer graph."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sympy
+
+from mrt import ops
+from mrt.calibrate.statistics import Statistics
+from mrt.errors import MRTError
+from mrt.graph import Graph, Node, Value
+from mrt.graph.attrs import refuse
+from mrt.ops import Form
+from mrt.quantize.annotate import WIDE_BITS, Annotation
+from mrt.quantize.context import QuantizeContext
+from mrt.quantize.qvalue import QValue, Target
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """How the integers of one input or output relate to real numbers: real = scale * (q + offset)."""
+
+    name: str
+    scale: sympy.Rational
+    offset: int
+    precision: int
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object with the exact scale as a string."""
+        return {"name": self.name, "scale": str(self.scale), "offset": self.offset, "precision": self.precision}
+
+    @classmethod
+    def from_json(cls, item: Mapping[str, Any]) -> TensorInfo:
+        """What `to_json` wrote."""
+        return cls(item["name"], sympy.Rational(item["scale"]), int(item["offset"]), int(item["precision"]))
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """An integer graph with the meaning of its input and outputs."""
+
+    graph: Graph
+    input: TensorInfo
+    outputs: tuple[TensorInfo, ...]
+
+    def describe(self) -> str:
+        """The input's and outputs' meaning as JSON."""
+        return json.dumps({"input": self.input.to_json(), "outputs": [o.to_json() for o in self.outputs]}, indent=1)
+
+
+@dataclass(frozen=True)
+class QuantizeSettings:
+    """What the user can choose about quantization."""
+
+    input_precision: int = 8
+    output_precision: int | None = None
+    lambd: float | None = None
+    thresholds: Mapping[str, float] | None = None
+    softmax_lambd: float = 10.0
+
+
+def quantize(
+    graph: Graph,
+    statistics: Mapping[str, Statistics],
+    settings: QuantizeSettings | None = None,
+    advance: Callable[[int], None] = lambda count: None,
+) -> Quantized:
+    """The integer graph that stands for `graph`.
+
+    Args:
+        graph: prepared float graph with one input.
+        statistics: calibration statistics by value name.
+        settings: precisions and thresholds.
+        advance: called with the number of nodes done.
+
+    Raises:
+        MRTError: an operator has no integer form, or the target would refuse what it became.
+    """
+    settings = settings or QuantizeSettings()
+    if len(graph.inputs) != 1:
+        raise MRTError(f"the network must have one input, it has {', '.join(graph.inputs) or 'none'}")
+    annotation = Annotation(graph, statistics, settings.lambd, settings.thresholds)
+    ctx = QuantizeContext(graph, annotation, settings.softmax_lambd)
+    described: TensorInfo | None = None
+    for node in graph.nodes():
+        if node.name in graph.inputs:
+            limit = 2 ** (settings.input_precision - 1) - 1
+            scale = annotation.input_scale(Value(node), limit)
+            ctx.node = node
+            ctx.set(Value(node), ctx.input(node, settings.input_precision, scale))
+            described = TensorInfo(node.name, scale, 0, settings.input_precision)
+        elif not node.is_variable:
+            ctx.node = node
+            ctx.set(Value(node), _stored(node, ops.get(node.op).quantize(node, ctx), ctx))
+        advance(1)
+    if described is None:
+        raise MRTError("the network's output does not depend on its input")
+    outputs = [_output(value, ctx, settings.output_precision) for value in graph.outputs]
+    params = dict(ctx.params)
+    integer = Graph(tuple(q.int.value for q in outputs), params, graph.inputs).pruned()
+    infos = tuple(
+        TensorInfo(value.name, q.scale, q.offset, q.int.precision) for value, q in zip(graph.outputs, outputs)
+    )
+    return Quantized(integer, described, infos)
+
+
+def _stored(node: Node, q: QValue, ctx: QuantizeContext) -> QValue:
+    """A tensor that several operators read is brought to its stored form once; one with a single reader is left to it."""
+    value = Value(node)
+    if ctx.annotation.uses(value) < 2 or q.int.precision <= WIDE_BITS:
+        return q
+    if ctx.annotation.form(value) is Form.WIDE:
+        return ctx.rescale(q, ctx.annotation.wide(value), exactly=True)
+    return ctx.rescale(q, ctx.annotation.narrow(value))
+
+
+def _output(value: Value, ctx: QuantizeContext, precision: int | None) -> QValue:
+    if ctx.constant(value) is not None:
+        raise refuse(value.node, "an output that does not depend on the input is not supported")
+    ctx.node = value.node
+    q = ctx.wide(value)
+    if precision is None or q.int.precision <= precision:
+        return q
+    largest = ctx.annotation.statistics(value).threshold()
+    return ctx.rescale(q, Target.symmetric(largest, precision))

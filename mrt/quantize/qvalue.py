@@ -1,0 +1,81 @@
+"""What an integer stands for."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import sympy
+from cvm.ops.base import Range
+
+from mrt.graph import Shape, Value
+
+
+@dataclass(frozen=True)
+class IntValue:
+    """A value of the integer graph with what is known of it.
+
+    Attributes:
+        value: the node output.
+        shape: its shape at batch 1.
+        precision: what the target infers for it, 1..32: |v| <= 2^(precision-1) - 1.
+        range: proven bounds for any legal input.
+    """
+
+    value: Value
+    shape: Shape
+    precision: int
+    range: Range
+
+    @property
+    def bits(self) -> int:
+        """The precision that the proven range needs; at most `precision`."""
+        return min(self.precision, self.range.bits())
+
+
+@dataclass(frozen=True)
+class QValue:
+    """An integer tensor q that stands for the real tensor scale * (q + offset).
+
+    The scale is an exact rational. A non-zero offset puts a one-sided real range, such as what a ReLU leaves, on the
+    whole of -127..127: the bit that a signed 8-bit input would waste is won back.
+    """
+
+    int: IntValue
+    scale: sympy.Rational
+    offset: int = 0
+
+    @property
+    def lower(self) -> sympy.Rational:
+        """The proven smallest real value."""
+        return self.scale * (self.int.range.min() + self.offset)
+
+    @property
+    def upper(self) -> sympy.Rational:
+        """The proven largest real value."""
+        return self.scale * (self.int.range.max() + self.offset)
+
+
+@dataclass(frozen=True)
+class Target:
+    """The integer form in which a tensor is wanted: real = scale * (q + offset), |q| <= 2^(precision-1) - 1."""
+
+    scale: sympy.Rational
+    offset: int
+    precision: int
+
+    @classmethod
+    def symmetric(cls, largest: float, precision: int) -> Target:
+        """The form without offset in which +-largest just fits."""
+        return cls(exact(max(largest, 1e-6) / (2 ** (precision - 1) - 1)), 0, precision)
+
+    @property
+    def limit(self) -> int:
+        """The largest |q|."""
+        return int(2 ** (self.precision - 1) - 1)
+
+
+def exact(value: float) -> sympy.Rational:
+    """A positive float as a rational with a 24-bit numerator: exact, and small enough to print."""
+    fraction, exponent = math.frexp(value)
+    return sympy.Rational(round(fraction * 2**24)) * sympy.Integer(2) ** (exponent - 24)
