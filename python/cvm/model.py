@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -21,11 +21,7 @@ class Node:
     op: str
     name: str
     inputs: tuple[tuple[int, int], ...] = ()
-    attrs: Mapping[str, str] = ()  # type: ignore[assignment]
-
-    def __post_init__(self) -> None:
-        """Give every node its own attribute mapping."""
-        object.__setattr__(self, "attrs", dict(self.attrs))
+    attrs: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_variable(self) -> bool:

@@ -226,6 +226,33 @@ def test_damaged_files_load_legally_or_are_refused(tmp_path_factory, data):
     assert [y.shape for y in outputs] == [model.infer().shapes[i][k] for i, k in model.heads]
 
 
+def _places(value, path=()):
+    """Paths of everything inside a JSON value."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in inside:
+        yield (*path, key)
+        yield from _places(item, (*path, key))
+
+
+ODD = [None, True, -1, 0, 1, 2, 2**31, 10**30, "", "0", "data", "relu", "(0, 0)", [], [0], [[0, 0, 0]], {}, {"a": "b"}]
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_symbols_with_odd_values_load_legally_or_are_refused(tmp_path_factory, data):
+    symbol, params = format.encode(models.small())
+    document = json.loads(symbol)
+    for _ in range(data.draw(st.integers(1, 2))):
+        place, value = data.draw(st.sampled_from(list(_places(document)))), data.draw(st.sampled_from([*ODD, KeyError]))
+        _edit(place, value)(document)
+    try:
+        model = _load_bytes(tmp_path_factory.getbasetemp(), json.dumps(document).encode(), params)
+    except CVMError as error:
+        assert "\n" not in str(error)
+        return
+    model.infer()
+
+
 def test_an_illegal_model_is_not_written_and_what_was_there_stays(tmp_path):
     paths = tmp_path / "symbol", tmp_path / "params"
     for path in paths:

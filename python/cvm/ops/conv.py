@@ -93,18 +93,18 @@ class Conv2D(Operator[Conv2DAttributes]):
         return affine_bound(*self._operands(a, ranges, shapes))
 
     def _formal(self, a: Conv2DAttributes, inputs: list[Array]) -> list[Array]:
-        """Products and sums in float64: exact, because every |partial sum| is below 2^53."""
-        x, w = inputs[0], inputs[1]
+        """Products and sums in floating point wide enough to be exact; see `exact_float`."""
         _, _, height, width = self._shape(a, [value.shape for value in inputs])[0]
+        kind = exact_float(inputs)
         pad_h, pad_w = a.padding
-        padded = np.pad(x.astype(np.float64), ((0, 0), (0, 0), (pad_h, pad_h), (pad_w, pad_w)))
-        weight = w.astype(np.float64)
-        if w.shape[1] == 1:
+        padded = np.pad(inputs[0].astype(kind), ((0, 0), (0, 0), (pad_h, pad_h), (pad_w, pad_w)))
+        weight = inputs[1].astype(kind)
+        if weight.shape[1] == 1:
             y = _depthwise(a, padded, weight, height, width)
         else:
             y = _grouped(a, padded, weight, height, width)
         if a.use_bias:
-            y += inputs[2].reshape(1, -1, 1, 1)
+            y += inputs[2].astype(kind).reshape(1, -1, 1, 1)
         return [to_int32(y)]
 
     def macs(self, attrs: Mapping[str, str], shapes: Sequence[Shape]) -> int:
@@ -121,6 +121,19 @@ def product_precision(precisions: list[int], terms: int) -> int:
     return max(result, precisions[2]) + 1 if len(precisions) == 3 else result
 
 
+def exact_float(inputs: list[Array]) -> type[np.float32] | type[np.float64]:
+    """The float type in which x * w summed in any order, plus b, is exact: no partial sum exceeds its integers.
+
+    float32 where max|x| * sum|w| + |b| < 2^24 for every output, else float64: int32 sums are below 2^53.
+    """
+    x, w = inputs[0], inputs[1]
+    largest = max(abs(int(x.max())), abs(int(x.min())))
+    sums = largest * np.abs(w).reshape(w.shape[0], -1).sum(axis=1, dtype=np.int64)
+    if len(inputs) == 3:
+        sums += np.abs(inputs[2].astype(np.int64))
+    return np.float32 if int(sums.max()) < 2**24 else np.float64
+
+
 def _tap(a: Conv2DAttributes, padded: Array, i: int, j: int, rows: range, width: int) -> Array:
     """The values kernel tap (i, j) meets at output rows `rows`: (..., len(rows), width), a view."""
     (stride_h, stride_w), (dilation_h, dilation_w) = a.strides, a.dilation
@@ -135,7 +148,7 @@ def _tap(a: Conv2DAttributes, padded: Array, i: int, j: int, rows: range, width:
 def _depthwise(a: Conv2DAttributes, padded: Array, weight: Array, height: int, width: int) -> Array:
     """One input channel per group: shifted multiply-adds."""
     source = np.repeat(padded, a.channels // a.groups, axis=1) if a.channels != a.groups else padded
-    y = np.zeros((padded.shape[0], a.channels, height, width))
+    y = np.zeros((padded.shape[0], a.channels, height, width), padded.dtype)
     for i in range(a.kernel_size[0]):
         for j in range(a.kernel_size[1]):
             y += _tap(a, source, i, j, range(height), width) * weight[:, 0, i, j].reshape(-1, 1, 1)
@@ -149,12 +162,12 @@ def _grouped(a: Conv2DAttributes, padded: Array, weight: Array, height: int, wid
     outputs, depth = a.channels // a.groups, inputs * kernel_h * kernel_w
     matrix = weight.reshape(a.groups, outputs, depth)
     grouped = padded.reshape(batch, a.groups, inputs, *padded.shape[2:])
-    y = np.empty((batch, a.groups, outputs, height, width))
+    y = np.empty((batch, a.groups, outputs, height, width), padded.dtype)
     step = max(1, _BLOCK // (a.groups * depth * width))
     for n in range(batch):
         for start in range(0, height, step):
             rows = range(start, min(start + step, height))
-            columns = np.empty((a.groups, inputs, kernel_h, kernel_w, len(rows), width))
+            columns = np.empty((a.groups, inputs, kernel_h, kernel_w, len(rows), width), padded.dtype)
             for i in range(kernel_h):
                 for j in range(kernel_w):
                     columns[:, :, i, j] = _tap(a, grouped[n], i, j, rows, width)

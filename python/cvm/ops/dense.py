@@ -11,7 +11,7 @@ import numpy as np
 from cvm.ops.affine import affine_bound, affine_range, known_or_uniform
 from cvm.ops.attributes import require
 from cvm.ops.base import Array, Operator, Range, Shape, to_int32
-from cvm.ops.conv import product_precision
+from cvm.ops.conv import exact_float, product_precision
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,10 @@ class Dense(Operator[DenseAttributes]):
         return affine_bound(*self._operands(a, ranges, shapes))
 
     def _formal(self, a: DenseAttributes, inputs: list[Array]) -> list[Array]:
-        """In float64: exact, because every |partial sum| is below 2^53."""
-        y = np.matmul(inputs[0].astype(np.float64), inputs[1].astype(np.float64).T)
-        return [to_int32(y + inputs[2] if a.use_bias else y)]
+        """In floating point wide enough to be exact; see `exact_float`."""
+        kind = exact_float(inputs)
+        y = np.matmul(inputs[0].astype(kind), inputs[1].astype(kind).T)
+        return [to_int32(y + inputs[2].astype(kind) if a.use_bias else y)]
 
     def macs(self, attrs: Mapping[str, str], shapes: Sequence[Shape]) -> int:
         """M * N * K."""
