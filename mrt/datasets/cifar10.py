@@ -62,7 +62,10 @@ class CIFAR10(Dataset):
                     f"dataset {self.name}: {path} has {size} bytes, not a multiple of {RECORD}; "
                     "it is truncated or not CIFAR-10's binary version: fetch it again"
                 )
-            records = np.memmap(path, np.uint8, "r").reshape(-1, RECORD)
+            try:
+                records = np.memmap(path, np.uint8, "r").reshape(-1, RECORD)
+            except OSError as error:
+                raise MRTError(f"dataset {self.name}: {path} cannot be read: {error.strerror}") from None
             if records[:, 0].max() > 9:
                 raise MRTError(f"dataset {self.name}: {path} has a label above 9; it is not CIFAR-10's binary version")
             self._records[filename] = records

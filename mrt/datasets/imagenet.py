@@ -40,6 +40,8 @@ class ImageNet(Dataset):
             raise MRTError(f"dataset {self.name}: {index} not found; make it with MXNet's tools/rec2idx.py")
         try:
             self._records = mx.recordio.MXIndexedRecordIO(str(index), str(self._path), "r")
+        except (OSError, mx.MXNetError) as error:
+            raise MRTError(f"dataset {self.name}: {self._path} or {index} cannot be read ({error})") from None
         except (ValueError, IndexError):
             raise MRTError(
                 f"dataset {self.name}: {index} is not an index of 'key<TAB>offset' lines; make it anew with rec2idx.py"
@@ -96,6 +98,6 @@ class ImageNet(Dataset):
         """What follows the WordNet id on each line of synset.txt, where there is one."""
         for path in (folder / "synset.txt", folder.parent / "synset.txt"):
             if path.is_file():
-                lines = path.read_text(encoding="utf-8").splitlines()
+                lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
                 return [line.split(" ", 1)[-1] for line in lines if line.strip()]
         return None
