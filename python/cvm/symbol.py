@@ -147,7 +147,7 @@ def _decode_node(index: int, raw: Any, op_attrs: Any) -> Node:
         raise CVMError(f"{what}: op {str(op)[:40]!r}, expected 'null' or 'cvm_op'")
     if not all(isinstance(value, str) for value in attrs.values()) or "func_name" not in attrs:
         raise CVMError(f"{what}: attrs must be strings and hold func_name")
-    func = re.sub(r"_\d+\Z", "", attrs["func_name"])
+    func = re.sub(r"_[0-9]+\Z", "", attrs["func_name"])
     try:
         ops.get(func)
     except CVMError as error:

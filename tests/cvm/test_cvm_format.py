@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import struct
 import tracemalloc
@@ -244,7 +245,7 @@ def test_symbols_with_odd_values_load_legally_or_are_refused(tmp_path_factory, d
     document = json.loads(symbol)
     for _ in range(data.draw(st.integers(1, 2))):
         place, value = data.draw(st.sampled_from(list(_places(document)))), data.draw(st.sampled_from([*ODD, KeyError]))
-        _edit(place, value)(document)
+        _edit(place, copy.deepcopy(value))(document)
     try:
         model = _load_bytes(tmp_path_factory.getbasetemp(), json.dumps(document).encode(), params)
     except CVMError as error:
