@@ -95,9 +95,11 @@ def train(
         The dataset's metrics on the evaluation split, with "loss" (of the last epoch), "epochs" and "seconds".
 
     Raises:
-        MRTError: unknown network, a training split smaller than a batch, or a training that diverged.
+        MRTError: unknown network, a training split smaller than a batch, a folder that cannot be written in, or a training
+            that diverged.
     """
     started = time.monotonic()
+    _make_folder(out_prefix.parent)  # better now than after the training
     steps = dataset.size("train") // settings.batch
     if steps == 0:
         raise MRTError(
@@ -139,11 +141,21 @@ def evaluate(network: gluon.Block, dataset: Dataset, batch: int, split: str = "e
 
 def export(network: gluon.HybridBlock, out_prefix: Path) -> None:
     """Writes a network that has run as ``<out_prefix>-symbol.json`` and ``<out_prefix>-0000.params``, each whole."""
-    out_prefix.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(out_prefix.parent)
     with tempfile.TemporaryDirectory(dir=out_prefix.parent, prefix=f".{out_prefix.name}-") as folder:
         network.export(str(Path(folder) / out_prefix.name))
         for part in sorted(Path(folder).iterdir()):
             os.replace(part, out_prefix.parent / part.name)
+
+
+def _make_folder(folder: Path) -> None:
+    """Makes a folder to write in, or says why that cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise MRTError(f"{folder}: cannot be written in: {error.strerror}; name another Model_dir") from None
 
 
 def _initial(settings: TrainSettings, dataset: Dataset) -> gluon.HybridBlock:

@@ -29,7 +29,7 @@ class Preprocess:
         std: likewise.
         scale: what a pixel is divided by first, such as 255 for [0, 1].
         label_offset: class index of the model = label of the dataset + label_offset.
-        crop: side of the central square kept, as a fraction of the shorter side.
+        crop: side of the central square kept, as a fraction of the shorter side; only where a dataset crops.
     """
 
     mean: tuple[float, ...] | None = None
@@ -188,6 +188,10 @@ class Dataset(ABC):
         )
         if merged.scale is None or merged.scale <= 0 or min(merged.std or (0,)) <= 0:
             raise MRTError(f"dataset {self.name}: scale {merged.scale} and std {merged.std} must be positive")
+        if given.crop is not None and default.crop is None:
+            raise MRTError(
+                f"dataset {self.name}: crop {given.crop} given, but its pictures are used whole; leave it out"
+            )
         if merged.crop is not None and not 0 < merged.crop <= 1:
             raise MRTError(f"dataset {self.name}: crop {merged.crop} must lie in (0, 1]")
         return merged

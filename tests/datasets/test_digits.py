@@ -131,7 +131,7 @@ def test_refuses_batches_that_do_not_exist(
         (SHAPE, Preprocess(mean=(0.0, 0.0, 0.0)), "mean"),
         (SHAPE, Preprocess(std=(0.0,)), "positive"),
         (SHAPE, Preprocess(scale=0.0), "positive"),
-        (SHAPE, Preprocess(crop=1.5), "crop"),
+        (SHAPE, Preprocess(crop=0.875), "used whole"),
     ],
 )
 def test_refuses_what_does_not_fit_the_pictures(shape: tuple[int, ...], preprocess: Preprocess, message: str) -> None:

@@ -115,6 +115,12 @@ def test_refuses_a_record_that_is_no_picture(tmp_path: Path) -> None:
         list(imagenet(tmp_path).batches("evaluation", 1))
 
 
+@pytest.mark.parametrize("crop", [0.0, 1.5])
+def test_refuses_crops_larger_than_the_picture(tmp_path: Path, crop: float) -> None:
+    with pytest.raises(MRTError, match=r"crop .* must lie in \(0, 1\]"):
+        imagenet(tmp_path, 28, Preprocess(crop=crop))
+
+
 @pytest.mark.parametrize("shape", [(-1, 1, 224, 224), (-1, 3, 0, 0), (-1, 224, 224), (-1, 3, -1, -1)])
 def test_refuses_other_input_shapes(tmp_path: Path, shape: tuple[int, ...]) -> None:
     with pytest.raises(MRTError, match="must be -1,3,height,width"):

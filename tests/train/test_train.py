@@ -103,6 +103,14 @@ def test_refuses_a_batch_larger_than_the_split(digits: Dataset, tmp_path: Path) 
         train(replace(SHORT, batch=2000), digits, tmp_path / "net")
 
 
+def test_refuses_a_folder_that_cannot_be_written_in_before_it_trains(digits: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    epochs: list[Epoch] = []
+    with pytest.raises(MRTError, match="cannot be written in"):
+        train(SHORT, digits, tmp_path / "file" / "net", epochs.append)
+    assert epochs == []
+
+
 def test_networks_have_the_same_parameter_names_whenever_they_are_built() -> None:
     for name, shape in (("digits_cnn", (2, 1, 8, 8)), ("lenet", (2, 1, 28, 28)), ("cifar_resnet20_v1", (2, 3, 32, 32))):
         first, second = nets.get(name), nets.get(name)
