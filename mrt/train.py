@@ -95,8 +95,8 @@ def train(
         The dataset's metrics on the evaluation split, with "loss" (of the last epoch), "epochs" and "seconds".
 
     Raises:
-        MRTError: unknown network, a training split smaller than a batch, a folder that cannot be written in, or a training
-            that diverged.
+        MRTError: unknown network, a training split smaller than a batch, a folder that cannot be written in, or a
+            training that diverged.
     """
     started = time.monotonic()
     _make_folder(out_prefix.parent)  # better now than after the training
