@@ -114,14 +114,15 @@ class Default(OnDevice):
 class Prepare(OnDevice):
     """[PREPARE]."""
 
-    dump: bool = Field(default=False, description=_DUMP)
+    verify: bool = Field(default=True, description=_DUMP)
+    dump: bool = Field(default=True, description=_DUMP)
 
 
 class SplitModel(Section):
     """[SPLIT_MODEL]: where the graph is cut into a quantized base and a top."""
 
     keys: Names = Field(default=(), description="names of nodes split by commas")
-    dump: bool = Field(default=False, description=_DUMP)
+    dump: bool = Field(default=True, description=_DUMP)
 
 
 class Calibration(OnDevice):
@@ -134,7 +135,7 @@ class Calibration(OnDevice):
     lambda_: Optional[float] = Field(
         default=None, gt=0, description="a number above 0, or empty for the absolute maximum"
     )
-    dump: bool = Field(default=False, description=_DUMP)
+    dump: bool = Field(default=True, description=_DUMP)
 
 
 class Quantization(OnDevice):
@@ -150,7 +151,7 @@ class Quantization(OnDevice):
     restore_name: Names = Field(
         default=(), description="names of nodes, `_OP_` and an operator, or `_ALL_EXCEPT_`, split by commas"
     )
-    dump: bool = Field(default=False, description=_DUMP)
+    dump: bool = Field(default=True, description=_DUMP)
 
 
 class MergeModel(Section):
@@ -162,7 +163,7 @@ class MergeModel(Section):
     oscale_maps: Annotated[dict[str, Optional[str]], BeforeValidator(values.output_map)] = Field(
         default={}, description="`output: base output` or `output: None` items split by commas"
     )
-    dump: bool = Field(default=False, description=_DUMP)
+    dump: bool = Field(default=True, description=_DUMP)
 
 
 class Evaluation(OnDevice):

@@ -1,0 +1,301 @@
+"""Strings the stages together: configuration in, compiled model and report out."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import tempfile
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import cvm
+import mxnet as mx
+import numpy as np
+from cvm import formal
+from cvm.certificate import Certificate, certify
+from cvm.errors import CVMError
+from cvm.package import save_package
+
+from mrt import __version__, datasets
+from mrt.atomic import atomic_write
+from mrt.calibrate.calibrator import calibrate
+from mrt.calibrate.statistics import Statistics
+from mrt.compile.compiler import compile_model
+from mrt.config import Config
+from mrt.config.model import Stage
+from mrt.datasets import Dataset, Preprocess
+from mrt.errors import MRTError
+from mrt.graph import Array, Graph
+from mrt.graph.execute import Executor, infer_shapes
+from mrt.passes import PREPARE, PassManager
+from mrt.quantize.quantizer import Quantized, QuantizeSettings, quantize
+from mrt.report import Progress, Report, SizeBytes
+from mrt.stages.checkpoint import Checkpoints
+from mrt.stages.evaluate import Run, dequantize, evaluate, quantize_input
+from mrt.stages.merge import merge
+from mrt.stages.source import load_network
+from mrt.stages.split import Split, split
+
+logger = logging.getLogger(__name__)
+
+_VERIFIED_PICTURES = 2
+
+
+def run(config: Config, progress: Progress) -> Report:
+    """Run every stage that the configuration asks for.
+
+    Raises:
+        MRTError: bad input, named.
+    """
+    return _Run(config, progress).report()
+
+
+class _Run:
+    def __init__(self, config: Config, progress: Progress) -> None:
+        self._config = config
+        self._progress = progress
+        self._start = config.default.start
+        self._checkpoints = Checkpoints(config.default.output_dir, config.default.model_name)
+        self._datasets: dict[tuple[str, Path | None], Dataset] = {}
+
+    def report(self) -> Report:
+        config, progress = self._config, self._progress
+        with progress.stage("load"):
+            network = load_network(config)
+            cut = split(network, config.split_model.keys) if config.split_model.keys else None
+        prepared = self._prepare(cut.base if cut else network)
+        if cut and self._start < Stage.SPLIT_MODEL and config.split_model.dump:
+            with progress.stage("split"):
+                self._checkpoints.save_graph("base", prepared)
+                self._checkpoints.save_graph("top", cut.top)
+        quantized = self._quantize(prepared)
+        merged = self._merge(quantized, cut)
+        model, certificate = self._compile(quantized)
+        report = Report(
+            model=config.default.model_name,
+            versions=_versions(),
+            configuration=config.as_dict(),
+            certificate={"ok": certificate.ok, "peak": certificate.peak, "verdict": certificate.verdict()},
+            size_bytes=SizeBytes(float=sum(int(array.nbytes) for array in network.params.values())),
+        )
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch)
+            if config.compilation:
+                folder = config.compilation.dump_dir / f"{config.default.model_name}_cvm"
+            self._write_model(folder, model, certificate, quantized)
+            report.size_bytes.cvm = sum((folder / name).stat().st_size for name in ("symbol", "params"))
+            if config.evaluation and config.evaluation.iter_num != 0:
+                self._evaluate(network, quantized, merged, cut, model, folder, report)
+        report.seconds = dict(progress.seconds)
+        return report
+
+    def _prepare(self, network: Graph) -> Graph:
+        if self._start >= Stage.PREPARE:
+            return self._checkpoints.load_graph("prepare")
+        with self._progress.stage("prepare"):
+            pictures = self._pictures(_VERIFIED_PICTURES) if self._config.prepare.verify else None
+            prepared = PassManager(PREPARE, verify=pictures).run(network)
+            if self._config.prepare.dump:
+                self._checkpoints.save_graph("prepare", prepared)
+        return prepared
+
+    def _calibrate(self, prepared: Graph) -> dict[str, Statistics]:
+        settings = self._config.calibration
+        if self._start >= Stage.CALIBRATION:
+            return self._checkpoints.load_statistics()
+        dataset = self._calibration_data()
+        count = self._calibration_count()
+        with self._progress.stage("calibrate", total=count) as step:
+
+            def batches() -> Any:
+                for data, _ in dataset.batches("calibration", settings.batch, 0, count):
+                    yield data
+                    step.advance(len(data))
+
+            gathered = calibrate(prepared, batches(), _context(settings))
+            if settings.dump:
+                self._checkpoints.save_statistics(gathered)
+        return gathered
+
+    def _quantize(self, prepared: Graph) -> Quantized:
+        if self._start >= Stage.QUANTIZATION:
+            return self._checkpoints.load_quantized()
+        statistics = self._calibrate(prepared)
+        settings = self._config.quantization
+        self._warn_unused_thresholds(prepared)
+        with self._progress.stage("quantize", total=len(prepared.nodes())) as step:
+            quantized = quantize(
+                prepared,
+                statistics,
+                QuantizeSettings(
+                    input_precision=settings.input_precision,
+                    output_precision=settings.output_precision,
+                    lambd=self._config.calibration.lambda_,
+                    thresholds=settings.thresholds,
+                    softmax_lambd=settings.softmax_lambd or QuantizeSettings.softmax_lambd,
+                ),
+                step.advance,
+            )
+            if settings.dump:
+                self._checkpoints.save_quantized(quantized)
+        return quantized
+
+    def _warn_unused_thresholds(self, prepared: Graph) -> None:
+        known = {name for node in prepared.nodes() for name in (node.name, *node.origin)}
+        unused = [name for name in self._config.quantization.thresholds if name not in known]
+        for name in unused:
+            if not name.startswith("mrt_rewrite_"):
+                raise MRTError(f"[QUANTIZATION] Thresholds: the network has no node {name}")
+        if unused:
+            logger.warning("[QUANTIZATION] Thresholds: ignored for %s, nodes of MRT's own rewriting", ", ".join(unused))
+
+    def _merge(self, quantized: Quantized, cut: Split | None) -> Graph | None:
+        if cut is None:
+            return None
+        if self._start >= Stage.MERGE_MODEL:
+            return self._checkpoints.load_graph("merge")
+        settings = self._config.merge_model
+        with self._progress.stage("merge"):
+            merged = merge(quantized, cut.top, settings.attribute_deps, settings.oscale_maps)
+            if settings.dump:
+                self._checkpoints.save_graph("merge", merged)
+        return merged
+
+    def _compile(self, quantized: Quantized) -> tuple[cvm.Model, Certificate]:
+        with self._progress.stage("compile"):
+            batch = self._config.compilation.batch if self._config.compilation else 1
+            model = compile_model(quantized.graph, quantized.input.precision, batch)
+            certificate = certify(model)
+        if not certificate.ok:
+            raise MRTError("compile: the model could overflow 32 bits; see the certificate of the failing node")
+        return model, certificate
+
+    def _write_model(self, folder: Path, model: cvm.Model, certificate: Certificate, quantized: Quantized) -> None:
+        dataset = self._calibration_data()
+        shapes = infer_shapes(quantized.graph)
+        info = quantized.input
+        pictures = self._pictures(model.input_shape[0])
+        extension = {
+            "producer": f"mrt {__version__}",
+            "input": {
+                "name": "data",
+                "shape": [-1, *model.input_shape[1:]],
+                "precision": info.precision,
+                "scale": str(info.scale),
+                "scale_float": float(info.scale),
+                "preprocess": dataset.preprocess_info(),
+            },
+            "outputs": [
+                {
+                    "name": output.name,
+                    "shape": [-1, *shapes[value][1:]],
+                    "precision": output.precision,
+                    "scale": str(output.scale),
+                    "scale_float": float(output.scale),
+                    "offset": output.offset,
+                }
+                for output, value in zip(quantized.outputs, quantized.graph.outputs)
+            ],
+            "labels": dataset.labels,
+        }
+        save_package(folder, model, extension, quantize_input(pictures, info))
+        atomic_write(folder / "certificate.json", certificate.to_json())
+        atomic_write(folder / "certificate.txt", certificate.to_text())
+
+    def _evaluate(
+        self,
+        network: Graph,
+        quantized: Quantized,
+        merged: Graph | None,
+        cut: Split | None,
+        model: cvm.Model,
+        folder: Path,
+        report: Report,
+    ) -> None:
+        settings = self._config.evaluation
+        assert settings is not None
+        dataset = self._dataset(settings.dataset, settings.dataset_dir)
+        shared = dataset.shared_calibration and settings.dataset == self._config.calibration.dataset
+        start = self._calibration_count() if shared else 0
+        available = dataset.size("evaluation") - start
+        count = available if settings.iter_num is None else min(available, settings.iter_num * settings.batch)
+        if count <= 0:
+            raise MRTError(
+                f"[EVALUATION] Dataset={settings.dataset}: calibration uses up all {start} pictures; lower Calibrate_num"
+            )
+        context = _context(settings)
+        top = Executor(cut.top, context=context) if cut else None
+
+        def finish(outputs: list[Array]) -> list[Array]:
+            real = [dequantize(array, info) for array, info in zip(outputs, quantized.outputs)]
+            return top(dict(zip(cut.top.inputs, real))) if top and cut else real
+
+        with self._progress.stage("evaluate", total=count) as step:
+            evaluate(
+                dataset,
+                dataset.batches("evaluation", settings.batch, start, count),
+                Executor(network, context=context),
+                {"quantized": Executor(quantized.graph, dtype="float64", context=context), "cvm": _cvm_run(folder, model)},
+                quantized.input,
+                finish,
+                report,
+                step.advance,
+            )
+        report.dataset = settings.dataset
+
+    def _dataset(self, name: str, folder: Path | None) -> Dataset:
+        key = (name, folder)
+        if key not in self._datasets:
+            given = self._config.dataset
+            preprocess = Preprocess(**given.model_dump()) if given else None
+            self._datasets[key] = datasets.get(name)(folder, self._config.default.input_shape, preprocess)
+        return self._datasets[key]
+
+    def _calibration_data(self) -> Dataset:
+        return self._dataset(self._config.calibration.dataset, self._config.calibration.dataset_dir)
+
+    def _calibration_count(self) -> int:
+        settings = self._config.calibration
+        return min(settings.batch * settings.calibrate_num, self._calibration_data().size("calibration"))
+
+    def _pictures(self, count: int) -> Array:
+        (data, _), *_ = self._calibration_data().batches("calibration", count, 0, count)
+        return data
+
+
+def _context(settings: Any) -> Any:
+    if settings.device_type == "cpu":
+        return mx.cpu()
+    if mx.context.num_gpus() <= max(settings.device_ids):
+        raise MRTError(
+            f"Device_type=gpu, Device_ids={max(settings.device_ids)}: this mxnet sees {mx.context.num_gpus()} GPUs; "
+            "use --device cpu, or install the gpu extra"
+        )
+    return mx.gpu(settings.device_ids[0])
+
+
+def _cvm_run(folder: Path, model: cvm.Model) -> Run:
+    """The compiled model on the native runtime, or on the formal executor where that was not built."""
+    try:
+        native = cvm.load(folder)
+    except CVMError as error:
+        logger.warning("evaluating the compiled model with the formal executor: %s", error)
+        return lambda data: formal.run(model, data)
+
+    def call(data: Array) -> list[Array]:
+        outputs = native(data)
+        return list(outputs) if isinstance(outputs, (tuple, list)) else [outputs]
+
+    return call
+
+
+def _versions() -> dict[str, str]:
+    versions = {"mrt": __version__, "cvm": cvm.__version__, "python": platform.python_version()}
+    for package in ("mxnet", "numpy", "gluoncv", "sympy"):
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = "unknown"
+    versions["numpy"] = np.__version__
+    return versions

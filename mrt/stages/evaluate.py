@@ -1,0 +1,130 @@
+"""Compares the float network, the integer graph on MXNet and the compiled model on the same data."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mrt.datasets import Dataset
+from mrt.datasets.metric import Metric
+from mrt.graph import Array
+from mrt.quantize.quantizer import TensorInfo
+from mrt.report import BitExact, Latency, Report
+
+Run = Callable[[Array], list[Array]]
+
+
+@dataclass
+class Contender:
+    """One way to run the network, judged by the dataset's metric."""
+
+    name: str
+    run: Run
+    metric: Metric
+    seconds: float = 0.0
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Adds the time spent inside."""
+        start = time.perf_counter()
+        yield
+        self.seconds += time.perf_counter() - start
+
+
+@dataclass
+class _Agreement:
+    samples: int = 0
+    same_class: int = 0
+    signal: float = 0.0
+    noise: float = 0.0
+    classes: bool = True
+    mismatches: int = 0
+    compared: int = 0
+    iterations: int = field(default=0)
+
+    def add(self, reference: Array, other: Array) -> None:
+        """Compare one batch of first outputs."""
+        self.samples += len(reference)
+        self.classes &= reference.ndim == 2
+        if self.classes:
+            self.same_class += int((reference.argmax(axis=1) == other.argmax(axis=1)).sum())
+        self.signal += float(np.sum(np.square(reference, dtype=np.float64)))
+        self.noise += float(np.sum(np.square(reference.astype(np.float64) - other)))
+
+    def compare(self, one: Sequence[Array], two: Sequence[Array]) -> None:
+        """Count the samples on which two integer executors differ anywhere."""
+        same = np.ones(len(one[0]), dtype=bool)
+        for a, b in zip(one, two):
+            same &= (np.asarray(a).astype(np.int64) == np.asarray(b).astype(np.int64)).reshape(len(a), -1).all(axis=1)
+        self.compared += len(same)
+        self.mismatches += int((~same).sum())
+
+
+def quantize_input(data: Array, info: TensorInfo) -> Array:
+    """Real input to integers: round half to even, saturate."""
+    limit = 2 ** (info.precision - 1) - 1
+    scaled: Array = np.clip(np.rint(data.astype(np.float64) / float(info.scale)), -limit, limit)
+    return scaled.astype(np.int32)
+
+
+def dequantize(array: Array, info: TensorInfo) -> Array:
+    """Integers to real numbers: scale * (q + offset)."""
+    real: Array = (array.astype(np.float64) + info.offset) * float(info.scale)
+    return real
+
+
+def evaluate(
+    dataset: Dataset,
+    batches: Iterator[tuple[Array, Array]],
+    float_run: Run,
+    integer_runs: dict[str, Run],
+    input_info: TensorInfo,
+    finish: Callable[[list[Array]], list[Array]],
+    report: Report,
+    advance: Callable[[int], None],
+) -> None:
+    """Fill in the report's accuracies, agreement, bit-exactness and latencies.
+
+    Args:
+        dataset: its metric judges the outputs.
+        batches: preprocessed data and labels.
+        float_run: the float network.
+        integer_runs: executors of the integer model, by name; all are compared with the first.
+        input_info: how the model's input is quantized.
+        finish: integer outputs to the network's real outputs.
+        report: is changed.
+        advance: called with the samples done.
+    """
+    reference = Contender("float", float_run, dataset.metric())
+    integers = [Contender(name, run, dataset.metric()) for name, run in integer_runs.items()]
+    agreement = _Agreement()
+    for data, labels in batches:
+        with reference.timed():
+            expected = reference.run(data)
+        reference.metric.update(labels, expected[0])
+        quantized = quantize_input(data, input_info)
+        results: list[list[Array]] = []
+        for contender in integers:
+            with contender.timed():
+                results.append(contender.run(quantized))
+            real = finish(results[-1])
+            contender.metric.update(labels, real[0])
+            if contender is integers[0]:
+                agreement.add(expected[0], real[0])
+            else:
+                agreement.compare(results[0], results[-1])
+        agreement.iterations += 1
+        advance(len(data))
+    contenders = [reference, *integers]
+    report.samples, report.iterations = agreement.samples, agreement.iterations
+    report.accuracy = {contender.name: contender.metric.values() for contender in contenders}
+    report.agreement = agreement.same_class / agreement.samples if agreement.classes else None
+    report.sqnr_db = 10 * float(np.log10(agreement.signal / agreement.noise)) if agreement.noise else None
+    if agreement.compared:
+        report.bit_exact = BitExact(samples=agreement.compared, mismatches=agreement.mismatches)
+    latency = {c.name: 1000 * c.seconds / agreement.samples for c in contenders}
+    report.latency_ms = Latency(float=latency.get("float"), quantized=latency.get("quantized"), cvm=latency.get("cvm"))

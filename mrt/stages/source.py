@@ -1,0 +1,73 @@
+"""Finds the network a configuration names: MXNet files, or a Gluon zoo model."""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+from pathlib import Path
+
+import mxnet as mx
+
+from mrt.config import Config
+from mrt.errors import MRTError
+from mrt.graph import Graph, Shape, mxnet_json
+
+logger = logging.getLogger(__name__)
+
+_SPELLINGS = (("{}.json", "{}.params"), ("{}-symbol.json", "{}-0000.params"))
+
+
+def load_network(config: Config) -> Graph:
+    """The float network.
+
+    Raises:
+        MRTError: no files and no zoo model of that name, or damaged files.
+    """
+    folder, name = config.default.model_dir, config.default.model_name
+    tried = []
+    for symbol, params in _SPELLINGS:
+        symbol_path, params_path = folder / symbol.format(name), folder / params.format(name)
+        tried.append(symbol_path)
+        if symbol_path.is_file():
+            return _from_files(symbol_path, params_path, config.default.input_shape)
+    return _from_zoo(name, tried, config.default.input_shape)
+
+
+def _from_files(symbol_path: Path, params_path: Path, shape: Shape) -> Graph:
+    params = mxnet_json.load_params(params_path) if params_path.is_file() else {}
+    try:
+        nodes = json.loads(symbol_path.read_text())["nodes"]
+        inputs = [n["name"] for n in nodes if n["op"] == "null" and n["name"] not in params]
+        labels = {nodes[n["inputs"][-1][0]]["name"] for n in nodes if n["op"].endswith("Output") and n["inputs"]}
+    except (ValueError, KeyError, TypeError, IndexError, UnicodeDecodeError):
+        raise MRTError(f"{symbol_path}: not a readable MXNet symbol") from None
+    names = [name for name in inputs if name not in labels]
+    if params_path.is_file() and len(names) != 1:
+        raise MRTError(
+            f"{params_path}: the network needs one input beside its parameters, but there is no parameter for "
+            f"{', '.join(names[:3]) or 'any input'}{' …' if len(names) > 3 else ''}; do the two files belong together?"
+        )
+    shapes: dict[str, Shape] = {names[0]: shape, **{label: (-1,) for label in labels & set(inputs)}}
+    return mxnet_json.load(symbol_path, params_path, shapes)
+
+
+def _from_zoo(name: str, tried: list[Path], shape: Shape) -> Graph:
+    from gluoncv import model_zoo
+
+    where = " or ".join(str(path) for path in tried)
+    if name.lower() not in model_zoo.get_model_list():
+        raise MRTError(f"Model_name={name}: neither {where} exists, nor a Gluon zoo model of that name")
+    logger.info("no %s: taking %s from the Gluon zoo", where, name)
+    try:
+        net = model_zoo.get_model(name, pretrained=True)
+    except Exception as error:
+        raise MRTError(
+            f"Model_name={name}: {where} does not exist, and the Gluon zoo's weights cannot be downloaded "
+            f"({str(error).strip().splitlines()[0][:120]}); export the network there with net.export"
+        ) from None
+    net.hybridize()
+    net(mx.nd.zeros(tuple(1 if d == -1 else d for d in shape)))
+    with tempfile.TemporaryDirectory() as folder:
+        net.export(str(Path(folder) / "net"))
+        return _from_files(Path(folder) / "net-symbol.json", Path(folder) / "net-0000.params", shape)
