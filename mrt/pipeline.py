@@ -13,7 +13,7 @@ import cvm
 import mxnet as mx
 import numpy as np
 from cvm import formal
-from cvm.certificate import Certificate, certify
+from cvm.certificate import certify
 from cvm.errors import CVMError
 from cvm.package import save_package
 
@@ -21,13 +21,14 @@ from mrt import __version__, datasets
 from mrt.atomic import atomic_write
 from mrt.calibrate.calibrator import calibrate
 from mrt.calibrate.statistics import Statistics
-from mrt.compile.compiler import compile_model
+from mrt.compile.compiler import Compiled, compile_model
+from mrt.compile.description import describe
 from mrt.config import Config
 from mrt.config.model import Stage
 from mrt.datasets import Dataset, Preprocess
 from mrt.errors import MRTError
 from mrt.graph import Array, Graph
-from mrt.graph.execute import Executor, infer_shapes
+from mrt.graph.execute import Executor
 from mrt.passes import PREPARE, PassManager
 from mrt.quantize.quantizer import Quantized, QuantizeSettings, quantize
 from mrt.report import Progress, Report, SizeBytes
@@ -70,25 +71,32 @@ class _Run:
                 self._checkpoints.save_graph("base", prepared)
                 self._checkpoints.save_graph("top", cut.top)
         quantized = self._quantize(prepared)
-        merged = self._merge(quantized, cut)
-        model, certificate = self._compile(quantized)
+        self._merge(quantized, cut)
+        compiled = self._compile(quantized)
         report = Report(
             model=config.default.model_name,
             versions=_versions(),
             configuration=config.as_dict(),
-            certificate={"ok": certificate.ok, "peak": certificate.peak, "verdict": certificate.verdict()},
             size_bytes=SizeBytes(float=sum(int(array.nbytes) for array in network.params.values())),
         )
         with tempfile.TemporaryDirectory() as scratch:
-            folder = Path(scratch)
-            if config.compilation:
-                folder = config.compilation.dump_dir / f"{config.default.model_name}_cvm"
-            self._write_model(folder, model, certificate, quantized)
-            report.size_bytes.cvm = sum((folder / name).stat().st_size for name in ("symbol", "params"))
+            executors: dict[str, Run] = {"quantized": self._quantized_run(quantized)}
+            if compiled:
+                folder = Path(scratch)
+                if config.compilation:
+                    folder = config.compilation.dump_dir / f"{config.default.model_name}_cvm"
+                self._write_model(folder, compiled, quantized)
+                report.size_bytes.cvm = sum((folder / name).stat().st_size for name in ("symbol", "params"))
+                proof = compiled.certificate
+                report.certificate = {"ok": proof.ok, "peak": proof.peak, "verdict": proof.verdict()}
+                executors["cvm"] = _cvm_run(folder, compiled.model)
             if config.evaluation and config.evaluation.iter_num != 0:
-                self._evaluate(network, quantized, merged, cut, model, folder, report)
+                self._evaluate(network, quantized, cut, executors, report)
         report.seconds = dict(progress.seconds)
         return report
+
+    def _quantized_run(self, quantized: Quantized) -> Run:
+        return Executor(quantized.graph, dtype="float64", context=_context(self._config.quantization))
 
     def _prepare(self, network: Graph) -> Graph:
         if self._start >= Stage.PREPARE:
@@ -134,6 +142,7 @@ class _Run:
                     lambd=self._config.calibration.lambda_,
                     thresholds=settings.thresholds,
                     softmax_lambd=settings.softmax_lambd or QuantizeSettings.softmax_lambd,
+                    restore_name=settings.restore_name,
                 ),
                 step.advance,
             )
@@ -162,55 +171,32 @@ class _Run:
                 self._checkpoints.save_graph("merge", merged)
         return merged
 
-    def _compile(self, quantized: Quantized) -> tuple[cvm.Model, Certificate]:
+    def _compile(self, quantized: Quantized) -> Compiled | None:
+        if self._config.quantization.restore_name:
+            logger.warning("[QUANTIZATION] Restore_name keeps operators in float: the model is not compiled")
+            return None
         with self._progress.stage("compile"):
             batch = self._config.compilation.batch if self._config.compilation else 1
             model = compile_model(quantized.graph, quantized.input.precision, batch)
-            certificate = certify(model)
-        if not certificate.ok:
-            raise MRTError("compile: the model could overflow 32 bits; see the certificate of the failing node")
-        return model, certificate
+            compiled = Compiled(model, certify(model))
+        if not compiled.certificate.ok:
+            raise MRTError(f"compile: {compiled.certificate.verdict()}")
+        return compiled
 
-    def _write_model(self, folder: Path, model: cvm.Model, certificate: Certificate, quantized: Quantized) -> None:
-        dataset = self._calibration_data()
-        shapes = infer_shapes(quantized.graph)
-        info = quantized.input
-        pictures = self._pictures(model.input_shape[0])
-        extension = {
-            "producer": f"mrt {__version__}",
-            "input": {
-                "name": "data",
-                "shape": [-1, *model.input_shape[1:]],
-                "precision": info.precision,
-                "scale": str(info.scale),
-                "scale_float": float(info.scale),
-                "preprocess": dataset.preprocess_info(),
-            },
-            "outputs": [
-                {
-                    "name": output.name,
-                    "shape": [-1, *shapes[value][1:]],
-                    "precision": output.precision,
-                    "scale": str(output.scale),
-                    "scale_float": float(output.scale),
-                    "offset": output.offset,
-                }
-                for output, value in zip(quantized.outputs, quantized.graph.outputs)
-            ],
-            "labels": dataset.labels,
-        }
-        save_package(folder, model, extension, quantize_input(pictures, info))
-        atomic_write(folder / "certificate.json", certificate.to_json())
-        atomic_write(folder / "certificate.txt", certificate.to_text())
+    def _write_model(self, folder: Path, compiled: Compiled, quantized: Quantized) -> None:
+        batch = compiled.model.input_shape[0]
+        sample = quantize_input(self._pictures(batch), quantized.input)
+        description = describe(compiled.model, quantized, self._calibration_data())
+        save_package(folder, compiled.model, description, np.resize(sample, (batch, *sample.shape[1:])))
+        atomic_write(folder / "certificate.json", compiled.certificate.to_json())
+        atomic_write(folder / "certificate.txt", compiled.certificate.to_text())
 
     def _evaluate(
         self,
         network: Graph,
         quantized: Quantized,
-        merged: Graph | None,
         cut: Split | None,
-        model: cvm.Model,
-        folder: Path,
+        integers: dict[str, Run],
         report: Report,
     ) -> None:
         settings = self._config.evaluation
@@ -222,7 +208,7 @@ class _Run:
         count = available if settings.iter_num is None else min(available, settings.iter_num * settings.batch)
         if count <= 0:
             raise MRTError(
-                f"[EVALUATION] Dataset={settings.dataset}: calibration uses up all {start} pictures; lower Calibrate_num"
+                f"[EVALUATION] Dataset={settings.dataset}: calibration uses all {start} pictures; lower Calibrate_num"
             )
         context = _context(settings)
         top = Executor(cut.top, context=context) if cut else None
@@ -236,7 +222,7 @@ class _Run:
                 dataset,
                 dataset.batches("evaluation", settings.batch, start, count),
                 Executor(network, context=context),
-                {"quantized": Executor(quantized.graph, dtype="float64", context=context), "cvm": _cvm_run(folder, model)},
+                integers,
                 quantized.input,
                 finish,
                 report,

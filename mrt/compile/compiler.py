@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 import cvm
 import numpy as np
+from cvm.certificate import Certificate
 from cvm.errors import CVMError
 from cvm.ops.base import Range
 
@@ -15,6 +17,14 @@ from mrt.graph import Graph, Node
 from mrt.graph.execute import infer_shapes
 
 _INPUT = "data"
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A model with the proof that it cannot overflow."""
+
+    model: cvm.Model
+    certificate: Certificate
 
 
 def compile_model(graph: Graph, input_precision: int, batch: int = 1) -> cvm.Model:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, Optional
+from typing import Any, Optional
 
 import numpy as np
 import numpy.typing as npt
@@ -45,10 +45,12 @@ class Node:
         return self.op == VARIABLE
 
     def __repr__(self) -> str:
+        """Operator and name."""
         return f"<{self.op} {self.name}>"
 
 
-class Value(NamedTuple):
+@dataclass(frozen=True)
+class Value:
     """Output `index` of `node`."""
 
     node: Node

@@ -127,7 +127,7 @@ class Multiply(Operator):
         if constant is not None:
             return affine(node, ctx, tensor, constant, np.zeros(1))
         a, b = (ctx.wide(value) for value in node.inputs)
-        return QValue(ctx.emit("broadcast_mul", [a.int, b.int]), a.scale * b.scale)
+        return QValue(ctx.emit("broadcast_mul", [a.tensor, b.tensor]), a.scale * b.scale)
 
     def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
         """broadcast_mul."""
@@ -138,8 +138,8 @@ def add(node: Node, ctx: QuantizeContext, sign: int) -> QValue:
     """a + sign * b on the wide scale that the annotation ties both operands and the result to."""
     target = ctx.annotation.wide(Value(node))
     a, b = (ctx.at(value, target) for value in node.inputs)
-    kind = "elemwise" if a.int.shape == b.int.shape else "broadcast"
-    return QValue(ctx.emit(f"{kind}_{'add' if sign > 0 else 'sub'}", [a.int, b.int]), target.scale)
+    kind = "elemwise" if a.tensor.shape == b.tensor.shape else "broadcast"
+    return QValue(ctx.emit(f"{kind}_{'add' if sign > 0 else 'sub'}", [a.tensor, b.tensor]), target.scale)
 
 
 def affine(node: Node, ctx: QuantizeContext, tensor: Value, factor: Array, addend: Array) -> QValue:
@@ -149,17 +149,17 @@ def affine(node: Node, ctx: QuantizeContext, tensor: Value, factor: Array, adden
     """
     q = ctx.get(tensor)
     if factor.size == 1 and not addend.any() and float(factor.reshape(())) > 0:
-        return QValue(q.int, q.scale * exact(float(factor.reshape(()))), q.offset)
+        return QValue(q.tensor, q.scale * exact(float(factor.reshape(()))), q.offset)
     target: Target = ctx.target(node)
-    if q.int.precision > 16 or q.offset:
+    if q.tensor.precision > 16 or q.offset:
         q = ctx.wide(tensor)
     ratio = factor.astype(np.float64) * float(q.scale) / float(target.scale)
     constant = addend.astype(np.float64) / float(target.scale) - target.offset
-    bits = max(4, min(_MULTIPLIER_BITS, 31 - q.int.precision))
+    bits = max(4, min(_MULTIPLIER_BITS, 31 - q.tensor.precision))
     limit, largest = 2.0 ** (bits - 1) - 1, max(float(np.max(np.abs(ratio))), 1e-12)
     shift = int(np.floor(np.log2(limit / largest)))
     shift = min(shift, 30, int(np.floor(np.log2(2.0 ** (_ADDEND_BITS - 1) / (np.max(np.abs(constant)) + 1)))))
     shift = max(shift, 1)
     multiplier = np.rint(ratio * 2.0**shift).astype(np.int64)
     integer = np.rint(constant * 2.0**shift).astype(np.int64)
-    return QValue(ctx.scale_shift(q.int, multiplier, integer, shift, target.precision), target.scale, target.offset)
+    return QValue(ctx.scale_shift(q.tensor, multiplier, integer, shift, target.precision), target.scale, target.offset)

@@ -60,6 +60,6 @@ def clamp(node: Node, ctx: QuantizeContext, lowest: float, highest: float) -> QV
     def step(bound: float, unbounded: int) -> int:
         return unbounded if math.isinf(bound) else round(bound / float(q.scale)) - q.offset
 
-    low = step(lowest, q.int.range.min())
-    high = step(highest, q.int.range.max())
-    return QValue(ctx.clamp(q.int, low, high), q.scale, q.offset)
+    low = step(lowest, q.tensor.range.min())
+    high = step(highest, q.tensor.range.max())
+    return QValue(ctx.clamp(q.tensor, low, high), q.scale, q.offset)

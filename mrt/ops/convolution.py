@@ -69,10 +69,10 @@ class Convolution(Operator):
             "num_group": integer(node, "num_group", 1),
             "no_bias": True,
         }
-        accumulator = ctx.emit("Convolution", [x.int, ctx.param(layer.weight, 8)], attrs)
+        accumulator = ctx.emit("Convolution", [x.tensor, ctx.param(layer.weight, 8)], attrs)
         addend = layer.addend
         if x.offset:
-            table, rows, columns = border_table(node, layer.weight, x.int.shape, accumulator.shape)
+            table, rows, columns = border_table(node, layer.weight, x.tensor.shape, accumulator.shape)
             if len(table[0, 0]) == 1 and len(table[0, 0, 0]) == 1:
                 addend = addend + layer.multiplier * x.offset * table[0, :, 0, 0]
             else:

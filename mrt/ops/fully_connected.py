@@ -48,7 +48,7 @@ class FullyConnected(Operator):
         x, target = ctx.narrow(node.inputs[0]), ctx.target(node)
         layer = quantize_layer(weight, bias, x, target)
         attrs = {"num_hidden": len(weight), "no_bias": True, "flatten": False}
-        accumulator = ctx.emit("FullyConnected", [x.int, ctx.param(layer.weight, 8)], attrs)
+        accumulator = ctx.emit("FullyConnected", [x.tensor, ctx.param(layer.weight, 8)], attrs)
         addend = layer.addend + layer.multiplier * x.offset * np.sum(layer.weight, axis=1)
         stored = ctx.scale_shift(accumulator, layer.multiplier[None], addend[None], layer.shift, target.precision)
         return QValue(stored, target.scale, target.offset)

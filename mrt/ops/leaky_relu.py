@@ -63,6 +63,7 @@ class LeakyReLU(Operator):
             return _SELU_SCALE * np.where(x > 0, x, _SELU_ALPHA * np.expm1(np.minimum(x, 0)))
 
         def gelu(x: Array) -> Array:
-            return 0.5 * x * (1 + special.erf(x / np.sqrt(2)))
+            result: Array = 0.5 * x * (1 + special.erf(x / np.sqrt(2)))
+            return result
 
         return look_up(node, ctx, node.inputs[0], {"elu": elu, "selu": selu, "gelu": gelu}[kind])

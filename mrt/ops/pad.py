@@ -45,9 +45,9 @@ class Pad(Operator):
         """
         q = ctx.like_output(node)
         value = round(number(node, "constant_value", 0.0) / float(q.scale)) - q.offset
-        limit = 2 ** (q.int.precision - 1) - 1
+        limit = 2 ** (q.tensor.precision - 1) - 1
         value = max(-limit, min(limit, value))
-        data = q.int
+        data = q.tensor
         for axis, (before, after) in enumerate(pad_width(node)):
             parts = [data]
             if before:

@@ -71,7 +71,7 @@ class Pooling(Operator):
     def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
         """max commutes with the integer form."""
         q = ctx.like_output(node)
-        kernel, stride, pad, _ = _window(node, q.int.shape)
+        kernel, stride, pad, _ = _window(node, q.tensor.shape)
         attrs = {
             "pool_type": "max",
             "kernel": kernel,
@@ -79,7 +79,7 @@ class Pooling(Operator):
             "pad": pad,
             "pooling_convention": text(node, "pooling_convention", "valid"),
         }
-        return QValue(ctx.emit("Pooling", [q.int], attrs), q.scale, q.offset)
+        return QValue(ctx.emit("Pooling", [q.tensor], attrs), q.scale, q.offset)
 
     def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
         """max_pool2d."""

@@ -56,11 +56,11 @@ class Sum(Reduction):
     def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
         """sum q stands for S (sum q + n o)."""
         q = ctx.get(node.inputs[0])
-        axes = reduced_axes(node, len(q.int.shape))
-        count = int(np.prod([q.int.shape[axis] for axis in axes]))
-        if q.int.precision + count.bit_length() > 31:
+        axes = reduced_axes(node, len(q.tensor.shape))
+        count = int(np.prod([q.tensor.shape[axis] for axis in axes]))
+        if q.tensor.precision + count.bit_length() > 31:
             q = ctx.wide(node.inputs[0])
-        total = ctx.emit("sum", [q.int], {"axis": axes, "keepdims": flag(node, "keepdims", False)})
+        total = ctx.emit("sum", [q.tensor], {"axis": axes, "keepdims": flag(node, "keepdims", False)})
         return QValue(total, q.scale, q.offset * count)
 
 
@@ -98,8 +98,8 @@ class Max(Reduction):
     def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
         """max commutes with the integer form."""
         q = ctx.like_output(node)
-        attrs = {"axis": reduced_axes(node, len(q.int.shape)), "keepdims": flag(node, "keepdims", False)}
-        return QValue(ctx.emit("max", [q.int], attrs), q.scale, q.offset)
+        attrs = {"axis": reduced_axes(node, len(q.tensor.shape)), "keepdims": flag(node, "keepdims", False)}
+        return QValue(ctx.emit("max", [q.tensor], attrs), q.scale, q.offset)
 
 
 class Min(Operator):

@@ -24,7 +24,7 @@ class Mover(Operator):
     def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
         """Apply the operator to the integers."""
         q = ctx.like_output(node)
-        return QValue(ctx.emit(node.op, [q.int], node.attrs), q.scale, q.offset)
+        return QValue(ctx.emit(node.op, [q.tensor], node.attrs), q.scale, q.offset)
 
 
 class Flatten(Mover):
@@ -177,7 +177,7 @@ class Concat(Operator):
         for value in node.inputs:
             constant = ctx.constant(value)
             if constant is None:
-                parts.append(ctx.at(value, target).int)
+                parts.append(ctx.at(value, target).tensor)
             else:
                 steps = np.rint(constant / float(target.scale)) - target.offset
                 parts.append(ctx.param(np.clip(steps, -target.limit, target.limit)))

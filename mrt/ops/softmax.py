@@ -49,14 +49,14 @@ class Softmax(Operator):
         The bits b of the table leave room for the sum over the axis and for the product with 2^15.
         """
         value = node.inputs[0]
-        rank = len(ctx.get(value).int.shape)
+        rank = len(ctx.get(value).tensor.shape)
         axis = integer(node, "axis", -1) % rank
         step = exact(ctx.softmax_lambd / (2**_INDEX_BITS - 1))
         x = ctx.get(value)
-        if x.int.precision > 16 or x.offset or x.scale != step:
+        if x.tensor.precision > 16 or x.offset or x.scale != step:
             x = ctx.rescale(x, Target(step, 0, 20))
-        largest = ctx.emit("max", [x.int], {"axis": (axis,), "keepdims": True})
-        below = ctx.emit("broadcast_sub", [x.int, largest])
+        largest = ctx.emit("max", [x.tensor], {"axis": (axis,), "keepdims": True})
+        below = ctx.emit("broadcast_sub", [x.tensor, largest])
         index = ctx.emit("broadcast_add", [below, ctx.scalar(2**_INDEX_BITS - 1)])
         bits = _PRODUCT_BITS - 1 - _OUTPUT_BITS - 1
         scale = float(x.scale) * (np.arange(2**_INDEX_BITS) - (2**_INDEX_BITS - 1))
@@ -83,7 +83,7 @@ class SoftmaxOutput(Operator):
             raise refuse(node, f"mode={node.attrs['mode']} is not supported")
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
-        """softmax over axis 1 or the last; the label is dropped. `instance` and the default flatten all but the batch."""
+        """softmax over axis 1 or the last, after flattening where the options say so; the label is dropped."""
         rank = len(rw.shape(node.inputs[0]))
         if node.op == "SoftmaxActivation":
             channel = text(node, "mode", "instance") == "channel"

@@ -67,5 +67,5 @@ def look_up(node: Node, ctx: QuantizeContext, value: Value, function: Callable[[
     real = float(index.scale) * (np.arange(entries) + index.offset)
     target = ctx.target(node)
     table = np.clip(np.rint(function(real) / float(target.scale) - target.offset), -target.limit, target.limit)
-    result = ctx.emit("cvm_lut", [index.int, ctx.param(table)], {"in_dim": entries})
+    result = ctx.emit("cvm_lut", [index.tensor, ctx.param(table)], {"in_dim": entries})
     return QValue(ctx.fit(result, target.precision), target.scale, target.offset)

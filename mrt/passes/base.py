@@ -78,9 +78,8 @@ class PassManager:
 
     def _compare(self, step: Pass, before: list[Array], after: list[Array]) -> None:
         if [a.shape for a in before] != [a.shape for a in after]:
-            raise MRTError(
-                f"pass {step.name}: output shapes changed from {[a.shape for a in before]} to {[a.shape for a in after]}"
-            )
+            shapes = [[array.shape for array in arrays] for arrays in (before, after)]
+            raise MRTError(f"pass {step.name}: output shapes changed from {shapes[0]} to {shapes[1]}")
         error = max(
             (float(np.max(np.abs(a - b))) / max(float(np.max(np.abs(a))), 1e-12) for a, b in zip(before, after)),
             default=0.0,

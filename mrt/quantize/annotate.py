@@ -17,7 +17,8 @@ import sympy
 from mrt import ops
 from mrt.calibrate.statistics import Statistics
 from mrt.errors import MRTError
-from mrt.graph import Graph, Value
+from mrt.graph import Graph, Shape, Value
+from mrt.graph.execute import infer_shapes
 from mrt.ops import Form
 from mrt.quantize.qvalue import Target, exact
 
@@ -66,6 +67,7 @@ class Annotation:
         self._lambd = lambd
         self._thresholds = dict(thresholds or {})
         self._uses = graph.use_counts()
+        self._shapes = infer_shapes(graph)
         self._carrier = self._find_carriers()
         self._form = self._find_forms()
         self._narrow_ties, self._wide_ties = _Unions(), _Unions()
@@ -81,6 +83,10 @@ class Annotation:
             root = self._wide_ties.find(value)
             full = self._statistics[value.name].threshold()
             self._wide_limit[root] = max(full, self._wide_limit.get(root, _TINY))
+
+    def shape(self, value: Value) -> Shape:
+        """The value's shape at batch 1."""
+        return self._shapes[value]
 
     def uses(self, value: Value) -> int:
         """How often the value is read."""

@@ -54,6 +54,10 @@ class QuantizeContext:
         """The integer form in which the node's output is to be stored."""
         return self.annotation.target(Value(node))
 
+    def fresh_name(self, base: str) -> str:
+        """A node name that the integer graph does not have yet."""
+        return self._namer(base)
+
     # Emission ------------------------------------------------------------------------------------------------------
 
     def emit(self, op: str, inputs: Sequence[IntValue], attrs: Mapping[str, object] | None = None) -> IntValue:
@@ -169,12 +173,12 @@ class QuantizeContext:
         """The value in at most 8 bits."""
         q = self.get(value)
         target = self.annotation.narrow(value)
-        return q if q.int.precision <= target.precision else self._cached(value, target, exactly=False)
+        return q if q.tensor.precision <= target.precision else self._cached(value, target, exactly=False)
 
     def wide(self, value: Value) -> QValue:
         """The value in at most 16 bits, without offset."""
         q = self.centered(self.get(value))
-        return q if q.int.precision <= WIDE_BITS else self._cached(value, self.annotation.wide(value), exactly=False)
+        return q if q.tensor.precision <= WIDE_BITS else self._cached(value, self.annotation.wide(value), exactly=False)
 
     def at(self, value: Value, target: Target) -> QValue:
         """The value in exactly the given form."""
@@ -189,7 +193,7 @@ class QuantizeContext:
         """The same values with offset 0."""
         if q.offset == 0:
             return q
-        return QValue(self.emit("broadcast_add", [q.int, self.scalar(q.offset)]), q.scale)
+        return QValue(self.emit("broadcast_add", [q.tensor, self.scalar(q.offset)]), q.scale)
 
     def _cached(self, value: Value, target: Target, exactly: bool) -> QValue:
         key = (value, target)
@@ -208,9 +212,9 @@ class QuantizeContext:
         """
         ratio = q.scale / target.scale
         if ratio == 1:
-            moved = self.scale_shift(q.int, np.array(1), np.array(q.offset - target.offset), 0, target.precision)
+            moved = self.scale_shift(q.tensor, np.array(1), np.array(q.offset - target.offset), 0, target.precision)
             return QValue(moved, target.scale, target.offset)
-        room = INT32_BITS - 1 - q.int.bits
+        room = INT32_BITS - 1 - q.tensor.bits
         bits = min(_MULTIPLIER_BITS, max(room, _MIN_MULTIPLIER_BITS))
         shift = _shift_for(float(ratio), bits)
         multiplier = max(1, round(float(ratio * 2**shift)))
@@ -223,7 +227,7 @@ class QuantizeContext:
                 )
             scale = target.scale
         addend = multiplier * q.offset - target.offset * 2**shift
-        moved = self.scale_shift(q.int, np.array(multiplier), np.array(addend), shift, target.precision)
+        moved = self.scale_shift(q.tensor, np.array(multiplier), np.array(addend), shift, target.precision)
         return QValue(moved, scale, target.offset)
 
 

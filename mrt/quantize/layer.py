@@ -53,7 +53,7 @@ def quantize_layer(weight: Array, bias: Array | None, x: QValue, target: Target)
     constant = (np.zeros(channels) if bias is None else bias.astype(np.float64)) / float(target.scale) - target.offset
     rescale = float(x.scale) / float(target.scale)
     ideal = np.maximum(np.max(np.abs(flat), axis=1), 1e-30) / _WEIGHT_LIMIT
-    reach = max(abs(x.int.range.min() + x.offset), abs(x.int.range.max() + x.offset), 1)
+    reach = max(abs(x.tensor.range.min() + x.offset), abs(x.tensor.range.max() + x.offset), 1)
     accumulator_bits = int(np.max(np.sum(np.abs(np.rint(flat / ideal[:, None])), axis=1)) * reach).bit_length() + 1
     bits = max(_MIN_BITS, min(_PREFERRED_BITS, _PRODUCT_BITS - accumulator_bits))
     shift = _largest_shift(2 ** (bits - 1) - 1, float(np.max(ideal)) * rescale)

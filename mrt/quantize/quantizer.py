@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from mrt.ops import Form
 from mrt.quantize.annotate import WIDE_BITS, Annotation
 from mrt.quantize.context import QuantizeContext
 from mrt.quantize.qvalue import QValue, Target
+from mrt.quantize.restore import float_node, restored_nodes
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class QuantizeSettings:
     lambd: float | None = None
     thresholds: Mapping[str, float] | None = None
     softmax_lambd: float = 10.0
+    restore_name: Sequence[str] = ()
 
 
 def quantize(
@@ -86,6 +88,7 @@ def quantize(
     annotation = Annotation(graph, statistics, settings.lambd, settings.thresholds)
     ctx = QuantizeContext(graph, annotation, settings.softmax_lambd)
     described: TensorInfo | None = None
+    in_float = restored_nodes(graph, settings.restore_name)
     for node in graph.nodes():
         if node.name in graph.inputs:
             limit = 2 ** (settings.input_precision - 1) - 1
@@ -95,23 +98,24 @@ def quantize(
             described = TensorInfo(node.name, scale, 0, settings.input_precision)
         elif not node.is_variable:
             ctx.node = node
-            ctx.set(Value(node), _stored(node, ops.get(node.op).quantize(node, ctx), ctx))
+            rule = float_node if node in in_float else ops.get(node.op).quantize
+            ctx.set(Value(node), _stored(node, rule(node, ctx), ctx))
         advance(1)
     if described is None:
         raise MRTError("the network's output does not depend on its input")
     outputs = [_output(value, ctx, settings.output_precision) for value in graph.outputs]
     params = dict(ctx.params)
-    integer = Graph(tuple(q.int.value for q in outputs), params, graph.inputs).pruned()
+    integer = Graph(tuple(q.tensor.value for q in outputs), params, graph.inputs).pruned()
     infos = tuple(
-        TensorInfo(value.name, q.scale, q.offset, q.int.precision) for value, q in zip(graph.outputs, outputs)
+        TensorInfo(value.name, q.scale, q.offset, q.tensor.precision) for value, q in zip(graph.outputs, outputs)
     )
     return Quantized(integer, described, infos)
 
 
 def _stored(node: Node, q: QValue, ctx: QuantizeContext) -> QValue:
-    """A tensor that several operators read is brought to its stored form once; one with a single reader is left to it."""
+    """A tensor with several readers is brought to its stored form once; a single reader brings it to its own."""
     value = Value(node)
-    if ctx.annotation.uses(value) < 2 or q.int.precision <= WIDE_BITS:
+    if ctx.annotation.uses(value) < 2 or q.tensor.precision <= WIDE_BITS:
         return q
     if ctx.annotation.form(value) is Form.WIDE:
         return ctx.rescale(q, ctx.annotation.wide(value), exactly=True)
@@ -123,7 +127,7 @@ def _output(value: Value, ctx: QuantizeContext, precision: int | None) -> QValue
         raise refuse(value.node, "an output that does not depend on the input is not supported")
     ctx.node = value.node
     q = ctx.wide(value)
-    if precision is None or q.int.precision <= precision:
+    if precision is None or q.tensor.precision <= precision:
         return q
     largest = ctx.annotation.statistics(value).threshold()
     return ctx.rescale(q, Target.symmetric(largest, precision))

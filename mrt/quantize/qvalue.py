@@ -41,19 +41,19 @@ class QValue:
     whole of -127..127: the bit that a signed 8-bit input would waste is won back.
     """
 
-    int: IntValue
+    tensor: IntValue
     scale: sympy.Rational
     offset: int = 0
 
     @property
     def lower(self) -> sympy.Rational:
         """The proven smallest real value."""
-        return self.scale * (self.int.range.min() + self.offset)
+        return self.scale * (self.tensor.range.min() + self.offset)
 
     @property
     def upper(self) -> sympy.Rational:
         """The proven largest real value."""
-        return self.scale * (self.int.range.max() + self.offset)
+        return self.scale * (self.tensor.range.max() + self.offset)
 
 
 @dataclass(frozen=True)

@@ -62,4 +62,6 @@ def _check(top: Graph, attribute_deps: Mapping[str, Mapping[str, str]], oscale_m
                 )
     for output, name in oscale_maps.items():
         if name is not None and name not in top.inputs:
-            raise MRTError(f"[MERGE_MODEL] Oscale_maps: {output}: {name} is not one of the keys ({', '.join(top.inputs)})")
+            raise MRTError(
+                f"[MERGE_MODEL] Oscale_maps: {output}: {name} is not one of the keys ({', '.join(top.inputs)})"
+            )

@@ -43,5 +43,7 @@ def split(graph: Graph, keys: Sequence[str]) -> Split:
     rebuilt = Graph(graph.outputs, graph.params, {**inputs, **graph.inputs}).rebuild(visit)
     leftover = [node.name for node in rebuilt.nodes() if node.name in graph.inputs]
     if leftover:
-        raise MRTError(f"[SPLIT_MODEL] Keys: the network's outputs still depend on {leftover[0]} past the keys; add keys")
+        raise MRTError(
+            f"[SPLIT_MODEL] Keys: the network's outputs still depend on {leftover[0]} past the keys; add keys"
+        )
     return Split(base, Graph(rebuilt.outputs, rebuilt.params, inputs))
