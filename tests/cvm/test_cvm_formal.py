@@ -58,6 +58,13 @@ def test_a_batch_the_graph_cannot_take_names_the_node():
     assert formal.run(flexible, np.ones((3, 4), np.int8))[0].shape == (3, 2, 2)
 
 
+def test_a_batch_whose_sum_could_overflow_is_refused():
+    model = models.chain("sum", {"axis": "(0,)"}, precision=31)
+    np.testing.assert_array_equal(formal.run(model, np.full((1, 4), 2**30 - 1))[0], [2**30 - 1] * 4)
+    with pytest.raises(CVMError, match="node 'y' \\(sum\\): inferred output precision 33"):
+        formal.run(model, np.full((2, 4), 2**30 - 1))
+
+
 def test_keep_sees_every_node_in_order():
     model, seen = models.small(), []
     formal.run(model, models.batch_of(model, 2), lambda node, outputs: seen.append((node.name, outputs[0].shape)))

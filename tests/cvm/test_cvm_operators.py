@@ -91,5 +91,34 @@ def test_convolutions_larger_than_one_block_are_exact():
     np.testing.assert_array_equal(y, wanted)
 
 
+def _suppress(rows, **attrs):
+    data = np.array([rows], np.int32)
+    attrs = {key: str(value) for key, value in attrs.items()}
+    (kept,) = ops.get("non_max_suppression").formal(attrs, [data, np.array([len(rows)], np.int32)])
+    return [row for row in kept[0].tolist() if row != [-1] * 6]
+
+
+def test_an_overlap_equal_to_the_threshold_suppresses():
+    rows = [[0, 9, 0, 0, 4, 3], [0, 8, 0, 0, 4, 6]]  # intersection 12, union 24
+    assert _suppress(rows, iou_threshold=50) == rows[:1]
+    assert _suppress(rows, iou_threshold=51) == rows
+    third = [[0, 9, 0, 0, 1, 1], [0, 8, 0, 0, 3, 1]]  # floor(100 / 3) = 33
+    assert _suppress(third, iou_threshold=33) == third[:1]
+    assert _suppress(third, iou_threshold=34) == third
+
+
+def test_boxes_of_equal_score_keep_their_order():
+    rows = [[i % 3, 7, 10 * i, 0, 10 * i + 5, 5] for i in range(50)]
+    assert _suppress(rows) == rows
+    assert _suppress(rows, top_k=20) == rows[:20]
+    assert _suppress(rows, max_output_size=7) == rows[:7]
+
+
+def test_boxes_of_other_ids_suppress_only_when_forced():
+    rows = [[0, 9, 0, 0, 4, 4], [1, 8, 0, 0, 4, 4]]
+    assert _suppress(rows) == rows
+    assert _suppress(rows, force_suppress=True) == rows[:1]
+
+
 def _defaults(name):
     return {"take": {"axis": None}}.get(name, {})

@@ -149,6 +149,7 @@ MODELS = {
     "stored input": (lambda m: m.params.update(data=np.zeros(1, np.int32)), "'data' belongs"),
     "missing precision": (lambda m: m.precisions.pop("w"), "'w' .* no precision"),
     "value beyond precision": (lambda m: m.precisions.update(units=5), "'units' .* leaves"),
+    "plus 128": (lambda m: m.params["w"].__setitem__((0, 0, 0, 0), 128), "'w' .* leaves"),
     "minus 128": (lambda m: m.params["w"].__setitem__((0, 0, 0, 0), -128), "'w' .* leaves"),
     "float parameter": (lambda m: m.params.update(w=m.params["w"].astype(float)), "float64"),
     "attribute": (lambda m: _replace(m, 4, attrs={"a": "b"}), "'relu' .* unknown attribute"),

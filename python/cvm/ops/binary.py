@@ -122,13 +122,12 @@ class BroadcastDiv(_Binary):
 
     def _range(self, a: NoAttributes, ranges: list[Range], shapes: list[Shape]) -> list[Range]:
         x, y = ranges
-        # On divisors of one sign the quotient is monotone in both operands, so the ends of the negative part
-        # [lo, -1], of the positive part [1, hi] and the zero (which gives 0) cover every divisor.
+        # On divisors of one sign the quotient is monotone in both operands, so the ends of the negative part [lo, -1]
+        # and of the positive part [1, hi] cover them; a zero divisor gives 0, which is the zero end's quotient or lies
+        # between those of -1 and 1.
         divisors = [y.lo, y.hi, np.clip(-1, y.lo, y.hi), np.clip(1, y.lo, y.hi)]
         corners = [self._apply(end, divisor) for end in (x.lo, x.hi) for divisor in divisors]
-        hull = _hull(corners)
-        zero = (y.lo <= 0) & (y.hi >= 0)
-        return [Range(np.where(zero, np.minimum(hull.lo, 0), hull.lo), np.where(zero, np.maximum(hull.hi, 0), hull.hi))]
+        return [_hull(corners)]
 
     def _apply(self, x: Array, y: Array) -> Array:
         quotient: Array = np.sign(x) * np.sign(y) * (np.abs(x) // np.maximum(np.abs(y), 1))
