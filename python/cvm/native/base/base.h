@@ -1,0 +1,55 @@
+// Types shared by every part of the runtime: the error, shapes, and small exact helpers.
+#pragma once
+
+#include <cstdint>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace cvm {
+
+// A model, file or input that the runtime refuses; the message is one line that says what and where.
+struct Error : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+template <typename... Parts>
+[[noreturn]] void fail(const Parts&... parts) {
+    std::ostringstream text;
+    (text << ... << parts);
+    throw Error(text.str());
+}
+
+using Shape = std::vector<int64_t>;
+
+constexpr int64_t kMaxDims = 6;
+constexpr int64_t kMaxDim = int64_t(1) << 24;
+constexpr int64_t kMaxElements = int64_t(1) << 30;
+
+// "(1, 3, 8, 8)"
+std::string to_string(const Shape& shape);
+
+// Number of elements. The shape must have passed check_shape.
+inline int64_t elements(const Shape& shape) {
+    int64_t total = 1;
+    for (int64_t dim : shape) total *= dim;
+    return total;
+}
+
+// Throws Error unless the shape has 1-6 dimensions, each 1..2^24, with at most 2^30 elements.
+void check_shape(const Shape& shape);
+
+// Largest magnitude of a tensor of the given precision: 2^(p-1) - 1.
+inline int64_t magnitude(int precision) { return (int64_t(1) << (precision - 1)) - 1; }
+
+inline int bit_length(uint64_t value) {
+    int bits = 0;
+    for (; value; value >>= 1) ++bits;
+    return bits;
+}
+
+inline int64_t round_up(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+inline int64_t ceil_div(int64_t value, int64_t divisor) { return (value + divisor - 1) / divisor; }
+
+}  // namespace cvm

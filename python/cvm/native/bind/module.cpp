@@ -1,0 +1,77 @@
+// The Python face: a thin layer that checks arrays and releases the interpreter lock while a model runs.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/unique_ptr.h>
+#include <nanobind/stl/vector.h>
+
+#include "runtime/model.h"
+#include "runtime/threads.h"
+
+namespace nb = nanobind;
+
+namespace {
+
+using Input = nb::ndarray<nb::device::cpu, nb::c_contig, nb::ro>;
+
+nb::object empty_array(const cvm::Shape& shape, bool narrow, void** data) {
+    const size_t bytes = size_t(cvm::elements(shape)) * (narrow ? 1 : 4);
+    auto* memory = new uint8_t[bytes];
+    *data = memory;
+    nb::capsule owner(memory, [](void* p) noexcept { delete[] static_cast<uint8_t*>(p); });
+    std::vector<size_t> dims(shape.begin(), shape.end());
+    if (narrow) return nb::cast(nb::ndarray<nb::numpy, int8_t>(memory, dims.size(), dims.data(), owner));
+    return nb::cast(nb::ndarray<nb::numpy, int32_t>(memory, dims.size(), dims.data(), owner));
+}
+
+nb::list run(cvm::Model& model, const Input& input) {
+    const bool is_int8 = input.dtype() == nb::dtype<int8_t>();
+    if (!is_int8 && input.dtype() != nb::dtype<int32_t>()) cvm::fail("the input must be int8 or int32");
+    const cvm::Shape& expected = model.input_shape();
+    bool fits = input.ndim() == expected.size();
+    for (size_t i = 1; fits && i < expected.size(); ++i) fits = int64_t(input.shape(i)) == expected[i];
+    if (!fits || input.shape(0) == 0) {
+        cvm::Shape given;
+        for (size_t i = 0; i < input.ndim(); ++i) given.push_back(int64_t(input.shape(i)));
+        cvm::fail("the input has shape ", cvm::to_string(given), "; the model takes ", cvm::to_string(expected),
+                  " with any first dimension");
+    }
+    const int64_t batch = int64_t(input.shape(0));
+    std::vector<cvm::Shape> shapes;
+    {
+        nb::gil_scoped_release released;
+        shapes = model.output_shapes(batch);
+    }
+    nb::list results;
+    std::vector<void*> outputs(shapes.size());
+    for (size_t i = 0; i < shapes.size(); ++i) results.append(empty_array(shapes[i], model.outputs_are_int8(), &outputs[i]));
+    {
+        nb::gil_scoped_release released;
+        model.run(input.data(), is_int8, batch, outputs.data());
+    }
+    return results;
+}
+
+}  // namespace
+
+NB_MODULE(_native, m) {
+    nb::exception<cvm::Error>(m, "Error", PyExc_ValueError);
+    m.def("available_processors", &cvm::available_processors);
+    m.def("kernels", []() { return std::string(cvm::best_kernels().name); });
+    nb::class_<cvm::Model>(m, "Model")
+        .def("run", &run)
+        .def_prop_ro("input_shape", [](const cvm::Model& model) { return std::vector<int64_t>(model.input_shape()); })
+        .def_prop_ro("input_precision", &cvm::Model::input_precision)
+        .def_prop_ro("threads", &cvm::Model::threads)
+        .def_prop_ro("output_precisions",
+                     [](const cvm::Model& model) {
+                         std::vector<int> precisions;
+                         for (size_t i = 0; i < model.num_outputs(); ++i) precisions.push_back(model.output_precision(i));
+                         return precisions;
+                     })
+        .def("plan", &cvm::Model::plan_json, nb::call_guard<nb::gil_scoped_release>());
+    m.def("load", [](const std::string& directory, int threads) {
+        nb::gil_scoped_release released;
+        return cvm::Model::load(directory, threads);
+    });
+}

@@ -1,0 +1,180 @@
+// Loops that the compiler vectorizes for the instruction set of the file that includes them. Everything lives in
+// an unnamed namespace and uses no inline function of the standard library, so that no code for a newer
+// processor can be picked up by the rest of the program.
+
+#include "kernels/kernels.h"
+
+namespace cvm {
+namespace {
+
+inline int32_t wrap_add(int32_t a, int32_t b) { return int32_t(uint32_t(a) + uint32_t(b)); }
+inline int32_t wrap_sub(int32_t a, int32_t b) { return int32_t(uint32_t(a) - uint32_t(b)); }
+inline int32_t wrap_mul(int32_t a, int32_t b) { return int32_t(uint32_t(a) * uint32_t(b)); }
+inline int32_t clamp(int32_t v, int32_t lo, int32_t hi) { return v < lo ? lo : v > hi ? hi : v; }
+
+// ((v >> (s - 1)) + 1) >> 1 without the overflow of + 1.
+inline int32_t round_shift(int32_t v, int32_t s) {
+    const int32_t t = v >> (s - 1);
+    return (t >> 1) + (t & 1);
+}
+
+inline int32_t divide(int32_t a, int32_t b) { return b == 0 ? 0 : b == -1 ? wrap_sub(0, a) : a / b; }
+
+inline uint8_t* address(const Operand& o, const Pixels& p, int row, int channel) {
+    return o.base + p.n[row] * o.sn + p.y[row] * o.sy + p.x[row] * o.sx + (o.splat ? 0 : channel * store_bytes(o.type));
+}
+
+inline void load_row(const Operand& o, const uint8_t* from, int width, int32_t* __restrict to) {
+    if (o.splat) {
+        const int32_t value = o.type == Store::U8    ? int32_t(*from) - 128
+                              : o.type == Store::I16 ? *reinterpret_cast<const int16_t*>(from)
+                                                     : *reinterpret_cast<const int32_t*>(from);
+        for (int c = 0; c < width; ++c) to[c] = value;
+    } else if (o.type == Store::U8) {
+        for (int c = 0; c < width; ++c) to[c] = int32_t(from[c]) - 128;
+    } else if (o.type == Store::I16) {
+        const int16_t* v = reinterpret_cast<const int16_t*>(from);
+        for (int c = 0; c < width; ++c) to[c] = v[c];
+    } else {
+        const int32_t* v = reinterpret_cast<const int32_t*>(from);
+        for (int c = 0; c < width; ++c) to[c] = v[c];
+    }
+}
+
+inline void store_row(Store type, const int32_t* __restrict from, int width, uint8_t* __restrict to) {
+    if (type == Store::U8) {
+        for (int c = 0; c < width; ++c) to[c] = uint8_t(from[c] + 128);
+    } else if (type == Store::I16) {
+        int16_t* v = reinterpret_cast<int16_t*>(to);
+        for (int c = 0; c < width; ++c) v[c] = int16_t(from[c]);
+    } else {
+        int32_t* v = reinterpret_cast<int32_t*>(to);
+        for (int c = 0; c < width; ++c) v[c] = from[c];
+    }
+}
+
+// One instruction over a tile. `binary` walks registers a and b, `each` register a.
+template <typename F>
+inline void each(int32_t* dst, const int32_t* a, int rows, int width, F f) {
+    for (int r = 0; r < rows; ++r, dst += kTileWidth, a += kTileWidth)
+        for (int c = 0; c < width; ++c) dst[c] = f(a[c]);
+}
+
+template <typename F>
+inline void binary(int32_t* dst, const int32_t* a, const int32_t* b, int rows, int width, F f) {
+    for (int r = 0; r < rows; ++r, dst += kTileWidth, a += kTileWidth, b += kTileWidth)
+        for (int c = 0; c < width; ++c) dst[c] = f(a[c], b[c]);
+}
+
+template <typename F>
+inline void with_constants(int32_t* dst, const int32_t* a, const int32_t* k, int rows, int width, F f) {
+    for (int r = 0; r < rows; ++r, dst += kTileWidth, a += kTileWidth)
+        for (int c = 0; c < width; ++c) dst[c] = f(a[c], k[c]);
+}
+
+void run_program(const Program& program, const Pixels& pixels, int channel, int width, int32_t* registers) {
+    const int rows = pixels.rows;
+    constexpr int kSize = kTileRows * kTileWidth;
+    for (int i = 0; i < program.length; ++i) {
+        const Instruction& in = program.code[i];
+        int32_t* dst = registers + in.dst * kSize;
+        const int32_t* a = registers + in.a * kSize;
+        const int32_t* b = registers + in.b * kSize;
+        const int32_t* k = in.constants && in.code != Code::Lut ? in.constants + channel : in.constants;
+        const int32_t lo = in.lo, hi = in.hi, shift = in.shift;
+        switch (in.code) {
+            case Code::Load: {
+                const Operand& o = program.operands[in.operand];
+                for (int r = 0; r < rows; ++r) load_row(o, address(o, pixels, r, channel), width, dst + r * kTileWidth);
+                break;
+            }
+            case Code::Store: {
+                const Operand& o = program.operands[in.operand];
+                for (int r = 0; r < rows; ++r)
+                    store_row(o.type, a + r * kTileWidth, width, address(o, pixels, r, channel));
+                break;
+            }
+            case Code::Const:
+                for (int r = 0; r < rows; ++r)
+                    for (int c = 0; c < width; ++c) dst[r * kTileWidth + c] = k[c];
+                break;
+            case Code::Add: binary(dst, a, b, rows, width, [](int32_t u, int32_t v) { return wrap_add(u, v); }); break;
+            case Code::Sub: binary(dst, a, b, rows, width, [](int32_t u, int32_t v) { return wrap_sub(u, v); }); break;
+            case Code::Mul: binary(dst, a, b, rows, width, [](int32_t u, int32_t v) { return wrap_mul(u, v); }); break;
+            case Code::Max: binary(dst, a, b, rows, width, [](int32_t u, int32_t v) { return u > v ? u : v; }); break;
+            case Code::Div: binary(dst, a, b, rows, width, [](int32_t u, int32_t v) { return divide(u, v); }); break;
+            case Code::Greater: binary(dst, a, b, rows, width, [](int32_t u, int32_t v) { return int32_t(u > v); }); break;
+            case Code::AddConst:
+                with_constants(dst, a, k, rows, width, [](int32_t u, int32_t v) { return wrap_add(u, v); });
+                break;
+            case Code::MulConst:
+                with_constants(dst, a, k, rows, width, [](int32_t u, int32_t v) { return wrap_mul(u, v); });
+                break;
+            case Code::Abs: each(dst, a, rows, width, [](int32_t u) { return u < 0 ? wrap_sub(0, u) : u; }); break;
+            case Code::Negative: each(dst, a, rows, width, [](int32_t u) { return wrap_sub(0, u); }); break;
+            case Code::Clip: each(dst, a, rows, width, [=](int32_t u) { return clamp(u, lo, hi); }); break;
+            case Code::Shift:
+                each(dst, a, rows, width, [=](int32_t u) { return clamp(round_shift(u, shift), lo, hi); });
+                break;
+            case Code::LeftShift:
+                each(dst, a, rows, width, [=](int32_t u) {
+                    const int64_t v = int64_t(u) * (int64_t(1) << shift);
+                    return int32_t(v < lo ? lo : v > hi ? hi : v);
+                });
+                break;
+            case Code::Lut: {
+                each(dst, a, rows, width, [=](int32_t u) { return k[clamp(u, 0, hi)]; });
+                break;
+            }
+        }
+    }
+}
+
+template <typename T>
+inline void max_into(T* __restrict out, const T* __restrict in, int64_t channels) {
+    for (int64_t c = 0; c < channels; ++c) out[c] = out[c] > in[c] ? out[c] : in[c];
+}
+
+template <typename T>
+inline void max_of(const uint8_t* const* pointers, int count, int64_t channels, uint8_t* out) {
+    T* to = reinterpret_cast<T*>(out);
+    const T* first = reinterpret_cast<const T*>(pointers[0]);
+    for (int64_t c = 0; c < channels; ++c) to[c] = first[c];
+    for (int i = 1; i < count; ++i) max_into(to, reinterpret_cast<const T*>(pointers[i]), channels);
+}
+
+void run_max_pool(const uint8_t* const* pointers, int count, int64_t channels, Store type, uint8_t* out) {
+    // The bias of U8 keeps the order.
+    if (type == Store::U8) max_of<uint8_t>(pointers, count, channels, out);
+    else if (type == Store::I16) max_of<int16_t>(pointers, count, channels, out);
+    else max_of<int32_t>(pointers, count, channels, out);
+}
+
+void run_sum(const uint8_t* first, int64_t pixels, int64_t stride, int64_t channels, Store type, int32_t* __restrict sums) {
+    for (int64_t i = 0; i < pixels; ++i, first += stride) {
+        if (type == Store::U8) {
+            for (int64_t c = 0; c < channels; ++c) sums[c] += int32_t(first[c]) - 128;
+        } else if (type == Store::I16) {
+            const int16_t* v = reinterpret_cast<const int16_t*>(first);
+            for (int64_t c = 0; c < channels; ++c) sums[c] += v[c];
+        } else {
+            const int32_t* v = reinterpret_cast<const int32_t*>(first);
+            for (int64_t c = 0; c < channels; ++c) sums[c] = wrap_add(sums[c], v[c]);
+        }
+    }
+}
+
+inline uint8_t requantize(const Requantize& post, int32_t v, int channel) {
+    if (post.multiplier) v = wrap_mul(v, post.multiplier[channel]);
+    if (post.shift) v = round_shift(v, post.shift);
+    return uint8_t(clamp(v, post.lo, post.hi) + 128);
+}
+
+// Requantizes a tile of results.
+inline void requantize_tile(const int32_t* acc, int rows, int width, const Requantize& post, uint8_t* const* out) {
+    for (int r = 0; r < rows; ++r, acc += kTileWidth)
+        for (int c = 0; c < width; ++c) out[r][c] = requantize(post, acc[c], c);
+}
+
+}  // namespace
+}  // namespace cvm

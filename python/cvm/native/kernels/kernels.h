@@ -1,0 +1,126 @@
+// The inner loops, one implementation per instruction set behind one table of functions.
+//
+// Activations are stored channel-last: the channels of a pixel are contiguous and padded to a multiple of 16.
+// Three storage types: U8 holds value + 128 (the unsigned operand of the dot-product instructions), I16, I32.
+// All arithmetic is int32 and wraps; the planner proves that it never does.
+#pragma once
+
+#include <cstdint>
+
+namespace cvm {
+
+enum class Store : uint8_t { U8, I16, I32 };
+
+constexpr int64_t store_bytes(Store type) { return type == Store::U8 ? 1 : type == Store::I16 ? 2 : 4; }
+
+constexpr int kLanes = 16;           // channels of one block: one 512-bit vector of int32
+constexpr int kMaxBlocks = 4;        // blocks of a tile
+constexpr int kTileWidth = kLanes * kMaxBlocks;
+constexpr int kTileRows = 24;        // pixels of a tile
+constexpr int kMaxRegisters = 8;     // tiles that a program may hold at a time
+
+// --- element-wise programs ------------------------------------------------------------------------------
+
+enum class Code : uint8_t {
+    Load,      // dst = tensor
+    Const,     // dst = per-channel constants
+    Store,     // tensor = a
+    Add, Sub, Mul, Max, Div, Greater,  // dst = a op b
+    AddConst, MulConst,                // dst = a op constants (per channel)
+    Abs, Negative,
+    Clip,      // dst = min(max(a, lo), hi)
+    Shift,     // dst = clip(((a >> (shift - 1)) + 1) >> 1, lo, hi)
+    LeftShift, // dst = clip(a << shift, lo, hi), the shift exact in 64 bits
+    Lut,       // dst = table[clamp(a, 0, hi)]
+};
+
+// A tensor operand: address of a pixel is base + n * sn + y * sy + x * sx (bytes); a stride of 0 broadcasts.
+struct Operand {
+    uint8_t* base;
+    int64_t sn, sy, sx;
+    Store type;
+    bool splat;  // one channel for all
+};
+
+struct Instruction {
+    Code code;
+    uint8_t dst, a, b;
+    int32_t shift, lo, hi;
+    int32_t operand;          // of Load and Store: index of the operand
+    const int32_t* constants; // of Const, AddConst, MulConst (channels padded to kLanes) and Lut
+};
+
+// The pixels of a tile.
+struct Pixels {
+    int rows;
+    int32_t n[kTileRows], y[kTileRows], x[kTileRows];
+};
+
+struct Program {
+    const Instruction* code;
+    int length;
+    const Operand* operands;
+};
+
+// --- fused requantization -------------------------------------------------------------------------------
+
+// v = acc * multiplier[c]; v = clip(((v >> (shift - 1)) + 1) >> 1, lo, hi); stored as U8.
+struct Requantize {
+    const int32_t* multiplier;  // nullptr: 1
+    int32_t shift;              // 0: none
+    int32_t lo, hi;
+};
+
+// --- the table ------------------------------------------------------------------------------------------
+
+// A convolution as a product of pixels and taps: acc[r][o] = init[o] + sum over taps t, steps s, bytes j of
+// pixels[r][tap_offsets[t] + 4 s + j] * weights[t][s][o][j].
+struct ConvTile {
+    const uint8_t* const* pixels;
+    int rows;                    // <= kTileRows
+    const int64_t* tap_offsets;
+    int taps, steps;
+    const int8_t* weights;       // [taps][steps][blocks * 16][4]
+    int blocks;                  // 1..kMaxBlocks
+    const int32_t* init;         // [blocks * 16]
+};
+
+// Depthwise: acc[r][c] = init[c] + sum over taps t of pixels[r][tap_offsets[t] + c] * weights[t / 4][c][t % 4],
+// for kTileWidth channels.
+struct DepthwiseTile {
+    const uint8_t* const* pixels;
+    int rows;
+    const int64_t* tap_offsets;  // [quads * 4]
+    int quads;
+    const int8_t* weights;       // [quads][64][4]
+    const int32_t* init;         // [64]
+    int blocks;                  // how many blocks of 16 channels exist
+};
+
+struct Kernels {
+    const char* name;
+    bool interleaved;  // depthwise weights in the order [quads][4][4 x 16 channels in fours][4]
+    // Results as int32, rows of kTileWidth.
+    void (*conv)(const ConvTile& tile, int32_t* acc);
+    void (*depthwise)(const DepthwiseTile& tile, int32_t* acc);
+    // Results requantized to U8 at out[row].
+    void (*conv_u8)(const ConvTile& tile, const Requantize& post, uint8_t* const* out);
+    void (*depthwise_u8)(const DepthwiseTile& tile, const Requantize& post, uint8_t* const* out);
+    // Runs a program on registers[kMaxRegisters][kTileRows][kTileWidth] for `width` channels from `channel` on.
+    void (*program)(const Program& program, const Pixels& pixels, int channel, int width, int32_t* registers);
+    // out[c] = max over pointers[i][c], for `bytes` bytes of channels.
+    void (*max_pool)(const uint8_t* const* pointers, int count, int64_t channels, Store type, uint8_t* out);
+    // sums[c] += values of one row of `pixels` pixels, stride in bytes.
+    void (*sum)(const uint8_t* first, int64_t pixels, int64_t stride, int64_t channels, Store type, int32_t* sums);
+};
+
+const Kernels* portable_kernels();
+const Kernels* avx2_kernels();     // nullptr where the processor or the build lacks the instructions
+const Kernels* avxvnni_kernels();
+const Kernels* avx512_kernels();
+
+// The fastest table that this processor runs; CVM_KERNELS=portable|avx2|avxvnni|avx512 asks for a slower one.
+const Kernels& best_kernels();
+const Kernels* find_kernels(const char* name);
+
+}  // namespace cvm

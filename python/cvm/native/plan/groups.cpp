@@ -1,0 +1,261 @@
+#include "plan/groups.h"
+
+#include <algorithm>
+#include <set>
+
+#include "graph/axes.h"
+
+namespace cvm {
+namespace {
+
+bool is_reshape(Op op) { return op == Op::Reshape || op == Op::Squeeze || op == Op::ExpandDims || op == Op::Flatten; }
+
+bool is_binary(Op op) {
+    switch (op) {
+        case Op::ElemwiseAdd: case Op::ElemwiseSub: case Op::BroadcastAdd: case Op::BroadcastSub: case Op::BroadcastMul:
+        case Op::BroadcastMax: case Op::BroadcastDiv: case Op::BroadcastGreater:
+            return true;
+        default: return false;
+    }
+}
+
+bool is_unary(Op op) {
+    switch (op) {
+        case Op::Relu: case Op::Abs: case Op::Negative: case Op::Clip: case Op::CvmClip: case Op::CvmRightShift:
+        case Op::CvmLeftShift:
+            return true;
+        default: return false;
+    }
+}
+
+}  // namespace
+
+std::optional<Grid> grid_of(const Shape& shape) {
+    if (shape.size() == 4) return Grid{shape[0], shape[1], shape[2], shape[3]};
+    if (shape.size() == 2) return Grid{shape[0], shape[1], 1, 1};
+    return std::nullopt;
+}
+
+bool is_lookup(const Graph&, const Constants& constants, const Node& node) {
+    if (node.op == Op::CvmLut) return constants.find(node.inputs[1]) != nullptr;
+    return node.op == Op::Take && !node.attrs.axis && constants.find(node.inputs[0]) != nullptr;
+}
+
+Grouping::Grouping(const Graph& graph, const Constants& constants, const std::vector<std::vector<Shape>>& shapes,
+                   const Ranges& ranges)
+    : graph_(graph), constants_(constants), shapes_(shapes), ranges_(ranges), group_of_node_(graph.nodes.size(), -1) {
+    for (size_t i = 0; i < graph.nodes.size(); ++i) add(int(i));
+    absorb_maps();
+    find_live();
+}
+
+Entry Grouping::resolve(Entry entry) const {
+    for (auto found = alias_.find(entry); found != alias_.end(); found = alias_.find(entry)) entry = found->second;
+    return entry;
+}
+
+int Grouping::group_of(Entry entry) const { return is_constant(entry) ? -1 : group_of_node_[size_t(resolve(entry).node)]; }
+
+const std::vector<int>& Grouping::readers(Entry entry) const {
+    static const std::vector<int> none;
+    const auto found = stored_.find(entry);
+    return found == stored_.end() ? none : found->second;
+}
+
+void Grouping::add(int id) {
+    const Node& node = graph_.nodes[size_t(id)];
+    if (is_constant({id, 0})) return;
+    Group group;
+    group.node = id;
+    if (node.op == Op::Variable) {
+        group.kind = Group::Kind::Input;
+    } else if (try_alias(id) || try_conv(id)) {
+        return;
+    } else if (elementwise(id)) {
+        return add_elementwise(id);
+    } else {
+        const Shape& out = shapes_[size_t(id)][0];
+        const auto in_grid = grid_of(shape(node.inputs[0]));
+        if (node.op == Op::MaxPool2d) {
+            group.kind = Group::Kind::Pool;
+        } else if (node.op == Op::Upsampling) {
+            group.kind = Group::Kind::Copy;
+        } else if ((node.op == Op::Sum || node.op == Op::Max) && shape(node.inputs[0]).size() == 4 && grid_of(out) &&
+                   reduced_axes(node.attrs, 4) == std::vector<bool>{false, false, true, true}) {
+            group.kind = node.op == Op::Sum ? Group::Kind::Sum : Group::Kind::Pool;
+        } else if (node.op == Op::Concatenate && in_grid && resolve_axis(*node.attrs.axis, int64_t(out.size())) == 1) {
+            group.kind = Group::Kind::Concat;
+        }
+        if (group.kind != Group::Kind::Reference) group.grid = *grid_of(out);
+    }
+    group_of_node_[size_t(id)] = int(groups.size());
+    groups.push_back(std::move(group));
+}
+
+bool Grouping::try_alias(int id) {
+    const Node& node = graph_.nodes[size_t(id)];
+    if (!is_reshape(node.op)) return false;
+    const auto from = grid_of(shape(node.inputs[0])), to = grid_of(shapes_[size_t(id)][0]);
+    const bool same_rows = shape(node.inputs[0]) == shapes_[size_t(id)][0];
+    if (!same_rows && !(from && to && *from == *to)) return false;
+    alias_[{id, 0}] = node.inputs[0];
+    return true;
+}
+
+bool Grouping::try_conv(int id) {
+    const Node& node = graph_.nodes[size_t(id)];
+    if (node.op != Op::Conv2d && node.op != Op::Dense) return false;
+    const Tensor* weights = constants_.find(node.inputs[1]);
+    const Tensor* bias = node.inputs.size() == 3 ? constants_.find(node.inputs[2]) : nullptr;
+    if (!weights || (node.inputs.size() == 3 && !bias) || is_constant(node.inputs[0])) return false;
+    Group group;
+    group.kind = Group::Kind::Conv;
+    group.node = id;
+    group.grid = *grid_of(shapes_[size_t(id)][0]);
+    group.source = resolve(node.inputs[0]);
+    Attrs attrs = node.attrs;
+    if (node.op == Op::Dense) {
+        attrs = Attrs();
+        attrs.kernel = attrs.strides = attrs.dilation = {1, 1};
+        attrs.padding = {0, 0};
+    }
+    group.conv = describe_conv(attrs, *weights, bias);
+    if (node.op == Op::Dense) {
+        // dense(flatten(x)) is a convolution whose kernel covers x.
+        const Node& before = graph_.nodes[size_t(group.source.node)];
+        if (is_reshape(before.op)) {
+            const Shape& from = shape(before.inputs[0]);
+            if (from.size() == 4 && from[0] == group.grid.n) {
+                group.source = resolve(before.inputs[0]);
+                group.conv->inputs = from[1];
+                group.conv->kernel_h = group.conv->stored_h = from[2];
+                group.conv->kernel_w = group.conv->stored_w = from[3];
+            }
+        }
+    }
+    crop(*group.conv);
+    group_of_node_[size_t(id)] = int(groups.size());
+    groups.push_back(std::move(group));
+    return true;
+}
+
+bool Grouping::elementwise(int id) const {
+    const Node& node = graph_.nodes[size_t(id)];
+    const Shape& out = shapes_[size_t(id)][0];
+    if (!grid_of(out)) return false;
+    if (is_unary(node.op)) return true;
+    if (is_lookup(graph_, constants_, node)) {
+        const Entry index = node.inputs[node.op == Op::CvmLut ? 0 : 1];
+        return !is_constant(index) && shape(index) == out;
+    }
+    if (!is_binary(node.op)) return false;
+    for (Entry input : node.inputs)
+        if (!is_constant(input) && shape(input).size() != out.size()) return false;
+    return true;
+}
+
+// An operator joins the latest of the groups that it reads from: everything else that it needs is there by then.
+void Grouping::add_elementwise(int id) {
+    const Node& node = graph_.nodes[size_t(id)];
+    const Grid grid = *grid_of(shapes_[size_t(id)][0]);
+    int latest = -1;
+    for (Entry input : node.inputs) latest = std::max(latest, group_of(input));
+    if (latest >= 0) {
+        Group& group = groups[size_t(latest)];
+        const bool computes =
+            group.kind == Group::Kind::Conv || group.kind == Group::Kind::Program || group.kind == Group::Kind::Sum;
+        if (computes && group.grid == grid) {
+            group.members.push_back(id);
+            group_of_node_[size_t(id)] = latest;
+            if (pressure(group) <= kMaxRegisters - 1) return;
+            group.members.pop_back();
+        }
+    }
+    Group group;
+    group.kind = Group::Kind::Program;
+    group.grid = grid;
+    group.members = {id};
+    group_of_node_[size_t(id)] = int(groups.size());
+    groups.push_back(std::move(group));
+}
+
+// Most tiles alive at a time when the members run in order.
+int Grouping::pressure(const Group& group) const {
+    std::map<Entry, size_t> last_use;
+    for (size_t m = 0; m < group.members.size(); ++m)
+        for (Entry input : graph_.nodes[size_t(group.members[m])].inputs) last_use[resolve(input)] = m;
+    std::set<Entry> alive;
+    if (group.node >= 0) alive.insert({group.node, 0});
+    size_t most = 1;
+    for (size_t m = 0; m < group.members.size(); ++m) {
+        for (Entry input : graph_.nodes[size_t(group.members[m])].inputs) alive.insert(resolve(input));
+        most = std::max(most, alive.size() + 1);
+        for (auto it = alive.begin(); it != alive.end();) {
+            const auto use = last_use.find(*it);
+            it = use == last_use.end() || use->second <= m ? alive.erase(it) : std::next(it);
+        }
+        const Entry result{group.members[m], 0};
+        if (last_use.count(result)) alive.insert(result);
+    }
+    return int(most);
+}
+
+void Grouping::absorb_maps() {
+    std::map<Entry, int> uses;
+    for (const Node& node : graph_.nodes)
+        for (Entry input : node.inputs) ++uses[resolve(input)];
+    for (Entry head : graph_.heads) ++uses[resolve(head)];
+    for (Group& group : groups) {
+        if (group.kind != Group::Kind::Conv || group.members.empty() || uses[{group.node, 0}] != 1) continue;
+        const Node& first = graph_.nodes[size_t(group.members[0])];
+        if (first.op != Op::BroadcastAdd && first.op != Op::ElemwiseAdd) continue;
+        const Tensor* map = nullptr;
+        bool reads_conv = false;
+        for (Entry input : first.inputs) {
+            if (is_constant(input)) map = constants_.find(input);
+            else reads_conv = resolve(input) == Entry{group.node, 0};
+        }
+        if (!map || !reads_conv) continue;
+        const auto in = grid_of(shape(group.source));
+        if (absorb_map(*group.conv, *map, in->h, in->w, group.grid.h, group.grid.w)) group.absorbed = group.members[0];
+    }
+}
+
+std::vector<Entry> Grouping::inputs(const Group& group) const {
+    std::vector<Entry> result;
+    const auto read = [&](Entry entry) {
+        if (is_constant(entry)) return;
+        entry = resolve(entry);
+        if (std::find(result.begin(), result.end(), entry) == result.end()) result.push_back(entry);
+    };
+    if (group.kind == Group::Kind::Conv) {
+        read(group.source);
+    } else if (group.node >= 0) {
+        for (Entry input : graph_.nodes[size_t(group.node)].inputs) read(input);
+    }
+    const int own = group_of_node_[size_t(group.node >= 0 ? group.node : group.members[0])];
+    for (int member : group.members)
+        for (Entry input : graph_.nodes[size_t(member)].inputs)
+            if (!is_constant(input) && group_of(input) != own) read(input);
+    return result;
+}
+
+void Grouping::find_live() {
+    live_.assign(groups.size(), false);
+    for (Entry head : graph_.heads) {
+        if (is_constant(head)) continue;
+        const Entry entry = resolve(head);
+        stored_[entry];
+        live_[size_t(group_of(entry))] = true;
+    }
+    for (size_t g = groups.size(); g-- > 0;) {
+        if (groups[g].kind == Group::Kind::Input) live_[g] = true;
+        if (!live_[g]) continue;
+        for (Entry entry : inputs(groups[g])) {
+            stored_[entry].push_back(int(g));
+            live_[size_t(group_of(entry))] = true;
+        }
+    }
+}
+
+}  // namespace cvm

@@ -1,0 +1,75 @@
+// Fusion: which operators run together in one step.
+#pragma once
+
+#include <map>
+#include <optional>
+
+#include "plan/pack.h"
+#include "plan/range.h"
+
+namespace cvm {
+
+// The pixels and channels of a channel-last tensor.
+struct Grid {
+    int64_t n, c, h, w;
+    bool operator==(const Grid& o) const { return n == o.n && c == o.c && h == o.h && w == o.w; }
+};
+
+// Rank 4 is (n, c, h, w), rank 2 is (n, c); other ranks stay row-major.
+std::optional<Grid> grid_of(const Shape& shape);
+
+struct Group {
+    enum class Kind { Input, Conv, Program, Pool, Sum, Copy, Concat, Reference };
+    Kind kind = Kind::Reference;
+    int node = -1;               // the operator that the group is built around; -1 for a pure program
+    Entry source;                // of Conv: the tensor that the windows slide over
+    std::optional<Convolution> conv;
+    int64_t pixel_bytes = 0;     // of Conv: assumed distance of input pixels
+    std::vector<int> members;    // element-wise operators fused behind the node, in order
+    int absorbed = -1;           // a member that became the convolution's padding and bias
+    Grid grid{};                 // of the result
+};
+
+class Grouping {
+public:
+    Grouping(const Graph& graph, const Constants& constants, const std::vector<std::vector<Shape>>& shapes, const Ranges& ranges);
+
+    std::vector<Group> groups;
+
+    // The entry whose storage an entry shares (reshapes that move nothing).
+    Entry resolve(Entry entry) const;
+    bool is_constant(Entry entry) const { return constants_.find(entry) != nullptr; }
+    const Shape& shape(Entry entry) const { return shapes_[size_t(entry.node)][size_t(entry.index)]; }
+    const Range& range(Entry entry) const { return ranges_[size_t(entry.node)][size_t(entry.index)]; }
+    int group_of(Entry entry) const;  // -1 for constants
+
+    // Entries that a group reads from others, and those that must be stored because another group or the caller reads them.
+    std::vector<Entry> inputs(const Group& group) const;
+    bool stored(Entry entry) const { return stored_.count(entry) != 0; }
+    bool live(size_t group) const { return live_[group]; }
+    const std::vector<int>& readers(Entry entry) const;  // groups that read a stored entry
+
+private:
+    void add(int node);
+    bool try_alias(int node);
+    bool try_conv(int node);
+    bool elementwise(int node) const;
+    void add_elementwise(int node);
+    int pressure(const Group& group) const;
+    void absorb_maps();
+    void find_live();
+
+    const Graph& graph_;
+    const Constants& constants_;
+    const std::vector<std::vector<Shape>>& shapes_;
+    const Ranges& ranges_;
+    std::map<Entry, Entry> alias_;
+    std::vector<int> group_of_node_;
+    std::map<Entry, std::vector<int>> stored_;
+    std::vector<bool> live_;
+};
+
+// A table lookup on one constant table: cvm_lut, or take from the flattened data.
+bool is_lookup(const Graph& graph, const Constants& constants, const Node& node);
+
+}  // namespace cvm

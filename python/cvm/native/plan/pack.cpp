@@ -1,0 +1,186 @@
+#include "plan/pack.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+
+#include "ops/reference.h"
+
+namespace cvm {
+
+Convolution describe_conv(const Attrs& a, const Tensor& weights, const Tensor* bias) {
+    Convolution conv;
+    conv.groups = a.groups;
+    conv.outputs = weights.shape[0];
+    conv.inputs = weights.shape[1];
+    conv.kernel_h = conv.stored_h = a.kernel[0];
+    conv.kernel_w = conv.stored_w = a.kernel[1];
+    conv.stride_h = a.strides[0];
+    conv.stride_w = a.strides[1];
+    conv.dilation_h = a.dilation[0];
+    conv.dilation_w = a.dilation[1];
+    conv.top = a.padding[0];
+    conv.left = a.padding[1];
+    conv.weights = &weights;
+    for (int64_t o = 0; o < conv.outputs; ++o) conv.bias.push_back(bias ? bias->at(o) : 0);
+    return conv;
+}
+
+void crop(Convolution& conv) {
+    const auto zero = [&](int64_t y0, int64_t y1, int64_t x0, int64_t x1) {
+        for (int64_t o = 0; o < conv.outputs; ++o)
+            for (int64_t i = 0; i < conv.inputs; ++i)
+                for (int64_t y = y0; y < y1; ++y)
+                    for (int64_t x = x0; x < x1; ++x)
+                        if (conv.weight(o, i, y, x)) return false;
+        return true;
+    };
+    while (conv.kernel_h > 1 && zero(0, 1, 0, conv.kernel_w)) {
+        ++conv.skip_h;
+        --conv.kernel_h;
+        conv.top -= conv.dilation_h;
+    }
+    while (conv.kernel_h > 1 && zero(conv.kernel_h - 1, conv.kernel_h, 0, conv.kernel_w)) --conv.kernel_h;
+    while (conv.kernel_w > 1 && zero(0, conv.kernel_h, 0, 1)) {
+        ++conv.skip_w;
+        --conv.kernel_w;
+        conv.left -= conv.dilation_w;
+    }
+    while (conv.kernel_w > 1 && zero(0, conv.kernel_h, conv.kernel_w - 1, conv.kernel_w)) --conv.kernel_w;
+}
+
+bool absorb_map(Convolution& conv, const Tensor& map, int64_t in_h, int64_t in_w, int64_t out_h, int64_t out_w) {
+    if (map.shape.size() < 3 || map.size() != conv.outputs * out_h * out_w) return false;
+    // Sum of the weights of every tap over the input channels.
+    std::vector<int64_t> tap_sums(size_t(conv.outputs * conv.kernel_h * conv.kernel_w), 0);
+    std::vector<int64_t> totals(size_t(conv.outputs), 0);
+    for (int64_t o = 0; o < conv.outputs; ++o)
+        for (int64_t y = 0; y < conv.kernel_h; ++y)
+            for (int64_t x = 0; x < conv.kernel_w; ++x)
+                for (int64_t i = 0; i < conv.inputs; ++i) {
+                    const int64_t w = conv.weight(o, i, y, x);
+                    tap_sums[size_t((o * conv.kernel_h + y) * conv.kernel_w + x)] += w;
+                    totals[size_t(o)] += w;
+                }
+    // The taps of a window that meet the input form a rectangle of the kernel: [first, last) per axis.
+    const auto inside = [](int64_t start, int64_t dilation, int64_t kernel, int64_t size) {
+        int64_t first = 0, last = kernel;
+        while (first < last && start + first * dilation < 0) ++first;
+        while (last > first && start + (last - 1) * dilation >= size) --last;
+        return std::pair(first, last);
+    };
+    struct Position {
+        int64_t y, x;
+        const std::vector<int64_t>* outside;  // sum of the taps in the padding, per output channel
+    };
+    std::map<std::array<int64_t, 4>, std::vector<int64_t>> sums;
+    std::vector<Position> positions;
+    const Position* interior = nullptr;
+    positions.reserve(size_t(out_h * out_w));
+    for (int64_t oy = 0; oy < out_h; ++oy) {
+        const auto [y0, y1] = inside(oy * conv.stride_h - conv.top, conv.dilation_h, conv.kernel_h, in_h);
+        for (int64_t ox = 0; ox < out_w; ++ox) {
+            const auto [x0, x1] = inside(ox * conv.stride_w - conv.left, conv.dilation_w, conv.kernel_w, in_w);
+            auto [at, fresh] = sums.try_emplace({y0, y1, x0, x1});
+            if (fresh) {
+                at->second = totals;
+                for (int64_t o = 0; o < conv.outputs; ++o)
+                    for (int64_t y = y0; y < y1; ++y)
+                        for (int64_t x = x0; x < x1; ++x)
+                            at->second[size_t(o)] -= tap_sums[size_t((o * conv.kernel_h + y) * conv.kernel_w + x)];
+            }
+            positions.push_back({oy, ox, &at->second});
+            if (!interior && y1 - y0 == conv.kernel_h && x1 - x0 == conv.kernel_w) interior = &positions.back();
+        }
+    }
+    if (!interior) return false;
+    const auto added = [&](int64_t o, const Position& p) { return int64_t(map.at((o * out_h + p.y) * out_w + p.x)); };
+    std::optional<int64_t> value;
+    for (int64_t o = 0; o < conv.outputs; ++o) {
+        const int64_t bias = added(o, *interior);
+        for (const Position& p : positions) {
+            const int64_t outside = (*p.outside)[size_t(o)], rest = added(o, p) - bias;
+            if (!value && outside) value = rest / outside;
+            if (rest != value.value_or(0) * outside) return false;
+        }
+    }
+    if (value.value_or(0) < -128 || value.value_or(0) > 127) return false;
+    conv.pad_value = value.value_or(0);
+    for (int64_t o = 0; o < conv.outputs; ++o) conv.bias[size_t(o)] += added(o, *interior);
+    return true;
+}
+
+PackedConv pack_conv(const Convolution& conv, int64_t pixel_bytes) {
+    PackedConv packed;
+    const int64_t group_outputs = conv.outputs / conv.groups;
+    // Blocks of output channels: as wide as possible without leaving a group, or 16 channels of several groups
+    // whose weights are zero outside their own group.
+    const bool narrow = conv.groups > 1 && group_outputs % kLanes != 0;
+    int64_t window = 0;  // input channels that a block meets
+    for (int64_t o = 0; o < conv.outputs;) {
+        const int64_t end_of_group = narrow ? conv.outputs : (o / group_outputs + 1) * group_outputs;
+        const int64_t end = std::min(o + (narrow ? kLanes : kTileWidth), end_of_group);
+        const int64_t first_group = o / group_outputs, last_group = (end - 1) / group_outputs;
+        packed.blocks.push_back({o, int(ceil_div(end - o, kLanes)), 0, first_group * conv.inputs});
+        window = std::max(window, (last_group - first_group + 1) * conv.inputs);
+        o = end;
+    }
+    packed.row_taps = conv.groups == 1 && conv.dilation_w == 1 && pixel_bytes == conv.inputs;
+    const int64_t taps = packed.row_taps ? conv.kernel_h : conv.kernel_h * conv.kernel_w;
+    const int64_t tap_bytes = packed.row_taps ? conv.kernel_w * conv.inputs : window;
+    packed.steps = int(ceil_div(tap_bytes, 4));
+
+    int64_t bytes = 0;
+    for (ConvStep::Block& block : packed.blocks) {
+        block.weights = bytes;
+        bytes += taps * packed.steps * block.blocks * kLanes * 4;
+    }
+    auto weights = std::make_shared<std::vector<int8_t>>(size_t(bytes), int8_t(0));
+    packed.init.assign(size_t(round_up(conv.outputs, kLanes)), 0);
+    for (const ConvStep::Block& block : packed.blocks) {
+        const int64_t width = block.blocks * kLanes;
+        const int64_t end = std::min(block.channel + width, conv.outputs);
+        for (int64_t o = block.channel; o < end; ++o) {
+            const int64_t shift = o / group_outputs * conv.inputs - block.input_channel;
+            int64_t sum = 0;
+            for (int64_t i = 0; i < conv.inputs; ++i)
+                for (int64_t ky = 0; ky < conv.kernel_h; ++ky)
+                    for (int64_t kx = 0; kx < conv.kernel_w; ++kx) {
+                        const int64_t w = conv.weight(o, i, ky, kx);
+                        const int64_t tap = packed.row_taps ? ky : ky * conv.kernel_w + kx;
+                        const int64_t byte = packed.row_taps ? kx * conv.inputs + i : shift + i;
+                        const int64_t row = tap * packed.steps + byte / 4;
+                        (*weights)[size_t(block.weights + (row * width + o - block.channel) * 4 + byte % 4)] = int8_t(w);
+                        sum += w;
+                    }
+            // The kernels multiply value + 128.
+            packed.init[size_t(o)] = wrap(-128 * sum);
+        }
+    }
+    packed.weights = weights;
+    return packed;
+}
+
+PackedDepthwise pack_depthwise(const Convolution& conv, bool interleaved) {
+    const int64_t taps = conv.kernel_h * conv.kernel_w, quads = ceil_div(taps, 4);
+    const int64_t tiles = ceil_div(conv.outputs, kTileWidth);
+    auto weights = std::make_shared<std::vector<int8_t>>(size_t(tiles * quads * kTileWidth * 4), int8_t(0));
+    PackedDepthwise packed;
+    packed.init.assign(size_t(tiles * kTileWidth), 0);
+    for (int64_t o = 0; o < conv.outputs; ++o) {
+        const int64_t tile = o / kTileWidth, c = o % kTileWidth;
+        // Interleaved: sums[i] of a 512-bit kernel holds channels 4 i .. 4 i + 3 of every 16.
+        const int64_t slot = interleaved ? c % kLanes / 4 * kLanes + c / kLanes * 4 + c % 4 : c;
+        int64_t sum = 0;
+        for (int64_t t = 0; t < taps; ++t) {
+            const int64_t w = conv.weight(o, 0, t / conv.kernel_w, t % conv.kernel_w);
+            (*weights)[size_t(((tile * quads + t / 4) * kTileWidth + slot) * 4 + t % 4)] = int8_t(w);
+            sum += w;
+        }
+        packed.init[size_t(o)] = wrap(-128 * sum);
+    }
+    packed.weights = weights;
+    return packed;
+}
+
+}  // namespace cvm

@@ -1,0 +1,57 @@
+// Convolutions as the kernels want them: padding with any value, zero borders of the weights cut off, weights packed.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "plan/constants.h"
+#include "runtime/steps.h"
+
+namespace cvm {
+
+// y[o] = bias[o] + sum of x * w, the input extended by pad_value.
+struct Convolution {
+    int64_t groups = 1, outputs = 0, inputs = 0;  // inputs per group
+    int64_t kernel_h = 1, kernel_w = 1, stride_h = 1, stride_w = 1, dilation_h = 1, dilation_w = 1;
+    int64_t top = 0, left = 0;       // how far the first window starts before the input; negative: inside
+    int64_t pad_value = 0;
+    const Tensor* weights = nullptr;
+    int64_t stored_h = 1, stored_w = 1, skip_h = 0, skip_w = 0;  // the kernel inside the stored weights
+    std::vector<int64_t> bias;
+
+    int64_t weight(int64_t o, int64_t i, int64_t ky, int64_t kx) const {
+        return weights->at(((o * inputs + i) * stored_h + skip_h + ky) * stored_w + skip_w + kx);
+    }
+    bool depthwise() const { return inputs == 1 && groups == outputs && groups > 1; }
+};
+
+Convolution describe_conv(const Attrs& attrs, const Tensor& weights, const Tensor* bias);
+
+// Drops outer rows and columns of the kernel that are zero for every channel.
+void crop(Convolution& conv);
+
+// Whether conv with zero padding, plus `map` of shape (1, outputs, out_h, out_w), equals the convolution that pads
+// with one value and adds one bias per channel; if so turns `conv` into that.
+bool absorb_map(Convolution& conv, const Tensor& map, int64_t in_h, int64_t in_w, int64_t out_h, int64_t out_w);
+
+// Packed weights do not depend on the bias; init cancels the 128 that the kernels add to every input value.
+struct PackedConv {
+    int steps = 0;
+    bool row_taps = false;   // a tap is a whole row of the kernel
+    std::vector<ConvStep::Block> blocks;
+    std::shared_ptr<const std::vector<int8_t>> weights;
+    std::vector<int32_t> init;
+};
+
+// `pixel_bytes`: distance between neighbouring pixels of the input.
+PackedConv pack_conv(const Convolution& conv, int64_t pixel_bytes);
+
+struct PackedDepthwise {
+    std::shared_ptr<const std::vector<int8_t>> weights;
+    std::vector<int32_t> init;
+};
+
+// `interleaved`: in the order of Kernels::interleaved.
+PackedDepthwise pack_depthwise(const Convolution& conv, bool interleaved);
+
+}  // namespace cvm

@@ -1,0 +1,348 @@
+#include "plan/program.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "ops/reference.h"
+
+namespace cvm {
+namespace {
+
+constexpr int32_t kMin = std::numeric_limits<int32_t>::min(), kMax = std::numeric_limits<int32_t>::max();
+
+using Vector = std::shared_ptr<const std::vector<int32_t>>;
+
+// One value of the program, computed once.
+struct Value {
+    enum class Kind { Anchor, Instruction };
+    Kind kind = Kind::Instruction;
+    Code code = Code::Load;
+    int a = -1, b = -1;
+    int32_t shift = 0, lo = kMin, hi = kMax;
+    Vector constants;
+    View operand;
+    std::vector<View> stores;
+    int uses = 0;
+};
+
+class Builder {
+public:
+    Builder(const ProgramInputs& in, const Group& group) : in_(in), group_(group) {}
+
+    BuiltProgram build(std::vector<int64_t>* bias) {
+        const bool anchored = group_.node >= 0;
+        if (anchored) {
+            Value anchor;
+            anchor.kind = Value::Kind::Anchor;
+            values_.push_back(anchor);
+            finish({group_.node, 0}, 0);
+        }
+        for (int member : group_.members) {
+            if (member == group_.absorbed) {
+                finish({member, 0}, 0);
+                continue;
+            }
+            finish({member, 0}, compute(member));
+        }
+        count_uses();
+        merge_clips();
+        if (anchored && bias) fold_bias(*bias);
+        drop_unused();
+        BuiltProgram built;
+        if (!(anchored && fuse(built))) assign(built.epilogue);
+        return built;
+    }
+
+private:
+    // Names the value of an entry and notes where it has to be stored.
+    void finish(Entry entry, int value) {
+        of_entry_[entry] = value;
+        if (in_.grouping.stored(entry)) values_[size_t(value)].stores.push_back(in_.store(entry));
+    }
+
+    int push(Value value) {
+        values_.push_back(std::move(value));
+        return int(values_.size()) - 1;
+    }
+
+    // Constants per channel, or nothing where the tensor varies along other axes.
+    Vector per_channel(const Tensor& tensor, const Shape& out) const {
+        const size_t lead = out.size() - tensor.shape.size();
+        int64_t channels = 1;
+        for (size_t i = 0; i < tensor.shape.size(); ++i) {
+            if (tensor.shape[i] == 1) continue;
+            if (i + lead != 1) return nullptr;
+            channels = tensor.shape[i];
+        }
+        auto vector = std::make_shared<std::vector<int32_t>>(size_t(round_up(group_.grid.c, kLanes)), 0);
+        for (int64_t c = 0; c < group_.grid.c; ++c) (*vector)[size_t(c)] = tensor.at(channels > 1 ? c : 0);
+        return vector;
+    }
+
+    int operand(Entry entry, const Shape& out) {
+        if (const Tensor* tensor = in_.constants.find(entry)) {
+            Value value;
+            value.constants = per_channel(*tensor, out);
+            value.code = value.constants ? Code::Const : Code::Load;
+            if (!value.constants) {
+                Grid grid{1, 1, 1, 1};
+                int64_t* dims[] = {&grid.n, &grid.c, &grid.h, &grid.w};
+                const size_t lead = out.size() - tensor->shape.size();
+                for (size_t i = 0; i < tensor->shape.size(); ++i) *dims[i + lead] = tensor->shape[i];
+                value.operand = broadcast(in_.constant_map(*tensor, grid));
+            }
+            return push(value);
+        }
+        entry = in_.grouping.resolve(entry);
+        const auto found = of_entry_.find(entry);
+        if (found != of_entry_.end()) return found->second;
+        Value value;
+        value.code = Code::Load;
+        value.operand = broadcast(in_.load(entry));
+        const int id = push(value);
+        of_entry_[entry] = id;
+        return id;
+    }
+
+    View broadcast(View view) const {
+        const Grid& g = group_.grid;
+        if (view.n == 1 && g.n > 1) view.sn = 0;
+        if (view.h == 1 && g.h > 1) view.sy = 0;
+        if (view.w == 1 && g.w > 1) view.sx = 0;
+        view.splat = view.c == 1 && g.c > 1;
+        return view;
+    }
+
+    const Range& range(Entry entry) const { return in_.grouping.range(entry); }
+
+    int clip(int a, int64_t lo, int64_t hi, Entry before) {
+        if (!in_.constants.find(before) && range(before).within(lo, hi)) return a;
+        Value value;
+        value.code = Code::Clip;
+        value.a = a;
+        value.lo = int32_t(std::max<int64_t>(lo, kMin));
+        value.hi = int32_t(std::min<int64_t>(hi, kMax));
+        return push(value);
+    }
+
+    int compute(int member) {
+        const Node& node = in_.graph.nodes[size_t(member)];
+        const Shape& out = in_.grouping.shape({member, 0});
+        const Attrs& attrs = node.attrs;
+        const Entry first = node.inputs[0];
+        Value value;
+        switch (node.op) {
+            case Op::Relu: return clip(operand(first, out), 0, kMax, first);
+            case Op::Clip: return clip(operand(first, out), attrs.a_min, attrs.a_max, first);
+            case Op::CvmClip: return clip(operand(first, out), -magnitude(attrs.precision), magnitude(attrs.precision), first);
+            case Op::Abs: case Op::Negative:
+                value.code = node.op == Op::Abs ? Code::Abs : Code::Negative;
+                value.a = operand(first, out);
+                return push(value);
+            case Op::CvmRightShift: case Op::CvmLeftShift:
+                value.code = node.op == Op::CvmRightShift ? Code::Shift : Code::LeftShift;
+                value.a = operand(first, out);
+                value.shift = attrs.shift_bit;
+                value.hi = int32_t(magnitude(attrs.precision));
+                value.lo = -value.hi;
+                return push(value);
+            case Op::CvmLut: case Op::Take: {
+                const bool lut = node.op == Op::CvmLut;
+                value.code = Code::Lut;
+                value.a = operand(node.inputs[lut ? 0 : 1], out);
+                auto table = std::make_shared<std::vector<int32_t>>(widen(*in_.constants.find(node.inputs[lut ? 1 : 0])));
+                value.hi = int32_t(table->size()) - 1;
+                value.constants = table;
+                return push(value);
+            }
+            default: return binary(node, out);
+        }
+    }
+
+    int binary(const Node& node, const Shape& out) {
+        static const std::map<Op, Code> codes = {
+            {Op::ElemwiseAdd, Code::Add}, {Op::BroadcastAdd, Code::Add}, {Op::ElemwiseSub, Code::Sub},
+            {Op::BroadcastSub, Code::Sub}, {Op::BroadcastMul, Code::Mul}, {Op::BroadcastMax, Code::Max},
+            {Op::BroadcastDiv, Code::Div}, {Op::BroadcastGreater, Code::Greater},
+        };
+        Value value;
+        value.code = codes.at(node.op);
+        value.a = operand(node.inputs[0], out);
+        value.b = operand(node.inputs[1], out);
+        // A constant second operand of +, - and * becomes part of the instruction.
+        const auto is_const = [&](int v) { return values_[size_t(v)].code == Code::Const && values_[size_t(v)].kind == Value::Kind::Instruction; };
+        if ((value.code == Code::Add || value.code == Code::Mul) && is_const(value.a)) std::swap(value.a, value.b);
+        if (is_const(value.b) && !is_const(value.a)) {
+            Vector constants = values_[size_t(value.b)].constants;
+            if (value.code == Code::Sub) {
+                auto negated = std::make_shared<std::vector<int32_t>>(*constants);
+                for (int32_t& v : *negated) v = wrap(-int64_t(v));
+                constants = negated;
+                value.code = Code::Add;
+            }
+            if (value.code == Code::Add || value.code == Code::Mul) {
+                const int32_t neutral = value.code == Code::Mul ? 1 : 0;
+                const auto channels = constants->begin() + group_.grid.c;
+                if (std::all_of(constants->begin(), channels, [&](int32_t v) { return v == neutral; })) return value.a;
+                value.code = value.code == Code::Mul ? Code::MulConst : Code::AddConst;
+                value.b = -1;
+                value.constants = constants;
+            }
+        }
+        return push(value);
+    }
+
+    void count_uses() {
+        for (Value& value : values_) value.uses = int(value.stores.size());
+        // Backwards, so that what nobody uses does not count as a user.
+        for (size_t i = values_.size(); i-- > 0;) {
+            if (!values_[i].uses) continue;
+            if (values_[i].a >= 0) ++values_[size_t(values_[i].a)].uses;
+            if (values_[i].b >= 0) ++values_[size_t(values_[i].b)].uses;
+        }
+    }
+
+    // A clip of a clipped value that nobody else uses: one clip to the image of both.
+    void merge_clips() {
+        for (Value& value : values_) {
+            if (value.code != Code::Clip || !value.uses) continue;
+            Value& before = values_[size_t(value.a)];
+            const bool clips = before.kind == Value::Kind::Instruction &&
+                               (before.code == Code::Clip || before.code == Code::Shift || before.code == Code::LeftShift);
+            if (!clips || before.uses != 1) continue;
+            const int32_t lo = std::clamp(before.lo, value.lo, value.hi), hi = std::clamp(before.hi, value.lo, value.hi);
+            const std::vector<View> stores = value.stores;
+            const int uses = value.uses;
+            value = before;
+            value.lo = lo;
+            value.hi = hi;
+            value.stores = stores;
+            value.uses = uses;
+            before.uses = 0;
+        }
+    }
+
+    void fold_bias(std::vector<int64_t>& bias) {
+        for (size_t i = 1; i < values_.size(); ++i) {
+            Value& value = values_[i];
+            if (value.code != Code::AddConst || value.a != 0 || !value.uses || values_[0].uses != 1) continue;
+            for (size_t c = 0; c < bias.size(); ++c) bias[c] += (*value.constants)[c];
+            // The anchor now holds this value.
+            values_[0].stores = value.stores;
+            values_[0].uses = value.uses;
+            value.uses = 0;
+            for (Value& user : values_) {
+                if (user.a == int(i)) user.a = 0;
+                if (user.b == int(i)) user.b = 0;
+            }
+            return;
+        }
+    }
+
+    void drop_unused() {
+        order_.clear();
+        for (size_t i = 0; i < values_.size(); ++i)
+            if (values_[i].uses) order_.push_back(int(i));
+    }
+
+    // anchor [* constants] [shift or clip] -> U8
+    bool fuse(BuiltProgram& built) const {
+        size_t at = 0;
+        int current = -1;
+        const auto next = [&]() -> const Value* {
+            if (at >= order_.size()) return nullptr;
+            const Value& value = values_[size_t(order_[at])];
+            if (current >= 0 && (value.a != current || value.b >= 0 || values_[size_t(current)].uses != 1)) return nullptr;
+            return &value;
+        };
+        const auto advance = [&]() { current = order_[at++]; };
+        const Value* value = next();
+        if (!value || value->kind != Value::Kind::Anchor) return false;
+        advance();
+        Requantize post{nullptr, 0, -128, 127};
+        if ((value = next()) && value->code == Code::MulConst) {
+            built.multiplier = value->constants;
+            advance();
+        }
+        if ((value = next()) && (value->code == Code::Shift || value->code == Code::Clip)) {
+            post.shift = value->code == Code::Shift ? value->shift : 0;
+            post.lo = value->lo;
+            post.hi = value->hi;
+            advance();
+        }
+        const Value& last = values_[size_t(current)];
+        if (at != order_.size() || last.stores.size() != 1 || last.uses != 1 || last.stores[0].type != Store::U8) return false;
+        if (built.multiplier) post.multiplier = built.multiplier->data();
+        built.fused = true;
+        built.requantize = post;
+        built.out = last.stores[0];
+        return true;
+    }
+
+    void assign(Epilogue& epilogue) const {
+        std::map<int, int> last_use;
+        for (int id : order_) {
+            const Value& value = values_[size_t(id)];
+            last_use[id] = std::max(last_use[id], id);
+            if (value.a >= 0) last_use[value.a] = id;
+            if (value.b >= 0) last_use[value.b] = id;
+        }
+        std::vector<int> holder(size_t(kMaxRegisters), -1);
+        std::map<int, int> reg;
+        const auto release = [&](int until) {
+            for (int& held : holder)
+                if (held >= 0 && last_use[held] <= until) held = -1;
+        };
+        for (int id : order_) {
+            const Value& value = values_[size_t(id)];
+            Instruction in{};
+            if (value.a >= 0) in.a = uint8_t(reg.at(value.a));
+            if (value.b >= 0) in.b = uint8_t(reg.at(value.b));
+            release(id);
+            const auto free = std::find(holder.begin(), holder.end(), -1);
+            if (free == holder.end()) fail("internal: an element-wise program needs too many registers");
+            *free = id;
+            reg[id] = int(free - holder.begin());
+            in.dst = uint8_t(reg[id]);
+            if (value.kind == Value::Kind::Anchor) {
+                epilogue.input = in.dst;
+            } else {
+                in.code = value.code;
+                in.shift = value.shift;
+                in.lo = value.lo;
+                in.hi = value.hi;
+                if (value.constants) {
+                    in.constants = value.constants->data();
+                    epilogue.constants.push_back(value.constants);
+                }
+                if (value.code == Code::Load) {
+                    in.operand = int32_t(epilogue.operands.size());
+                    epilogue.operands.push_back(value.operand);
+                }
+                epilogue.code.push_back(in);
+            }
+            for (const View& view : value.stores) {
+                Instruction store{};
+                store.code = Code::Store;
+                store.a = uint8_t(reg[id]);
+                store.operand = int32_t(epilogue.operands.size());
+                epilogue.operands.push_back(view);
+                epilogue.code.push_back(store);
+            }
+        }
+    }
+
+    const ProgramInputs& in_;
+    const Group& group_;
+    std::vector<Value> values_;
+    std::vector<int> order_;
+    std::map<Entry, int> of_entry_;
+};
+
+}  // namespace
+
+BuiltProgram build_program(const ProgramInputs& inputs, const Group& group, std::vector<int64_t>* bias) {
+    return Builder(inputs, group).build(bias);
+}
+
+}  // namespace cvm

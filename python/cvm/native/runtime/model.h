@@ -1,0 +1,54 @@
+// A loaded model: what the C and the Python interface are made of.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "plan/plan.h"
+
+namespace cvm {
+
+class Model {
+public:
+    // Reads the files `symbol` and `params` of a directory. threads <= 0: all processors. Throws Error.
+    static std::unique_ptr<Model> load(const std::string& directory, int threads);
+    // The same from memory.
+    static std::unique_ptr<Model> parse(std::string_view symbol, const void* params, size_t size, int threads);
+
+    // Input shape as stored; the first dimension is the batch and may differ in run().
+    const Shape& input_shape() const { return graph_.nodes[size_t(graph_.data)].shapes[0]; }
+    int input_precision() const { return graph_.nodes[size_t(graph_.data)].precisions[0]; }
+    size_t num_outputs() const { return graph_.heads.size(); }
+    int output_precision(size_t i) const { return graph_.precision(graph_.heads[i]); }
+    bool outputs_are_int8() const;
+    int threads() const { return threads_; }
+
+    // Shapes of the outputs for a batch. Throws Error where the model cannot take that batch size.
+    std::vector<Shape> output_shapes(int64_t batch);
+
+    // Runs a batch. `input` is row-major int8 or int32; outputs[i] has room for head i, int8 iff outputs_are_int8().
+    // May be called from several threads at a time.
+    void run(const void* input, bool input_is_int8, int64_t batch, void* const* outputs);
+
+    // The plan for a batch as JSON.
+    std::string plan_json(int64_t batch);
+
+private:
+    struct Prepared;
+
+    Model(Graph graph, int threads);
+    std::shared_ptr<Prepared> prepare(int64_t batch);
+
+    Graph graph_;
+    Constants constants_;
+    const Kernels& kernels_;
+    int threads_;
+    std::shared_ptr<PackCache> packed_;
+    std::mutex mutex_;
+    std::map<int64_t, std::shared_ptr<Prepared>> plans_;
+};
+
+}  // namespace cvm

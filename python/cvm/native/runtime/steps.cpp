@@ -1,0 +1,378 @@
+#include "runtime/steps.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "ops/reference.h"
+
+namespace cvm {
+namespace {
+
+void touch_place(const Place& place, std::vector<int>& buffers) {
+    if (place.buffer >= 0) buffers.push_back(place.buffer);
+}
+
+int32_t load(const uint8_t* at, Store type, int64_t i) {
+    switch (type) {
+        case Store::U8: return int32_t(at[i]) - 128;
+        case Store::I16: return reinterpret_cast<const int16_t*>(at)[i];
+        default: return reinterpret_cast<const int32_t*>(at)[i];
+    }
+}
+
+void store(uint8_t* at, Store type, int64_t i, int32_t value) {
+    switch (type) {
+        case Store::U8: at[i] = uint8_t(value + 128); break;
+        case Store::I16: reinterpret_cast<int16_t*>(at)[i] = int16_t(value); break;
+        default: reinterpret_cast<int32_t*>(at)[i] = value;
+    }
+}
+
+uint8_t* pixel(const Call& call, const View& view, int64_t n, int64_t y, int64_t x) {
+    return call.at(view.place) + n * view.sn + y * view.sy + x * view.sx;
+}
+
+// The operands of a program with this call's addresses.
+struct Bound {
+    std::vector<Operand> operands;
+    Program program;
+
+    Bound(const Epilogue& epilogue, const Call& call) {
+        for (const View& view : epilogue.operands)
+            operands.push_back({call.at(view.place), view.sn, view.sy, view.sx, view.type, view.splat});
+        program = {epilogue.code.data(), int(epilogue.code.size()), operands.data()};
+    }
+};
+
+struct alignas(64) Registers {
+    int32_t tiles[kMaxRegisters][kTileRows * kTileWidth];
+    int32_t* first() { return tiles[0]; }
+};
+
+}  // namespace
+
+void Border::fill(const Call& call, int64_t n) const {
+    const int64_t row_pixels = left + view.w + right;
+    for (int64_t y = -top; y < view.h + bottom; ++y) {
+        uint8_t* row = pixel(call, view, n, y, -left);
+        if (y < 0 || y >= view.h) {
+            std::memset(row, value, size_t(row_pixels * view.sx));
+        } else {
+            std::memset(row, value, size_t(left * view.sx));
+            std::memset(row + (left + view.w) * view.sx, value, size_t(right * view.sx));
+        }
+    }
+}
+
+int Step::total_tasks() const {
+    int64_t total = tasks;
+    for (const Border& border : borders) total += border.view.n;
+    return int(total);
+}
+
+void Step::run_any(const Call& call, int task) const {
+    if (task < tasks) return run(call, task);
+    int64_t n = task - tasks;
+    for (const Border& border : borders) {
+        if (n < border.view.n) return border.fill(call, n);
+        n -= border.view.n;
+    }
+}
+
+void Epilogue::touch(std::vector<int>& buffers) const {
+    for (const View& view : operands) touch_place(view.place, buffers);
+}
+
+void locate(int64_t first, int rows, int64_t h, int64_t w, Pixels& pixels) {
+    int64_t x = first % w, y = first / w % h, n = first / (w * h);
+    pixels.rows = rows;
+    for (int r = 0; r < rows; ++r) {
+        pixels.n[r] = int32_t(n);
+        pixels.y[r] = int32_t(y);
+        pixels.x[r] = int32_t(x);
+        if (++x == w) {
+            x = 0;
+            if (++y == h) {
+                y = 0;
+                ++n;
+            }
+        }
+    }
+}
+
+void ConvStep::run(const Call& call, int task) const {
+    const int64_t total = out_n * out_h * out_w;
+    const int64_t first_row = task % row_chunks * row_chunk, last_row = std::min(first_row + row_chunk, total);
+    const int64_t first_block = task / row_chunks * block_chunk;
+    const int64_t last_block = std::min(first_block + block_chunk, int64_t(blocks.size()));
+    const uint8_t* base = call.at(in.place);
+    uint8_t* out_base = fused ? call.at(out.place) : nullptr;
+    const Bound bound(epilogue, call);
+    Registers registers;
+    Pixels pixels;
+    for (int64_t b = first_block; b < last_block; ++b) {
+        const Block& block = blocks[size_t(b)];
+        for (int64_t row = first_row; row < last_row; row += kTileRows) {
+            const int rows = int(std::min<int64_t>(kTileRows, last_row - row));
+            locate(row, rows, out_h, out_w, pixels);
+            const uint8_t* from[kTileRows];
+            for (int r = 0; r < rows; ++r)
+                from[r] = base + pixels.n[r] * in.sn + pixels.y[r] * step_y + pixels.x[r] * step_x + block.input_channel;
+            const ConvTile tile = {from, rows, taps.data(), int(taps.size()), steps, weights->data() + block.weights,
+                                   block.blocks, init.data() + block.channel};
+            if (fused) {
+                uint8_t* to[kTileRows];
+                for (int r = 0; r < rows; ++r)
+                    to[r] = out_base + pixels.n[r] * out.sn + pixels.y[r] * out.sy + pixels.x[r] * out.sx + block.channel;
+                Requantize post = requantize;
+                if (post.multiplier) post.multiplier += block.channel;
+                kernels->conv_u8(tile, post, to);
+            } else {
+                kernels->conv(tile, registers.tiles[epilogue.input]);
+                kernels->program(bound.program, pixels, int(block.channel), block.blocks * kLanes, registers.first());
+            }
+        }
+    }
+}
+
+void ConvStep::touch(std::vector<int>& buffers) const {
+    touch_place(in.place, buffers);
+    if (fused) touch_place(out.place, buffers);
+    epilogue.touch(buffers);
+}
+
+void DepthwiseStep::run(const Call& call, int task) const {
+    const int64_t total = out_n * out_h * out_w;
+    const int64_t first_row = task * row_chunk, last_row = std::min(first_row + row_chunk, total);
+    const uint8_t* base = call.at(in.place);
+    uint8_t* out_base = fused ? call.at(out.place) : nullptr;
+    const Bound bound(epilogue, call);
+    Registers registers;
+    Pixels pixels;
+    const int64_t block_bytes = int64_t(taps.size()) * kTileWidth;
+    for (int64_t channel = 0; channel < channels; channel += kTileWidth) {
+        const int blocks = int(std::min<int64_t>(kMaxBlocks, ceil_div(channels - channel, kLanes)));
+        for (int64_t row = first_row; row < last_row; row += kTileRows) {
+            const int rows = int(std::min<int64_t>(kTileRows, last_row - row));
+            locate(row, rows, out_h, out_w, pixels);
+            const uint8_t* from[kTileRows];
+            for (int r = 0; r < rows; ++r)
+                from[r] = base + pixels.n[r] * in.sn + pixels.y[r] * step_y + pixels.x[r] * step_x + channel;
+            const DepthwiseTile tile = {from, rows, taps.data(), int(taps.size()) / 4,
+                                        weights->data() + channel / kTileWidth * block_bytes, init.data() + channel, blocks};
+            if (fused) {
+                uint8_t* to[kTileRows];
+                for (int r = 0; r < rows; ++r)
+                    to[r] = out_base + pixels.n[r] * out.sn + pixels.y[r] * out.sy + pixels.x[r] * out.sx + channel;
+                Requantize post = requantize;
+                if (post.multiplier) post.multiplier += channel;
+                kernels->depthwise_u8(tile, post, to);
+            } else {
+                kernels->depthwise(tile, registers.tiles[epilogue.input]);
+                kernels->program(bound.program, pixels, int(channel), blocks * kLanes, registers.first());
+            }
+        }
+    }
+}
+
+void DepthwiseStep::touch(std::vector<int>& buffers) const {
+    touch_place(in.place, buffers);
+    if (fused) touch_place(out.place, buffers);
+    epilogue.touch(buffers);
+}
+
+void ProgramStep::run(const Call& call, int task) const {
+    const int64_t first_row = task * row_chunk, last_row = std::min(first_row + row_chunk, n * h * w);
+    const Bound bound(epilogue, call);
+    Registers registers;
+    Pixels pixels;
+    for (int64_t row = first_row; row < last_row; row += kTileRows) {
+        locate(row, int(std::min<int64_t>(kTileRows, last_row - row)), h, w, pixels);
+        for (int64_t channel = 0; channel < c; channel += kTileWidth) {
+            const int width = int(std::min<int64_t>(kTileWidth, round_up(c - channel, kLanes)));
+            kernels->program(bound.program, pixels, int(channel), width, registers.first());
+        }
+    }
+}
+
+void PoolStep::run(const Call& call, int task) const {
+    const int64_t n = task / out.h, oy = task % out.h;
+    const int64_t channels = round_up(out.c, kLanes);
+    const int64_t y0 = std::max<int64_t>(oy * stride_y - pad_y, 0), y1 = std::min(oy * stride_y - pad_y + pool_y, in.h);
+    std::vector<const uint8_t*> pointers(size_t(std::min(pool_y, in.h) * std::min(pool_x, in.w)));
+    for (int64_t ox = 0; ox < out.w; ++ox) {
+        const int64_t x0 = std::max<int64_t>(ox * stride_x - pad_x, 0), x1 = std::min(ox * stride_x - pad_x + pool_x, in.w);
+        int count = 0;
+        for (int64_t y = y0; y < y1; ++y)
+            for (int64_t x = x0; x < x1; ++x) pointers[size_t(count++)] = pixel(call, in, n, y, x);
+        kernels->max_pool(pointers.data(), count, channels, in.type, pixel(call, out, n, oy, ox));
+    }
+}
+
+void PoolStep::touch(std::vector<int>& buffers) const {
+    touch_place(in.place, buffers);
+    touch_place(out.place, buffers);
+}
+
+void SumStep::run(const Call& call, int task) const {
+    const int64_t blocks = ceil_div(in.c, kTileWidth);
+    const int64_t n = task / blocks, channel = task % blocks * kTileWidth;
+    const int width = int(std::min<int64_t>(kTileWidth, round_up(in.c - channel, kLanes)));
+    const Bound bound(epilogue, call);
+    Registers registers;
+    Pixels pixels;
+    locate(n, 1, 1, 1, pixels);
+    int32_t* sums = registers.tiles[epilogue.input];
+    std::fill_n(sums, kTileWidth, 0);
+    for (int64_t y = 0; y < in.h; ++y)
+        kernels->sum(pixel(call, in, n, y, 0) + channel * store_bytes(in.type), in.w, in.sx, width, in.type, sums);
+    kernels->program(bound.program, pixels, int(channel), width, registers.first());
+}
+
+void SumStep::touch(std::vector<int>& buffers) const {
+    touch_place(in.place, buffers);
+    epilogue.touch(buffers);
+}
+
+void CopyStep::run(const Call& call, int task) const {
+    const int64_t n = task / out.h, y = task % out.h;
+    for (int64_t x = 0; x < out.w; ++x) {
+        const uint8_t* from = pixel(call, in, n, y / scale, x / scale);
+        uint8_t* to = pixel(call, out, n, y, x);
+        if (in.type == out.type) {
+            std::memcpy(to, from, size_t(out.c * store_bytes(out.type)));
+        } else {
+            for (int64_t c = 0; c < out.c; ++c) store(to, out.type, c, load(from, in.type, c));
+        }
+    }
+}
+
+void CopyStep::touch(std::vector<int>& buffers) const {
+    touch_place(in.place, buffers);
+    touch_place(out.place, buffers);
+}
+
+namespace {
+
+template <typename T>
+void read_input_row(const T* source, int32_t limit, int64_t channels, int64_t plane, int64_t width, Store type, uint8_t* to,
+                    int64_t stride) {
+    const int64_t padded = stride / store_bytes(type);
+    for (int64_t c = 0; c < channels; ++c) {
+        const T* from = source + c * plane;
+        switch (type) {
+            case Store::U8:
+                for (int64_t x = 0; x < width; ++x)
+                    to[x * padded + c] = uint8_t(std::clamp<int32_t>(from[x], -limit, limit) + 128);
+                break;
+            case Store::I16:
+                for (int64_t x = 0; x < width; ++x)
+                    reinterpret_cast<int16_t*>(to)[x * padded + c] = int16_t(std::clamp<int32_t>(from[x], -limit, limit));
+                break;
+            case Store::I32:
+                for (int64_t x = 0; x < width; ++x)
+                    reinterpret_cast<int32_t*>(to)[x * padded + c] = std::clamp<int32_t>(from[x], -limit, limit);
+                break;
+        }
+    }
+    for (int64_t c = channels; c < padded; ++c)
+        for (int64_t x = 0; x < width; ++x) store(to, type, x * padded + c, 0);
+}
+
+template <typename T>
+void read_input(const InputStep& step, const Call& call, int task) {
+    const T* source = static_cast<const T*>(call.input);
+    const int64_t n = task / step.h, y = task % step.h, plane = step.h * step.w;
+    for (const View& view : step.views)
+        read_input_row(source + n * step.c * plane + y * step.w, step.limit, step.c, plane, step.w, view.type,
+                       pixel(call, view, n, y, 0), view.sx);
+    for (const Plain& plain : step.plains) {
+        int32_t* to = call.at<int32_t>(plain.place);
+        for (int64_t c = 0; c < step.c; ++c) {
+            const int64_t at = (n * step.c + c) * plane + y * step.w;
+            for (int64_t x = 0; x < step.w; ++x) to[at + x] = std::clamp<int32_t>(source[at + x], -step.limit, step.limit);
+        }
+    }
+}
+
+}  // namespace
+
+void InputStep::run(const Call& call, int task) const {
+    if (call.input_is_int8) read_input<int8_t>(*this, call, task);
+    else read_input<int32_t>(*this, call, task);
+}
+
+void InputStep::touch(std::vector<int>& buffers) const {
+    for (const View& view : views) touch_place(view.place, buffers);
+    for (const Plain& plain : plains) touch_place(plain.place, buffers);
+}
+
+void ToPlainStep::run(const Call& call, int task) const {
+    const int64_t n = task / in.h, y = task % in.h, plane = in.h * in.w;
+    int32_t* to = call.at<int32_t>(out.place) + n * in.c * plane + y * in.w;
+    for (int64_t x = 0; x < in.w; ++x) {
+        const uint8_t* from = pixel(call, in, n, y, x);
+        for (int64_t c = 0; c < in.c; ++c) to[c * plane + x] = load(from, in.type, c);
+    }
+}
+
+void ToPlainStep::touch(std::vector<int>& buffers) const {
+    touch_place(in.place, buffers);
+    touch_place(out.place, buffers);
+}
+
+void FromPlainStep::run(const Call& call, int task) const {
+    const int64_t n = task / out.h, y = task % out.h, plane = out.h * out.w;
+    const int32_t* from = call.at<int32_t>(in.place) + n * out.c * plane + y * out.w;
+    const int64_t padded = out.sx / store_bytes(out.type);
+    for (int64_t x = 0; x < out.w; ++x) {
+        uint8_t* to = pixel(call, out, n, y, x);
+        for (int64_t c = 0; c < out.c; ++c) store(to, out.type, c, from[c * plane + x]);
+        for (int64_t c = out.c; c < padded; ++c) store(to, out.type, c, 0);
+    }
+}
+
+void FromPlainStep::touch(std::vector<int>& buffers) const {
+    touch_place(in.place, buffers);
+    touch_place(out.place, buffers);
+}
+
+void ReferenceStep::run(const Call& call, int) const {
+    std::vector<In> inputs;
+    std::vector<Out> outputs;
+    for (const Plain& plain : in) inputs.push_back({call.at<int32_t>(plain.place), plain.shape});
+    for (const Plain& plain : out) outputs.push_back({call.at<int32_t>(plain.place), plain.shape});
+    evaluate(op, attrs, inputs, outputs);
+}
+
+void ReferenceStep::touch(std::vector<int>& buffers) const {
+    for (const Plain& plain : in) touch_place(plain.place, buffers);
+    for (const Plain& plain : out) touch_place(plain.place, buffers);
+}
+
+void OutputStep::run(const Call& call, int) const {
+    int8_t* narrow = static_cast<int8_t*>(call.outputs[index]);
+    int32_t* wide = static_cast<int32_t*>(call.outputs[index]);
+    const auto put = [&](int64_t i, int32_t value) {
+        if (as_int8) narrow[i] = int8_t(value);
+        else wide[i] = value;
+    };
+    if (!from_view) {
+        const int32_t* from = call.at<int32_t>(plain.place);
+        for (int64_t i = 0, count = elements(plain.shape); i < count; ++i) put(i, from[i]);
+        return;
+    }
+    const int64_t plane = view.h * view.w;
+    for (int64_t n = 0; n < view.n; ++n)
+        for (int64_t y = 0; y < view.h; ++y)
+            for (int64_t x = 0; x < view.w; ++x) {
+                const uint8_t* from = pixel(call, view, n, y, x);
+                for (int64_t c = 0; c < view.c; ++c) put((n * view.c + c) * plane + y * view.w + x, load(from, view.type, c));
+            }
+}
+
+void OutputStep::touch(std::vector<int>& buffers) const {
+    touch_place(from_view ? view.place : plain.place, buffers);
+}
+
+}  // namespace cvm

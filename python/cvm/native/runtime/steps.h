@@ -1,0 +1,240 @@
+// What a plan is made of: steps that run one after another, each split into tasks that run in parallel.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "graph/graph.h"
+#include "kernels/kernels.h"
+
+namespace cvm {
+
+// Where a tensor lives: a byte offset in an arena buffer, or in a constant block.
+struct Place {
+    int buffer = -1;                                        // -1: constant
+    int64_t offset = 0;
+    std::shared_ptr<const std::vector<uint8_t>> constant;
+};
+
+// A channel-last tensor: pixel (n, y, x) starts at offset + n * sn + y * sy + x * sx (bytes).
+struct View {
+    Place place;
+    int64_t n = 1, c = 1, h = 1, w = 1;
+    int64_t sn = 0, sy = 0, sx = 0;
+    Store type = Store::I32;
+    bool splat = false;
+
+    int64_t pixels() const { return n * h * w; }
+};
+
+// A row-major int32 tensor.
+struct Plain {
+    Place place;
+    Shape shape;
+};
+
+// One call of a model: its memory and the caller's tensors.
+struct Call {
+    uint8_t* arena = nullptr;
+    const int64_t* buffers = nullptr;  // offset of each buffer in the arena
+    const void* input = nullptr;
+    bool input_is_int8 = false;
+    void* const* outputs = nullptr;
+
+    uint8_t* at(const Place& place) const {
+        return place.buffer < 0 ? const_cast<uint8_t*>(place.constant->data()) + place.offset
+                                : arena + buffers[place.buffer] + place.offset;
+    }
+    template <typename T>
+    T* at(const Place& place) const { return reinterpret_cast<T*>(at(place)); }
+};
+
+// The border that a padded convolution reads around its input, filled with one value.
+struct Border {
+    View view;  // of the interior
+    int64_t top = 0, left = 0, bottom = 0, right = 0;
+    uint8_t value = 0;
+
+    void fill(const Call& call, int64_t n) const;
+};
+
+class Step {
+public:
+    virtual ~Step() = default;
+    virtual void run(const Call& call, int task) const = 0;
+    virtual void touch(std::vector<int>& buffers) const = 0;  // every buffer it reads or writes
+
+    // All tasks: those of the step itself, then one per border and batch item.
+    int total_tasks() const;
+    void run_any(const Call& call, int task) const;
+
+    int tasks = 1;
+    std::vector<Border> borders;  // of the tensors that this step is the first to write
+    std::string title;   // for the plan's report
+    int64_t macs = 0;
+};
+
+// A program over the pixels of a tile, with its operands as places.
+struct Epilogue {
+    std::vector<Instruction> code;
+    std::vector<View> operands;
+    std::vector<std::shared_ptr<const std::vector<int32_t>>> constants;  // what the code points into
+    int input = 0;                                                        // register of the anchor's result
+
+    void touch(std::vector<int>& buffers) const;
+};
+
+// The rows of a tile as pixels of an n x h x w grid, from flat index `first` on.
+void locate(int64_t first, int rows, int64_t h, int64_t w, Pixels& pixels);
+
+// A convolution or dense layer as blocks of output channels over tiles of pixels.
+class ConvStep : public Step {
+public:
+    struct Block {
+        int64_t channel;         // first output channel
+        int blocks;              // of 16 channels
+        int64_t weights;         // byte offset in the packed weights
+        int64_t input_channel;   // first input channel (groups)
+    };
+
+    const Kernels* kernels = nullptr;
+    View in;                     // of the window of output pixel (0, 0)'s first tap
+    int64_t out_n = 1, out_h = 1, out_w = 1;
+    int64_t step_y = 0, step_x = 0;   // bytes between windows
+    std::vector<int64_t> taps;
+    int steps = 0;
+    std::shared_ptr<const std::vector<int8_t>> weights;
+    std::vector<int32_t> init;   // bias, per output channel (padded)
+    std::vector<Block> blocks;
+    int64_t row_chunk = 0, row_chunks = 1, block_chunk = 0, block_chunks = 1;
+
+    bool fused = false;          // requantize straight into `out`
+    Requantize requantize{};
+    std::shared_ptr<const std::vector<int32_t>> multiplier;
+    View out;
+    Epilogue epilogue;
+
+    void run(const Call& call, int task) const override;
+    void touch(std::vector<int>& buffers) const override;
+};
+
+class DepthwiseStep : public Step {
+public:
+    const Kernels* kernels = nullptr;
+    View in;
+    int64_t out_n = 1, out_h = 1, out_w = 1;
+    int64_t step_y = 0, step_x = 0;
+    std::vector<int64_t> taps;   // padded to whole quads
+    std::shared_ptr<const std::vector<int8_t>> weights;
+    std::vector<int32_t> init;
+    int64_t channels = 0, row_chunk = 0;
+
+    bool fused = false;
+    Requantize requantize{};
+    std::shared_ptr<const std::vector<int32_t>> multiplier;
+    View out;
+    Epilogue epilogue;
+
+    void run(const Call& call, int task) const override;
+    void touch(std::vector<int>& buffers) const override;
+};
+
+// A program alone.
+class ProgramStep : public Step {
+public:
+    const Kernels* kernels = nullptr;
+    int64_t n = 1, c = 1, h = 1, w = 1;
+    int64_t row_chunk = 0;
+    Epilogue epilogue;
+
+    void run(const Call& call, int task) const override;
+    void touch(std::vector<int>& buffers) const override { epilogue.touch(buffers); }
+};
+
+class PoolStep : public Step {
+public:
+    const Kernels* kernels = nullptr;
+    View in, out;
+    int64_t pool_y = 1, pool_x = 1, stride_y = 1, stride_x = 1, pad_y = 0, pad_x = 0;
+
+    void run(const Call& call, int task) const override;
+    void touch(std::vector<int>& buffers) const override;
+};
+
+// Sum over height and width, followed by a program.
+class SumStep : public Step {
+public:
+    const Kernels* kernels = nullptr;
+    View in;
+    Epilogue epilogue;
+
+    void run(const Call& call, int task) const override;
+    void touch(std::vector<int>& buffers) const override;
+};
+
+// Copies pixels, with conversion of the type and nearest-neighbour scaling.
+class CopyStep : public Step {
+public:
+    View in, out;
+    int64_t scale = 1;
+
+    void run(const Call& call, int task) const override;
+    void touch(std::vector<int>& buffers) const override;
+};
+
+// The caller's row-major tensor, clipped to its precision.
+class InputStep : public Step {
+public:
+    int32_t limit = 0;
+    std::vector<View> views;
+    std::vector<Plain> plains;
+    int64_t n = 1, c = 1, h = 1, w = 1;
+
+    void run(const Call& call, int task) const override;
+    void touch(std::vector<int>& buffers) const override;
+};
+
+// Channel-last to row-major.
+class ToPlainStep : public Step {
+public:
+    View in;
+    Plain out;
+
+    void run(const Call& call, int task) const override;
+    void touch(std::vector<int>& buffers) const override;
+};
+
+class FromPlainStep : public Step {
+public:
+    Plain in;
+    View out;
+
+    void run(const Call& call, int task) const override;
+    void touch(std::vector<int>& buffers) const override;
+};
+
+// Any operator, by its scalar definition.
+class ReferenceStep : public Step {
+public:
+    Op op = Op::Variable;
+    Attrs attrs;
+    std::vector<Plain> in, out;
+
+    void run(const Call& call, int task) const override;
+    void touch(std::vector<int>& buffers) const override;
+};
+
+// A head, into the caller's memory.
+class OutputStep : public Step {
+public:
+    bool from_view = false, as_int8 = false;
+    View view;
+    Plain plain;
+    int index = 0;
+
+    void run(const Call& call, int task) const override;
+    void touch(std::vector<int>& buffers) const override;
+};
+
+}  // namespace cvm
