@@ -4,7 +4,7 @@ Let x = Sx (qx + ox) be the input, y = Sy (qy + oy) the stored output, and w_c =
 c. The accumulator a = sum (qx + ox) qw has the scale Sx Sw_c, so storing it takes the multiplier Sx Sw_c / Sy. Instead
 of rounding this multiplier, choose
 
-    Sw_c = m_c 2^-s Sy / Sx,    m_c the smallest integer with 127 Sw_c >= max |w_c|,
+    Sw_c = m_c 2^-s Sy / Sx,    m_c the integer that brings Sw_c nearest to the step wanted for the channel,
 
 with one shift s for the layer. Then qy = (m_c a + B_c) >> s with B_c = (bias_c / Sy - oy) 2^s, and the shift's rounding
 is the only one left.
@@ -22,8 +22,10 @@ from mrt.quantize.qvalue import QValue, Target
 _WEIGHT_LIMIT = 127
 _PREFERRED_BITS = 12
 _MIN_BITS = 6
+_CLIP_FRACTIONS = np.linspace(0.75, 0.98, 12)
+_GRID_LEVELS = 512
+_GRID_TOLERANCE = 0.02
 _PRODUCT_BITS = 31  # one of the 32 is left for adding B
-_SLACK = 1e-9
 
 
 @dataclass(frozen=True)
@@ -52,17 +54,53 @@ def quantize_layer(weight: Array, bias: Array | None, x: QValue, target: Target)
     flat = weight.reshape(channels, -1).astype(np.float64)
     constant = (np.zeros(channels) if bias is None else bias.astype(np.float64)) / float(target.scale) - target.offset
     rescale = float(x.scale) / float(target.scale)
-    ideal = np.maximum(np.max(np.abs(flat), axis=1), 1e-30) / _WEIGHT_LIMIT
+    ideal = weight_steps(flat)
     reach = max(abs(x.tensor.range.min() + x.offset), abs(x.tensor.range.max() + x.offset), 1)
     accumulator_bits = int(np.max(np.sum(np.abs(np.rint(flat / ideal[:, None])), axis=1)) * reach).bit_length() + 1
     bits = max(_MIN_BITS, min(_PREFERRED_BITS, _PRODUCT_BITS - accumulator_bits))
     shift = _largest_shift(2 ** (bits - 1) - 1, float(np.max(ideal)) * rescale)
     shift = max(1, min(shift, 30, _largest_shift(2 ** (_PRODUCT_BITS - 1) - 1, float(np.max(np.abs(constant))) + 1)))
-    multiplier = np.maximum(1, np.ceil(ideal * rescale * 2.0**shift * (1 - _SLACK))).astype(np.int64)
+    multiplier = np.maximum(1, np.rint(ideal * rescale * 2.0**shift)).astype(np.int64)
     scale = multiplier * 2.0**-shift / rescale
     quantized = np.clip(np.rint(flat / scale[:, None]), -_WEIGHT_LIMIT, _WEIGHT_LIMIT).astype(np.int64)
     addend = np.rint(constant * 2.0**shift).astype(np.int64)
     return QuantizedLayer(quantized.reshape(weight.shape), multiplier, addend, shift)
+
+
+def weight_steps(flat: Array) -> Array:
+    """The step wanted for each row of (O, K) float weights: the one with the least squared rounding error.
+
+    Candidates are a range of steps that clip the largest weights more or less, and, for weights that were quantized
+    before and so lie on a grid, that grid, which loses nothing.
+    """
+    full = np.maximum(np.max(np.abs(flat), axis=1), 1e-30) / _WEIGHT_LIMIT
+    best, least = full, _rounding_error(flat, full)
+    grid = common_step(flat)
+    candidates = [full * fraction for fraction in _CLIP_FRACTIONS] + ([np.full(len(flat), grid)] if grid else [])
+    for candidate in candidates:
+        error = _rounding_error(flat, candidate)
+        best = np.where(error < least, candidate, best)
+        least = np.minimum(error, least)
+    return best
+
+
+def _rounding_error(flat: Array, step: Array) -> Array:
+    quantized = np.clip(np.rint(flat / step[:, None]), -_WEIGHT_LIMIT, _WEIGHT_LIMIT)
+    error: Array = np.sum((quantized * step[:, None] - flat) ** 2, axis=1)
+    return error
+
+
+def common_step(values: Array) -> float | None:
+    """The step of the grid on which all values lie, or None when they do not lie on one of a few hundred levels."""
+    levels = np.unique(np.abs(values))
+    if not 2 < len(levels) <= _GRID_LEVELS:
+        return None
+    gaps = np.diff(levels)
+    step = float(np.min(gaps[gaps > 1e-4 * levels[-1] / _GRID_LEVELS]))
+    for _ in range(3):  # refine from the smallest gap to the largest value, where the step is best determined
+        multiples = np.rint(levels / step)
+        step = float(np.dot(multiples, levels) / np.dot(multiples, multiples))
+    return step if np.max(np.abs(levels / step - np.rint(levels / step))) < _GRID_TOLERANCE else None
 
 
 def _largest_shift(limit: int, value: float) -> int:
