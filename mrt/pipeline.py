@@ -141,6 +141,7 @@ class _Run:
                     output_precision=settings.output_precision,
                     lambd=self._config.calibration.lambda_,
                     thresholds=settings.thresholds,
+                    calibrator=self._config.calibration.calibrator,
                     softmax_lambd=settings.softmax_lambd or QuantizeSettings.softmax_lambd,
                     restore_name=settings.restore_name,
                 ),

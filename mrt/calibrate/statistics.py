@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from mrt.atomic import atomic_write
+from mrt.calibrate.histogram import Histogram
 from mrt.errors import MRTError
 from mrt.graph import Array
 
@@ -23,6 +25,7 @@ class Statistics:
     mean: float
     std: float
     count: int
+    histogram: Histogram
 
     @classmethod
     def of(cls, array: Array) -> Statistics:
@@ -30,7 +33,7 @@ class Statistics:
         flat = array.reshape(-1)
         mean = float(flat.mean())
         variance = float(np.dot(flat, flat)) / flat.size - mean**2
-        return cls(float(flat.min()), float(flat.max()), mean, max(variance, 0.0) ** 0.5, flat.size)
+        return cls(float(flat.min()), float(flat.max()), mean, max(variance, 0.0) ** 0.5, flat.size, Histogram.of(flat))
 
     def merge(self, other: Statistics) -> Statistics:
         """The statistics of both samples together (Chan et al.'s parallel variance)."""
@@ -39,8 +42,22 @@ class Statistics:
         mean = self.mean + delta * other.count / count
         squares = self.std**2 * self.count + other.std**2 * other.count + delta**2 * self.count * other.count / count
         return Statistics(
-            min(self.minimum, other.minimum), max(self.maximum, other.maximum), mean, (squares / count) ** 0.5, count
+            min(self.minimum, other.minimum),
+            max(self.maximum, other.maximum),
+            mean,
+            (squares / count) ** 0.5,
+            count,
+            self.histogram.merge(other.histogram),
         )
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object."""
+        return {**vars(self), "histogram": self.histogram.to_json()}
+
+    @classmethod
+    def from_json(cls, item: Mapping[str, Any]) -> Statistics:
+        """What `to_json` wrote."""
+        return cls(**{**item, "histogram": Histogram.from_json(item["histogram"])})
 
     def threshold(self, lambd: float | None = None) -> float:
         """The magnitude to represent: abs-max, or |mean| + lambda * std where that is smaller."""
@@ -50,7 +67,7 @@ class Statistics:
 
 def save(path: Path, statistics: Mapping[str, Statistics]) -> None:
     """Write the statistics as JSON, whole or not at all."""
-    atomic_write(path, json.dumps({name: asdict(item) for name, item in statistics.items()}, indent=1))
+    atomic_write(path, json.dumps({name: item.to_json() for name, item in statistics.items()}))
 
 
 def load(path: Path) -> dict[str, Statistics]:
@@ -60,8 +77,8 @@ def load(path: Path) -> dict[str, Statistics]:
         MRTError: the file is missing or damaged.
     """
     try:
-        return {name: Statistics(**item) for name, item in json.loads(path.read_text()).items()}
+        return {name: Statistics.from_json(item) for name, item in json.loads(path.read_text()).items()}
     except FileNotFoundError:
         raise MRTError(f"{path}: no such checkpoint; run the CALIBRATION stage first (Start = PREPARE)") from None
-    except (ValueError, TypeError, AttributeError, OSError):
+    except (ValueError, TypeError, KeyError, AttributeError, OSError):
         raise MRTError(f"{path}: damaged checkpoint; run the CALIBRATION stage again (Start = PREPARE)") from None

@@ -132,8 +132,11 @@ class Calibration(OnDevice):
     dataset_dir: Optional[Path] = Field(default=None, description=_PATH)
     batch: Batch = Field(default=16, description=_BATCH)
     calibrate_num: int = Field(default=1, ge=1, description="a number of batches, 1 or more")
+    calibrator: Annotated[Literal["absmax", "percentile", "mse", "entropy"], BeforeValidator(_lower)] = Field(
+        default="mse", description="absmax, percentile, mse or entropy"
+    )
     lambda_: Optional[float] = Field(
-        default=None, gt=0, description="a number above 0, or empty for the absolute maximum"
+        default=None, gt=0, description="a number above 0, or empty to leave it to Calibrator"
     )
     dump: bool = Field(default=True, description=_DUMP)
 

@@ -10,12 +10,13 @@ Three decisions, each a backward or union walk over the graph:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import sympy
 
 from mrt import ops
 from mrt.calibrate.statistics import Statistics
+from mrt.calibrate.thresholds import abs_max
 from mrt.errors import MRTError
 from mrt.graph import Graph, Shape, Value
 from mrt.graph.execute import infer_shapes
@@ -52,6 +53,7 @@ class Annotation:
         graph: prepared graph.
         statistics: calibration statistics by value name.
         lambd: threshold = mean + lambd * std instead of abs-max.
+        calibrator: statistics to the range to represent, where neither of the other two decides.
         thresholds: thresholds given by the user, by node name or origin.
     """
 
@@ -61,10 +63,12 @@ class Annotation:
         statistics: Mapping[str, Statistics],
         lambd: float | None = None,
         thresholds: Mapping[str, float] | None = None,
+        calibrator: Callable[[Statistics], tuple[float, float]] = abs_max,
     ) -> None:
         self._graph = graph
         self._statistics = statistics
         self._lambd = lambd
+        self._calibrator = calibrator
         self._thresholds = dict(thresholds or {})
         self._uses = graph.use_counts()
         self._shapes = infer_shapes(graph)
@@ -176,9 +180,8 @@ class Annotation:
 
     def _threshold_range(self, value: Value) -> tuple[float, float]:
         statistics = self.statistics(value)
-        limit = statistics.threshold(self._lambd)
-        for name in (value.node.name, *value.node.origin):
-            if name in self._thresholds:
-                limit = self._thresholds[name]
-                break
+        given = [self._thresholds[name] for name in (value.node.name, *value.node.origin) if name in self._thresholds]
+        if not given and self._lambd is None:
+            return self._calibrator(statistics)
+        limit = given[0] if given else statistics.threshold(self._lambd)
         return max(statistics.minimum, -limit), min(statistics.maximum, limit)

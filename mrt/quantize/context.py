@@ -208,19 +208,21 @@ class QuantizeContext:
         rounded to a few bits; the result's scale is then exactly S 2^s / m, unless `exactly` asks to call it S'.
 
         Raises:
-            MRTError: `exactly` cannot be met to 2^-10.
+            MRTError: `exactly` can be met neither to 2^-10 nor to one step of the target.
         """
         ratio = q.scale / target.scale
         if ratio == 1:
             moved = self.scale_shift(q.tensor, np.array(1), np.array(q.offset - target.offset), 0, target.precision)
             return QValue(moved, target.scale, target.offset)
         room = INT32_BITS - 1 - q.tensor.bits
-        bits = min(_MULTIPLIER_BITS, max(room, _MIN_MULTIPLIER_BITS))
+        bits = _MULTIPLIER_BITS if exactly else min(_MULTIPLIER_BITS, max(room, _MIN_MULTIPLIER_BITS))
         shift = _shift_for(float(ratio), bits)
         multiplier = max(1, round(float(ratio * 2**shift)))
         scale = q.scale * 2**shift / multiplier
         if exactly:
-            if abs(float(scale / target.scale) - 1) > _EXACT_TOLERANCE:
+            error = abs(float(scale / target.scale) - 1)
+            steps = error * float(ratio) * q.tensor.range.magnitude()
+            if error > _EXACT_TOLERANCE and steps > 1:
                 name = self.node.name if self.node else "?"
                 raise MRTError(
                     f"node {name}: scales {float(q.scale):.3g} and {float(target.scale):.3g} are too far apart"

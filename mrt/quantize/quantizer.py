@@ -11,6 +11,7 @@ import sympy
 
 from mrt import ops
 from mrt.calibrate.statistics import Statistics
+from mrt.calibrate.thresholds import calibrator
 from mrt.errors import MRTError
 from mrt.graph import Graph, Node, Value
 from mrt.graph.attrs import refuse
@@ -63,6 +64,7 @@ class QuantizeSettings:
     thresholds: Mapping[str, float] | None = None
     softmax_lambd: float = 10.0
     restore_name: Sequence[str] = ()
+    calibrator: str = "mse"
 
 
 def quantize(
@@ -85,7 +87,7 @@ def quantize(
     settings = settings or QuantizeSettings()
     if len(graph.inputs) != 1:
         raise MRTError(f"the network must have one input, it has {', '.join(graph.inputs) or 'none'}")
-    annotation = Annotation(graph, statistics, settings.lambd, settings.thresholds)
+    annotation = Annotation(graph, statistics, settings.lambd, settings.thresholds, calibrator(settings.calibrator))
     ctx = QuantizeContext(graph, annotation, settings.softmax_lambd)
     described: TensorInfo | None = None
     in_float = restored_nodes(graph, settings.restore_name)

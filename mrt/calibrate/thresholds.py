@@ -1,0 +1,116 @@
+"""Calibrators: from a tensor's statistics to the real range that its integers should cover.
+
+All are functions of one signature, so that one can be chosen by name. What lies outside the range saturates; what lies
+inside is rounded to one of 255 levels. The choice trades one error for the other.
+"""
+
+from __future__ import annotations
+
+from typing import Callable
+
+import numpy as np
+
+from mrt.calibrate.statistics import Statistics
+from mrt.errors import MRTError
+from mrt.graph import Array
+
+Range = tuple[float, float]
+_LEVELS = 254
+_FRACTIONS = np.concatenate([np.linspace(0.2, 0.96, 39), [1.0]])
+_PERCENTILE = 99.99
+_ENTROPY_LEVELS = 128
+
+
+def abs_max(statistics: Statistics) -> Range:
+    """Everything seen."""
+    return statistics.minimum, statistics.maximum
+
+
+def percentile(statistics: Statistics) -> Range:
+    """All but the outermost 0.01 % of the non-zero values."""
+    histogram = statistics.histogram
+    cumulative = np.cumsum(histogram.counts)
+    if not cumulative[-1]:
+        return abs_max(statistics)
+    tail = cumulative[-1] * (1 - _PERCENTILE / 100)
+    low = histogram.centers[np.searchsorted(cumulative, tail / 2)]
+    high = histogram.centers[min(np.searchsorted(cumulative, cumulative[-1] - tail / 2), len(cumulative) - 1)]
+    return max(statistics.minimum, min(low, 0.0)), min(statistics.maximum, max(high, 0.0))
+
+
+def mse(statistics: Statistics) -> Range:
+    """The range with the least squared error: step^2 / 12 for what is inside, the distance to the edge for the rest."""
+    return _search(statistics, _squared_error)
+
+
+def entropy(statistics: Statistics) -> Range:
+    """The range whose 128-level magnitude histogram diverges least from the full one (Migacz, 2017)."""
+    histogram = statistics.histogram
+    half = len(histogram.counts) // 2
+    magnitudes = histogram.counts[half:] + histogram.counts[:half][::-1]
+    if magnitudes.sum() == 0:
+        return abs_max(statistics)
+    best, limit = np.inf, half
+    for stop in range(_ENTROPY_LEVELS, half + 1, 8):
+        divergence = _divergence(magnitudes.astype(np.float64), stop)
+        if divergence < best:
+            best, limit = divergence, stop
+    threshold = histogram.reach * limit / half
+    return max(statistics.minimum, -threshold), min(statistics.maximum, threshold)
+
+
+def _divergence(magnitudes: Array, stop: int) -> float:
+    reference = magnitudes[:stop].copy()
+    reference[-1] += magnitudes[stop:].sum()
+    group = np.arange(stop) * _ENTROPY_LEVELS // stop
+    inside = magnitudes[:stop]
+    totals = np.bincount(group, weights=inside, minlength=_ENTROPY_LEVELS)
+    filled = np.bincount(group, weights=inside > 0, minlength=_ENTROPY_LEVELS)
+    spread = np.where(inside > 0, totals[group] / np.maximum(filled[group], 1), 0.0)
+    p, q = reference / reference.sum(), spread / max(spread.sum(), 1e-30)
+    mask = p > 0
+    return float(np.sum(p[mask] * np.log(p[mask] / np.maximum(q[mask], 1e-12))))
+
+
+def _search(statistics: Statistics, cost: Callable[[Array, Array, float, float], float]) -> Range:
+    histogram = statistics.histogram
+    filled = histogram.counts > 0
+    if not filled.any():
+        return abs_max(statistics)
+    counts, centers = histogram.counts[filled].astype(np.float64), histogram.centers[filled]
+    low, high = min(statistics.minimum, 0.0), max(statistics.maximum, 0.0)
+    for _ in range(2):  # the two edges are nearly independent: alternate
+        high = min((cost(counts, centers, low, f * statistics.maximum), f * statistics.maximum) for f in _FRACTIONS)[1]
+        high = max(high, 0.0)
+        if statistics.minimum < 0:
+            low = min(
+                (cost(counts, centers, f * statistics.minimum, high), f * statistics.minimum) for f in _FRACTIONS
+            )[1]
+    return low, high
+
+
+def _squared_error(counts: Array, centers: Array, low: float, high: float) -> float:
+    step = (high - low) / _LEVELS
+    outside = np.clip(centers, low, high) - centers
+    inside = outside == 0
+    return float(np.dot(counts, outside**2) + step**2 / 12 * counts[inside].sum())
+
+
+CALIBRATORS: dict[str, Callable[[Statistics], Range]] = {
+    "absmax": abs_max,
+    "percentile": percentile,
+    "mse": mse,
+    "entropy": entropy,
+}
+"""Calibrators by the name that the configuration uses."""
+
+
+def calibrator(name: str) -> Callable[[Statistics], Range]:
+    """The calibrator of that name.
+
+    Raises:
+        MRTError: there is none.
+    """
+    if name not in CALIBRATORS:
+        raise MRTError(f"calibrator {name!r}: unknown; there are {', '.join(CALIBRATORS)}")
+    return CALIBRATORS[name]
