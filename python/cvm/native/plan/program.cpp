@@ -49,7 +49,7 @@ public:
         if (anchored && bias) fold_bias(*bias);
         drop_unused();
         BuiltProgram built;
-        if (!(anchored && fuse(built))) assign(built.epilogue);
+        if (!(bias && fuse(built))) assign(built.epilogue);
         return built;
     }
 

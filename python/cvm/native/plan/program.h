@@ -25,7 +25,8 @@ struct ProgramInputs {
     std::function<View(const Tensor&, const Grid&)> constant_map;
 };
 
-// `bias`: additions to the anchor's result that may move into its bias are added there (nullptr: not possible).
+// `bias`: of a convolution; constant additions to its result move into it, and requantization may be fused. nullptr
+// for other groups.
 BuiltProgram build_program(const ProgramInputs& inputs, const Group& group, std::vector<int64_t>* bias);
 
 }  // namespace cvm
