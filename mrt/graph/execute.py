@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import mxnet as mx
+import numpy as np
 
 from mrt.errors import MRTError
 from mrt.graph.ir import Array, Graph, Shape, Value
@@ -25,16 +26,21 @@ def infer_shapes(graph: Graph, batch: int = 1) -> dict[Value, Shape]:
     try:
         _, shapes, _ = to_symbol(graph, tuple(values)).infer_shape(**known)
     except mx.base.MXNetError as error:
-        lines = [line.strip() for line in str(error).splitlines() if "rror" in line or "Check failed" in line]
-        detail = (lines[0] if lines else str(error).strip().splitlines()[0])[:200]
         raise MRTError(
-            f"the shapes of the network do not fit together for input {dict(graph.inputs)}: {detail}; check Input_shape"
+            f"the shapes of the network do not fit together for input {dict(graph.inputs)}: {_reason(error)}; "
+            "check Input_shape"
         ) from None
     if shapes is None:
         raise MRTError(
             f"the shapes of the network cannot be inferred from input {dict(graph.inputs)}; check Input_shape"
         )
     return {value: tuple(shape) for value, shape in zip(values, shapes)}
+
+
+def _reason(error: Exception) -> str:
+    """The line of MXNet's message that says what went wrong."""
+    lines = [line.strip() for line in str(error).splitlines() if "rror" in line or "Check failed" in line]
+    return (lines[0] if lines else str(error).strip().splitlines()[0])[:200]
 
 
 class Executor:
@@ -69,11 +75,19 @@ class Executor:
         self._cached = mx.nd.CachedOp(self._symbol)
 
     def __call__(self, data: Array | Mapping[str, Array]) -> list[Array]:
-        """Run on one batch of any size; a bare array feeds the only input. Returns one array per output."""
+        """Run on one batch of any size; a bare array feeds the only input. Returns one array per output.
+
+        Raises:
+            MRTError: the network does not take such a batch.
+        """
         feed = data if isinstance(data, Mapping) else dict.fromkeys(self._inputs, data)
         arguments = [
             mx.nd.array(feed[item], ctx=self._context, dtype=self._dtype) if isinstance(item, str) else item
             for item in self._arguments
         ]
-        outputs = self._cached(*arguments)
-        return [output.asnumpy() for output in (outputs if isinstance(outputs, list) else [outputs])]
+        try:
+            outputs = self._cached(*arguments)
+            return [output.asnumpy() for output in (outputs if isinstance(outputs, list) else [outputs])]
+        except mx.base.MXNetError as error:
+            shapes = {name: tuple(np.shape(feed[name])) for name in self._inputs}
+            raise MRTError(f"MXNet cannot run the network on input {shapes}: {_reason(error)}") from None

@@ -152,7 +152,7 @@ class Graph:
         return mapping[value] if value in mapping else Value(rebuilt[value.node], value.index)
 
     def pruned(self) -> Graph:
-        """The same graph without parameters that nothing reads; names are checked to be unique."""
+        """The same graph without parameters and inputs that nothing reads; names are checked to be unique."""
         nodes = self.nodes()
         seen: set[str] = set()
         for node in nodes:
@@ -166,7 +166,8 @@ class Graph:
                 f"variable {missing[0]}: neither an input nor in the parameters file"
                 + (f" (and {len(missing) - 1} more)" if len(missing) > 1 else "")
             )
-        return Graph(self.outputs, {k: v for k, v in self.params.items() if k in used}, self.inputs)
+        params = {name: array for name, array in self.params.items() if name in used}
+        return Graph(self.outputs, params, {name: shape for name, shape in self.inputs.items() if name in used})
 
 
 def origins(nodes: Iterable[Node]) -> tuple[str, ...]:

@@ -20,6 +20,11 @@ def pad_width(node: Node) -> list[tuple[int, int]]:
     return [(flat[2 * i], flat[2 * i + 1]) for i in range(len(flat) // 2)]
 
 
+def _steps(node: Node, q: QValue) -> int:
+    """The constant value as an integer of the form of `q`."""
+    return round(number(node, "constant_value", 0.0) / float(q.scale)) - q.offset
+
+
 class Pad(Operator):
     """Constant, edge or reflect padding of the spatial axes."""
 
@@ -44,7 +49,10 @@ class Pad(Operator):
         So the border has the input's batch size, whatever it is at run time.
         """
         q = ctx.like_output(node)
-        value = round(number(node, "constant_value", 0.0) / float(q.scale)) - q.offset
+        value = _steps(node, q)
+        if abs(value) >= 2 ** (q.tensor.precision - 1):
+            q = ctx.at(node.inputs[0], ctx.target(node))
+            value = _steps(node, q)
         limit = 2 ** (q.tensor.precision - 1) - 1
         value = max(-limit, min(limit, value))
         data = q.tensor

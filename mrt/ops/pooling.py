@@ -35,6 +35,8 @@ class Pooling(Operator):
         convention = text(node, "pooling_convention", "valid")
         if convention not in ("valid", "full"):
             raise refuse(node, f"pooling_convention={convention} is not supported (valid and full are)")
+        if not flag(node, "global_pool", False) and (_counts(node, shapes[node.inputs[0]], False) < 1).any():
+            raise refuse(node, "a window lies wholly in the padding, where it has no value")
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
         """Global pooling reduces; average pooling is a depthwise convolution with constant weights."""
@@ -63,7 +65,7 @@ class Pooling(Operator):
         }
         result = rw.op("Convolution", [data, weight], attrs)
         if kind == "avg":
-            counts = _counts(node, shape, kernel, stride, pad)
+            counts = _counts(node, shape, flag(node, "count_include_pad", True))
             if (counts != taps).any():
                 result = rw.op("broadcast_mul", [result, rw.param(taps / counts)])
         return [result]
@@ -107,9 +109,9 @@ def _window(node: Node, shape: Shape) -> tuple[Pair, Pair, Pair, Pair]:
     return kernel, stride, pad, (extra[0], extra[1])
 
 
-def _counts(node: Node, shape: Shape, kernel: Pair, stride: Pair, pad: Pair) -> Array:
-    """The number of taps that MXNet divides by at each output position, (1, 1, OH, OW)."""
-    include = flag(node, "count_include_pad", True)
+def _counts(node: Node, shape: Shape, include_pad: bool) -> Array:
+    """The number of taps that MXNet averages over at each output position, (1, 1, OH, OW)."""
+    kernel, stride, pad, _ = _window(node, shape)
     full = text(node, "pooling_convention", "valid") == "full"
     axes = []
     for axis in range(2):
@@ -118,7 +120,7 @@ def _counts(node: Node, shape: Shape, kernel: Pair, stride: Pair, pad: Pair) -> 
         steps = (-(-span // stride[axis]) if full else span // stride[axis]) + 1
         start = np.arange(steps) * stride[axis] - pad[axis]
         stop = np.minimum(start + kernel[axis], size + pad[axis])
-        if not include:
+        if not include_pad:
             start, stop = np.maximum(start, 0), np.minimum(stop, size)
-        axes.append(np.maximum(stop - start, 1))
+        axes.append(np.maximum(stop - start, 0))
     return np.outer(axes[0], axes[1]).astype(np.float64)[None, None]

@@ -14,8 +14,9 @@ from mrt.ops.base import Operator, Rewriter
 from mrt.quantize.qvalue import QValue, Target, exact
 
 _INDEX_BITS = 12
-_OUTPUT_BITS = 15
-_PRODUCT_BITS = 31
+_TABLE_BITS = 14
+_ONE = 2**15 - 1  # what the output 1.0 is; times a table entry it leaves one of the 32 bits for rounding
+_LOGIT_BITS = 30
 
 if TYPE_CHECKING:
     from mrt.quantize.context import QuantizeContext
@@ -44,58 +45,60 @@ class Softmax(Operator):
         return [rw.op("softmax", [scaled], {"axis": integer(node, "axis", -1)})]
 
     def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
-        """trunc((e 2^15 + sum / 2) / sum) with e = round(exp(S (q - max q)) 2^b) from a table.
-
-        The bits b of the table leave room for the sum over the axis and for the product with 2^15.
-        """
+        """trunc((e L + sum / 2) / sum) with L = 2^15 - 1 and e = round(exp(S (q - max q)) (2^14 - 1)) from a table."""
         value = node.inputs[0]
         rank = len(ctx.get(value).tensor.shape)
         axis = integer(node, "axis", -1) % rank
         step = exact(ctx.softmax_lambd / (2**_INDEX_BITS - 1))
         x = ctx.get(value)
         if x.tensor.precision > 16 or x.offset or x.scale != step:
-            x = ctx.rescale(x, Target(step, 0, 20))
+            x = ctx.rescale(x, Target(step, 0, _LOGIT_BITS))
         largest = ctx.emit("max", [x.tensor], {"axis": (axis,), "keepdims": True})
         below = ctx.emit("broadcast_sub", [x.tensor, largest])
         index = ctx.emit("broadcast_add", [below, ctx.scalar(2**_INDEX_BITS - 1)])
-        bits = _PRODUCT_BITS - 1 - _OUTPUT_BITS - 1
         scale = float(x.scale) * (np.arange(2**_INDEX_BITS) - (2**_INDEX_BITS - 1))
-        table = np.rint(np.exp(scale) * (2**bits - 1))
+        table = np.rint(np.exp(scale) * (2**_TABLE_BITS - 1))
         powers = ctx.emit("cvm_lut", [index, ctx.param(table)], {"in_dim": 2**_INDEX_BITS})
         total = ctx.emit("sum", [powers], {"axis": (axis,), "keepdims": True})
-        product = ctx.emit("broadcast_mul", [powers, ctx.scalar(2**_OUTPUT_BITS)])
+        product = ctx.emit("broadcast_mul", [powers, ctx.scalar(_ONE)])
         half = ctx.emit("cvm_right_shift", [total], {"precision": total.precision, "shift_bit": 1})
         rounded = ctx.emit("broadcast_add", [product, ctx.fit(half, 31)])
         quotient = ctx.emit("cvm_div", [rounded, total])
-        limit = ctx.clamp(ctx.fit(quotient, 17), 0, 2**_OUTPUT_BITS)
-        return QValue(limit, sympy.Rational(1, 2**_OUTPUT_BITS))
+        return QValue(ctx.fit(quotient, _ONE.bit_length() + 1), sympy.Rational(1, _ONE))
 
 
-class SoftmaxOutput(Operator):
-    """softmax with a training loss, or over channels."""
+class SoftmaxActivation(Operator):
+    """softmax over the channels, or over everything but the batch axis."""
 
-    names = ("SoftmaxOutput", "Softmax", "SoftmaxActivation")
+    names = ("SoftmaxActivation",)
     summary = "softmax"
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
-        """The loss's own options do not matter at inference."""
-        if node.op == "SoftmaxActivation" and text(node, "mode", "instance") not in ("instance", "channel"):
+        """Both modes."""
+        if text(node, "mode", "instance") not in ("instance", "channel"):
             raise refuse(node, f"mode={node.attrs['mode']} is not supported")
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
-        """softmax over axis 1 or the last, after flattening where the options say so; the label is dropped."""
-        rank = len(rw.shape(node.inputs[0]))
-        if node.op == "SoftmaxActivation":
-            channel = text(node, "mode", "instance") == "channel"
-        else:
-            channel = flag(node, "multi_output", False) and not flag(node, "preserve_shape", False)
-            if flag(node, "preserve_shape", False):
-                return [rw.op("softmax", inputs[:1], {"axis": -1})]
-        if channel or rank == 2:
-            return [rw.op("softmax", inputs[:1], {"axis": 1})]
+        """softmax over axis 1; `instance` flattens for it."""
         shape = rw.shape(node.inputs[0])
-        flat = rw.op("softmax", [rw.op("Flatten", inputs[:1])], {"axis": 1})
+        if len(shape) == 2 or text(node, "mode", "instance") == "channel":
+            return [rw.op("softmax", inputs, {"axis": 1})]
+        flat = rw.op("softmax", [rw.op("Flatten", inputs)], {"axis": 1})
         return [rw.op("Reshape", [flat], {"shape": (-1, *shape[1:])})]
+
+
+class SoftmaxOutput(Operator):
+    """softmax with a training loss."""
+
+    names = ("SoftmaxOutput", "Softmax")
+    summary = "softmax, the label is dropped"
+
+    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
+        """softmax over the last axis, the channels, or everything but the batch axis."""
+        if flag(node, "preserve_shape", False):
+            return [rw.op("softmax", inputs[:1], {"axis": -1})]
+        mode = "channel" if flag(node, "multi_output", False) else "instance"
+        return [rw.op("SoftmaxActivation", inputs[:1], {"mode": mode})]
 
 
 class LogisticRegressionOutput(Operator):

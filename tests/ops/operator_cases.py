@@ -1,0 +1,431 @@
+"""One small network for every supported operator and attribute variant: name -> (symbol, input shape, bar in dB)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import mxnet as mx
+import numpy as np
+import pytest
+
+from mrt.graph import Array, Shape
+
+sym = mx.sym
+IMAGE = (-1, 4, 7, 6)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network, and how close to float its integers must come."""
+
+    symbol: Any
+    shape: Shape = IMAGE
+    bar: float = 30.0
+    low: float | None = None
+    high: float | None = None
+    params: dict[str, Array] = field(default_factory=dict)
+
+
+CASES: dict[str, Callable[[], Case]] = {}
+
+
+def case(name: str) -> Callable[[Callable[[], Case]], Callable[[], Case]]:
+    """Registers a case."""
+
+    def register(make: Callable[[], Case]) -> Callable[[], Case]:
+        assert name not in CASES
+        CASES[name] = make
+        return make
+
+    return register
+
+
+def add(name: str, build: Callable[[Any], Any], shape: Shape = IMAGE, bar: float = 30.0, **options: Any) -> None:
+    """Registers build(data)."""
+    assert name not in CASES, name
+    CASES[name] = lambda: Case(build(sym.Variable("data")), shape, bar, **options)
+
+
+def parameters() -> list[Any]:
+    """For pytest.mark.parametrize."""
+    return [pytest.param(make, id=name) for name, make in CASES.items()]
+
+
+def conv(
+    x: Any, channels: int = 6, kernel: tuple[int, ...] = (3, 3), pad: tuple[int, ...] = (1, 1), **more: Any
+) -> Any:
+    """A convolution."""
+    return sym.Convolution(x, num_filter=channels, kernel=kernel, pad=pad, **more)
+
+
+def constant(name: str, shape: tuple[int, ...]) -> Any:
+    """A parameter of the network, of any use."""
+    return sym.Variable(name, shape=shape)
+
+
+def relu(x: Any) -> Any:
+    """A ReLU."""
+    return sym.Activation(x, act_type="relu")
+
+
+# Convolution -----------------------------------------------------------------------------------------------------
+add("conv", conv)
+add("conv-no-bias", lambda x: conv(x, no_bias=True))
+add("conv-groups", lambda x: conv(x, 8, num_group=2))
+add("conv-depthwise", lambda x: conv(x, 4, num_group=4))
+add("conv-stride", lambda x: conv(x, stride=(2, 3)))
+add("conv-dilate", lambda x: conv(x, dilate=(2, 1), pad=(2, 0)))
+add("conv-no-pad-1x1", lambda x: conv(x, kernel=(1, 1), pad=(0, 0)))
+add("conv-uneven-kernel", lambda x: conv(x, kernel=(1, 5), pad=(0, 2)))
+add("conv-large-pad", lambda x: conv(x, kernel=(3, 3), pad=(3, 2)))
+add("conv-1d", lambda x: conv(x, kernel=(3,), pad=(1,)), (-1, 3, 9))
+add("conv-1d-strided", lambda x: conv(x, kernel=(3,), pad=(2,), stride=(2,), dilate=(2,)), (-1, 3, 12))
+add("conv-relu-conv", lambda x: conv(relu(conv(x, 8)), 4))
+add("conv-relu-conv-strided", lambda x: conv(relu(conv(x, 8)), 4, stride=(2, 2), dilate=(2, 2), pad=(2, 1)))
+add("conv-relu-conv-groups", lambda x: conv(relu(conv(x, 8)), 8, num_group=4))
+add("conv-relu-conv-1x1", lambda x: conv(relu(conv(x, 8)), 4, kernel=(1, 1), pad=(0, 0)))
+add("conv-of-positive-data", lambda x: conv(x, 8), low=0.0, high=1.0)
+add("conv-of-negative-data", lambda x: conv(x, 8), low=-1.0, high=0.0)
+add(
+    "conv-zero-channel",
+    lambda x: conv(x, 2, no_bias=True, name="c"),
+    params={"c_weight": np.concatenate([np.zeros((1, 4, 3, 3)), np.full((1, 4, 3, 3), 0.3)])},
+)
+add(
+    "conv-uneven-channels",
+    lambda x: conv(x, 3, no_bias=True, name="c"),
+    bar=30,
+    params={
+        "c_weight": np.random.default_rng(0).normal(size=(3, 4, 3, 3)) * np.array([1e-4, 1, 30]).reshape(3, 1, 1, 1)
+    },
+)
+add("conv-large-bias", lambda x: conv(x, 3, name="c"), params={"c_bias": np.array([100.0, -50.0, 3.0])})
+
+
+# FullyConnected --------------------------------------------------------------------------------------------------
+def dense(x: Any, units: int = 5, **more: Any) -> Any:
+    """A dense layer."""
+    return sym.FullyConnected(x, num_hidden=units, **more)
+
+
+add("dense", dense, (-1, 12))
+add("dense-no-bias", lambda x: dense(x, no_bias=True), (-1, 12))
+add("dense-flattens", dense, (-1, 3, 4, 2))
+add("dense-3d-kept", lambda x: dense(x, flatten=False), (-1, 3, 8))
+add("dense-4d-kept", lambda x: dense(x, flatten=False, no_bias=True), (-1, 2, 3, 8))
+add("dense-2d-kept", lambda x: dense(x, flatten=False), (-1, 8))
+add("dense-relu-dense", lambda x: dense(relu(dense(x, 16))), (-1, 12))
+add("dense-3d-relu-dense", lambda x: dense(relu(dense(x, 16, flatten=False)), 4, flatten=False), (-1, 3, 6))
+
+
+# BatchNorm -------------------------------------------------------------------------------------------------------
+add("batchnorm", lambda x: sym.BatchNorm(x, fix_gamma=False))
+add("batchnorm-fix-gamma", lambda x: sym.BatchNorm(x, fix_gamma=True, name="b"), params={"b_gamma": np.full(4, 9.0)})
+add("batchnorm-global", lambda x: sym.BatchNorm(x, fix_gamma=False, use_global_stats=True, eps=1e-5))
+add("batchnorm-last-axis", lambda x: sym.BatchNorm(x, fix_gamma=False, axis=3))
+add("batchnorm-negative-axis", lambda x: sym.BatchNorm(x, fix_gamma=False, axis=-1))
+add("batchnorm-2d", lambda x: sym.BatchNorm(x, fix_gamma=False), (-1, 5))
+add("batchnorm-after-conv", lambda x: relu(sym.BatchNorm(conv(x), fix_gamma=False)))
+add("batchnorm-after-conv-no-bias", lambda x: sym.BatchNorm(conv(x, no_bias=True), fix_gamma=False))
+add("batchnorm-after-dense", lambda x: sym.BatchNorm(dense(x), fix_gamma=False), (-1, 12))
+add("batchnorm-before-conv", lambda x: conv(relu(sym.BatchNorm(x, fix_gamma=False))))
+add("batchnorm-after-last-axis-conv", lambda x: sym.BatchNorm(conv(x), fix_gamma=False, axis=2))
+add("batchnorm-after-shared-conv", lambda x: (lambda c: sym.BatchNorm(c, fix_gamma=False) + c)(conv(x)))
+
+
+# Activations -----------------------------------------------------------------------------------------------------
+add("relu", relu)
+add("relu-operator", lambda x: sym.relu(x))
+add("relu-of-conv", lambda x: relu(conv(x)))
+add("relu-of-shared-conv", lambda x: (lambda c: conv(relu(c)) + conv(c))(conv(x)))
+for kind in ("sigmoid", "tanh", "softsign"):
+    add(f"activation-{kind}", lambda x, kind=kind: sym.Activation(x, act_type=kind), bar=40)
+    add(f"activation-{kind}-between-convs", lambda x, kind=kind: conv(sym.Activation(conv(x), act_type=kind)))
+add("sigmoid-operator", lambda x: sym.sigmoid(x), bar=40)
+add("tanh-operator", lambda x: sym.tanh(conv(x)))
+add("exp", lambda x: sym.exp(x), low=-2.0, high=2.0)
+add("log", lambda x: sym.log(x), low=0.5, high=4.0)
+add("sqrt", lambda x: sym.sqrt(x), low=0.5, high=4.0)
+add("rsqrt", lambda x: sym.rsqrt(x), low=0.5, high=4.0)
+add("reciprocal", lambda x: sym.reciprocal(x), low=0.5, high=4.0)
+add("erf", lambda x: sym.erf(x))
+add("abs", lambda x: sym.abs(x))
+add("square", lambda x: sym.square(x))
+add("negative", lambda x: -conv(x))
+add("hard-sigmoid", lambda x: sym.hard_sigmoid(conv(x), alpha=0.2, beta=0.5))
+add("leaky", lambda x: sym.LeakyReLU(x, act_type="leaky", slope=0.1))
+add("leaky-default-slope", lambda x: sym.LeakyReLU(conv(x)))
+add("leaky-between-convs", lambda x: conv(sym.LeakyReLU(conv(x), act_type="leaky", slope=0.2)))
+add("prelu", lambda x: sym.LeakyReLU(conv(x), constant("slope", (6,)), act_type="prelu"))
+add("prelu-shared-slope", lambda x: sym.LeakyReLU(conv(x), constant("slope", (1,)), act_type="prelu"))
+add("prelu-2d", lambda x: sym.LeakyReLU(dense(x), constant("slope", (5,)), act_type="prelu"), (-1, 12))
+for kind in ("elu", "selu", "gelu"):
+    add(f"leaky-{kind}", lambda x, kind=kind: sym.LeakyReLU(x, act_type=kind))
+    add(f"leaky-{kind}-between-convs", lambda x, kind=kind: conv(sym.LeakyReLU(conv(x), act_type=kind)))
+add("clip", lambda x: sym.clip(x, -0.5, 0.75))
+add("clip-relu6", lambda x: conv(sym.clip(conv(x * 4), 0, 6)))
+add("clip-positive-bounds", lambda x: sym.clip(conv(x), 0.25, 1.0))
+add("clip-beyond-the-data", lambda x: sym.clip(x, -100, 100))
+add("clip-of-clip", lambda x: sym.clip(sym.clip(conv(x), -1, 1), 0, 2))
+add("clip-of-shared", lambda x: (lambda c: sym.clip(c, -0.3, 0.3) * 2 + c)(conv(x)))
+
+
+# Pooling ---------------------------------------------------------------------------------------------------------
+def pool(x: Any, kind: str, kernel: tuple[int, int] = (3, 2), stride: tuple[int, int] = (2, 2), **more: Any) -> Any:
+    """A pooling."""
+    return sym.Pooling(x, pool_type=kind, kernel=kernel, stride=stride, **more)
+
+
+for kind in ("max", "avg", "sum"):
+    for convention in ("valid", "full"):
+        for pad in ((0, 0), (1, 1), (1, 0)):
+            add(
+                f"pool-{kind}-{convention}-pad{pad[0]}{pad[1]}",
+                lambda x, k=kind, c=convention, p=pad: pool(x, k, pooling_convention=c, pad=p),
+                (-1, 3, 9, 6) if pad == (1, 1) else (-1, 3, 8, 7),
+            )
+    add(f"pool-{kind}-global", lambda x, k=kind: sym.Pooling(x, pool_type=k, global_pool=True, kernel=(1, 1)))
+    add(f"pool-{kind}-whole-picture", lambda x, k=kind: pool(x, k, (7, 6), (1, 1)))
+    add(f"pool-{kind}-between-convs", lambda x, k=kind: conv(pool(relu(conv(x)), k, (2, 2))))
+    add(f"pool-{kind}-default-stride", lambda x, k=kind: sym.Pooling(x, pool_type=k, kernel=(2, 2)))
+for convention in ("valid", "full"):
+    add(
+        f"pool-avg-{convention}-exclude-pad",
+        lambda x, c=convention: pool(x, "avg", (3, 3), pad=(1, 1), count_include_pad=False, pooling_convention=c),
+        (-1, 3, 8, 7),
+    )
+add(
+    "pool-avg-exclude-pad-between-convs",
+    lambda x: conv(pool(relu(conv(x)), "avg", (3, 3), (1, 1), pad=(1, 1), count_include_pad=False)),
+)
+add("pool-global-dense", lambda x: dense(sym.Pooling(relu(conv(x)), pool_type="avg", global_pool=True, kernel=(1, 1))))
+
+
+# Arithmetic ------------------------------------------------------------------------------------------------------
+TENSORS = {
+    "elemwise_add": sym.elemwise_add,
+    "elemwise_sub": sym.elemwise_sub,
+    "elemwise_mul": sym.elemwise_mul,
+    "broadcast_add": sym.broadcast_add,
+    "broadcast_sub": sym.broadcast_sub,
+    "broadcast_mul": sym.broadcast_mul,
+}
+for name, operator in TENSORS.items():
+    add(f"{name}-tensors", lambda x, o=operator: o(conv(x), conv(x)))
+    add(f"{name}-with-input", lambda x, o=operator: o(x, conv(x, 4)))
+    add(f"{name}-itself-shared", lambda x, o=operator: (lambda y: conv(o(y, x), 4) + y)(conv(x, 4)))
+for name in ("broadcast_add", "broadcast_sub", "broadcast_mul"):
+    add(
+        f"{name}-different-shapes",
+        lambda x, o=TENSORS[name]: o(conv(x), sym.Pooling(conv(x), global_pool=True, pool_type="avg", kernel=(1, 1))),
+    )
+for name in ("broadcast_add", "broadcast_sub", "broadcast_mul", "broadcast_div"):
+    operator = getattr(sym, name)
+    for label, shape in (
+        ("channel", (1, 6, 1, 1)),
+        ("one", (1, 1, 1, 1)),
+        ("full", (1, 6, 7, 6)),
+        ("row", (1, 1, 1, 6)),
+    ):
+        values = np.random.default_rng(3).uniform(0.5, 2.0, shape)
+        add(
+            f"{name}-constant-{label}",
+            lambda x, o=operator, s=shape: o(conv(x), constant("c", s)),
+            params={"c": values},
+        )
+        add(
+            f"{name}-constant-{label}-of-relu",
+            lambda x, o=operator, s=shape: conv(o(relu(conv(x)), constant("c", s))),
+            params={"c": values},
+        )
+        if name != "broadcast_div":
+            add(
+                f"{name}-constant-{label}-left",
+                lambda x, o=operator, s=shape: o(constant("c", s), conv(x)),
+                params={"c": -values},
+            )
+add(
+    "mixed-sign-constant",
+    lambda x: sym.broadcast_mul(x, constant("c", (1, 4, 1, 1))),
+    params={"c": np.array([-2, 0.5, 0, 3.0])},
+)
+add("constant-over-tensor", lambda x: sym.broadcast_div(constant("c", (1, 4, 1, 1)), x), low=0.5, high=2.0)
+add("add_n", lambda x: sym.add_n(conv(x), conv(x), conv(x), conv(x)))
+add("add-same-twice", lambda x: (lambda c: c + c)(conv(x)))
+add("scalar-plus", lambda x: conv(x) + 3.5)
+add("scalar-plus-zero", lambda x: conv(x) + 0)
+add("scalar-minus", lambda x: conv(x) - 0.5)
+add("scalar-rminus", lambda x: 1.5 - conv(x))
+add("scalar-times", lambda x: conv(x) * 2.5)
+add("scalar-times-negative", lambda x: relu(x) * -2.5)
+add("scalar-times-tiny", lambda x: x * 1e-5)
+add("scalar-times-huge", lambda x: x * 1e5)
+add("scalar-divide", lambda x: relu(conv(x)) / 3)
+add("scalar-rdivide", lambda x: 2 / x, low=0.5, high=3.0)
+add("scalar-max", lambda x: sym.maximum(conv(x), 0.2))
+add("scalar-max-zero", lambda x: sym.maximum(conv(x), 0))
+add("scalar-max-negative", lambda x: sym.maximum(conv(x), -0.2))
+add("scalar-min", lambda x: sym.minimum(conv(x), 0.2))
+add("scalar-power-1", lambda x: conv(x) ** 1)
+add("scalar-power-2", lambda x: conv(x) ** 2)
+for exponent in (0.5, -1.0, -0.5):
+    add(f"scalar-power-{exponent}", lambda x, e=exponent: x**e, low=0.5, high=3.0)
+add("scalar-plus-on-input", lambda x: conv(x + 2.0))
+add("standardised-input", lambda x: conv((x - 0.45) / 0.22), low=0.0, high=1.0)
+add("mul-then-add", lambda x: (lambda c: c * sym.sigmoid(c) + c)(conv(x)))
+
+
+# Movement --------------------------------------------------------------------------------------------------------
+add("concat", lambda x: sym.Concat(conv(x), conv(x) * 3, dim=1))
+add("concat-three-with-input", lambda x: conv(sym.Concat(x, relu(conv(x)), sym.sigmoid(conv(x)), dim=1)))
+add("concat-one", lambda x: sym.Concat(conv(x), dim=1))
+add("concat-last-axis", lambda x: sym.Concat(conv(x), conv(x), dim=-1))
+add("concat-rows", lambda x: sym.Concat(conv(x, 4), x, dim=2))
+add(
+    "concat-constant",
+    lambda x: sym.Concat(
+        sym.tile(constant("c", (1, 6, 1, 1)), reps=(2, 1, 7, 6)), sym.slice_axis(conv(x), axis=0, begin=0, end=1), dim=0
+    ),
+)
+add("concat-same-twice", lambda x: (lambda c: conv(sym.Concat(c, c, dim=1)))(relu(conv(x))))
+add(
+    "concat-pooled",
+    lambda x: dense(
+        sym.Concat(
+            sym.Flatten(sym.Pooling(conv(x), global_pool=True, pool_type="avg", kernel=(1, 1))),
+            sym.Flatten(sym.Pooling(conv(x), global_pool=True, pool_type="max", kernel=(1, 1))),
+            dim=1,
+        )
+    ),
+)
+add("flatten", lambda x: sym.Flatten(conv(x)))
+for label, codes in {
+    "zero-minus": (0, -1),
+    "explicit": (-1, 6, 42),
+    "copy": (0, 0, -1),
+    "rest": (0, -2),
+    "merge": (0, -3, 0),
+    "split": (0, -4, 2, 3, -2),
+    "split-infer": (0, -4, -1, 3, 0, 0),
+}.items():
+    add(f"reshape-{label}", lambda x, c=codes: sym.reshape(conv(x), shape=c))
+add("reshape-dense", lambda x: dense(sym.reshape(relu(conv(x)), shape=(0, -1))))
+add("transpose", lambda x: sym.transpose(conv(x), axes=(0, 2, 3, 1)))
+add("transpose-back", lambda x: conv(sym.transpose(sym.transpose(relu(conv(x)), axes=(0, 3, 1, 2)), axes=(0, 2, 3, 1))))
+add("swapaxes", lambda x: sym.SwapAxis(conv(x), dim1=1, dim2=3))
+add("swapaxes-negative", lambda x: sym.SwapAxis(conv(x), dim1=-1, dim2=1))
+add("expand-dims", lambda x: sym.expand_dims(conv(x), axis=2))
+add("expand-dims-negative", lambda x: sym.expand_dims(dense(x), axis=-1), (-1, 12))
+add(
+    "squeeze",
+    lambda x: sym.squeeze(sym.Pooling(conv(x), global_pool=True, pool_type="max", kernel=(1, 1)), axis=(2, 3)),
+)
+add("squeeze-all", lambda x: sym.squeeze(sym.Pooling(conv(x), global_pool=True, pool_type="avg", kernel=(1, 1))))
+add("squeeze-negative", lambda x: sym.squeeze(sym.expand_dims(dense(x), axis=2), axis=-1), (-1, 12))
+add("upsampling", lambda x: sym.UpSampling(conv(x), scale=2, sample_type="nearest"))
+add("repeat", lambda x: sym.repeat(conv(x), repeats=3, axis=2))
+add("repeat-negative-axis", lambda x: sym.repeat(conv(x), repeats=2, axis=-1))
+add("tile", lambda x: sym.tile(conv(x), reps=(1, 2, 1, 3)))
+add("tile-short", lambda x: sym.tile(conv(x), reps=(2, 3)))
+add("dropout", lambda x: conv(sym.Dropout(relu(conv(x)), p=0.5)))
+add("identity", lambda x: sym.identity(conv(x)))
+add("blockgrad", lambda x: sym.BlockGrad(conv(x)))
+add("cast", lambda x: sym.cast(conv(sym.cast(x, dtype="float32")), dtype="float32"))
+
+
+def slice_cases() -> None:
+    """slice, slice_axis, slice_like and SliceChannel."""
+    bounds: dict[str, dict[str, Any]] = {
+        "plain": {"begin": (0, 1, 2, 1), "end": (None, 4, 6, 5)},
+        "open": {"begin": (None, None, 2), "end": (None, None, None)},
+        "negative": {"begin": (None, -3, -5), "end": (None, -1, None)},
+        "negative-end-with-step": {"begin": (0, 0, 0, 0), "end": (1, -1, -2, 5), "step": (1, 1, 2, 2)},
+        "stepped": {"begin": (None, 0, 1, 0), "end": (None, 6, 7, 6), "step": (None, 2, 3, 1)},
+    }
+    for label, attributes in bounds.items():
+        add(f"slice-{label}", lambda x, a=attributes: sym.slice(conv(x), **a))
+    add("slice_axis", lambda x: sym.slice_axis(conv(x), axis=1, begin=1, end=4))
+    add("slice_axis-open", lambda x: sym.slice_axis(conv(x), axis=2, begin=-4, end=None))
+    add("slice_axis-negative", lambda x: sym.slice_axis(conv(x), axis=-1, begin=0, end=-2))
+    add("slice_axis-whole-batch", lambda x: sym.slice_axis(conv(x), axis=0, begin=0, end=None))
+    add("slice_like", lambda x: sym.slice_like(conv(x), conv(x, 3, pad=(0, 0))))
+    add("slice_like-axes", lambda x: sym.slice_like(conv(x), conv(x, 3, pad=(0, 0)), axes=(2, -1)))
+
+
+slice_cases()
+add("slicechannel", lambda x: (lambda s: s[0] * 2 + s[1] - s[2])(sym.SliceChannel(conv(x), num_outputs=3)))
+add("slicechannel-last-axis", lambda x: sym.Group(list(sym.SliceChannel(conv(x), num_outputs=3, axis=-1))))
+add(
+    "slicechannel-squeeze",
+    lambda x: sym.Group(list(sym.SliceChannel(conv(x, 3), num_outputs=3, axis=1, squeeze_axis=True))),
+)
+add("slicechannel-some-unused", lambda x: sym.SliceChannel(conv(x), num_outputs=2, axis=1)[1])
+
+# Pad -------------------------------------------------------------------------------------------------------------
+SIDES = (0, 0, 0, 0, 1, 2, 0, 3)
+add("pad-conv", lambda x: conv(sym.Pad(x, mode="constant", pad_width=(0, 0, 0, 0, 1, 1, 2, 2)), pad=(0, 0)))
+add("pad-conv-uneven", lambda x: conv(sym.Pad(x, mode="constant", pad_width=SIDES), stride=(2, 2)))
+add(
+    "pad-conv-uneven-before",
+    lambda x: conv(sym.Pad(x, mode="constant", pad_width=(0, 0, 0, 0, 2, 0, 1, 0)), stride=(2, 2)),
+)
+add("pad-conv-dilated", lambda x: conv(sym.Pad(x, mode="constant", pad_width=(0, 0, 0, 0, 0, 2, 1, 2)), dilate=(2, 2)))
+add("pad-relu-conv", lambda x: conv(sym.Pad(relu(conv(x)), mode="constant", pad_width=SIDES), stride=(2, 2)))
+add("pad-shared", lambda x: (lambda p: conv(p) + conv(p))(sym.Pad(relu(conv(x)), mode="constant", pad_width=SIDES)))
+add("pad-output", lambda x: sym.Pad(conv(x), mode="constant", pad_width=SIDES))
+add("pad-value", lambda x: sym.Pad(conv(x), mode="constant", pad_width=SIDES, constant_value=0.7))
+add("pad-value-conv", lambda x: conv(sym.Pad(relu(conv(x)), mode="constant", pad_width=SIDES, constant_value=-0.7)))
+add("pad-value-beyond-the-data", lambda x: sym.Pad(x, mode="constant", pad_width=SIDES, constant_value=9.0))
+add("pad-value-beyond-the-data-conv", lambda x: conv(sym.Pad(x, mode="constant", pad_width=SIDES, constant_value=9.0)))
+add("pad-edge", lambda x: sym.Pad(conv(x), mode="edge", pad_width=SIDES))
+add("pad-edge-conv", lambda x: conv(sym.Pad(relu(conv(x)), mode="edge", pad_width=SIDES)))
+add("pad-relu-maxpool", lambda x: pool(sym.Pad(relu(conv(x)), mode="constant", pad_width=SIDES), "max"))
+
+# Softmax ---------------------------------------------------------------------------------------------------------
+add("softmax", lambda x: sym.softmax(dense(x) * 3), (-1, 12))
+add("softmax-spread", lambda x: sym.softmax(dense(x) * 100), (-1, 12))
+add("softmax-flat", lambda x: sym.softmax(x * 0.01), (-1, 12))
+add("softmax-axis", lambda x: sym.softmax(conv(x), axis=1))
+add("softmax-last-axis", lambda x: sym.softmax(conv(x), axis=-1))
+add("softmax-temperature", lambda x: sym.softmax(dense(x), temperature=2.0), (-1, 12))
+add("softmax-of-input", lambda x: sym.softmax(x), (-1, 12))
+add("softmax-of-relu", lambda x: sym.softmax(relu(dense(x))), (-1, 12))
+add("softmax-dense", lambda x: dense(sym.softmax(dense(x))), (-1, 12))
+add("softmaxoutput", lambda x: sym.SoftmaxOutput(dense(x), name="softmax"), (-1, 12))
+add(
+    "softmaxoutput-multi",
+    lambda x: sym.SoftmaxOutput(
+        sym.reshape(conv(x), shape=(0, 0, -1)),
+        sym.reshape(sym.slice_axis(x, axis=1, begin=0, end=1), shape=(0, -1)),
+        multi_output=True,
+    ),
+)
+add(
+    "softmaxoutput-preserve",
+    lambda x: sym.SoftmaxOutput(
+        dense(x, flatten=False), sym.slice_axis(x, axis=2, begin=0, end=1).reshape((0, -1)), preserve_shape=True
+    ),
+    (-1, 3, 8),
+)
+add("softmaxactivation", lambda x: sym.SoftmaxActivation(dense(x)), (-1, 12))
+add("softmaxactivation-channel", lambda x: sym.SoftmaxActivation(conv(x), mode="channel"))
+add("logisticregression", lambda x: sym.LogisticRegressionOutput(dense(x), name="out"), (-1, 12))
+add("linearregression", lambda x: sym.LinearRegressionOutput(dense(x), name="out"), (-1, 12))
+
+# Reductions ------------------------------------------------------------------------------------------------------
+for kind in ("mean", "sum", "max", "min"):
+    operator = getattr(sym, kind)
+    add(f"{kind}-axis", lambda x, o=operator: o(conv(x), axis=1))
+    add(f"{kind}-axes-keep", lambda x, o=operator: o(conv(x), axis=(2, 3), keepdims=True))
+    add(f"{kind}-negative", lambda x, o=operator: o(relu(conv(x)), axis=(-1, -2)), bar=20)
+    add(f"{kind}-exclude", lambda x, o=operator: o(conv(x), axis=(0, 1), exclude=True))
+    add(f"{kind}-of-relu-dense", lambda x, o=operator: dense(o(relu(conv(x)), axis=(2, 3))))
+    add(f"{kind}-of-input", lambda x, o=operator: o(x, axis=(1, 2)))
+add("sum-plus-sum", lambda x: sym.sum(conv(x), axis=(2, 3)) + sym.sum(conv(x) * 0.1, axis=(2, 3)), (-1, 4, 16, 16))
+add(
+    "mean-concat-mean",
+    lambda x: dense(sym.Concat(sym.mean(relu(conv(x)), axis=(2, 3)), sym.mean(conv(x), axis=(2, 3)), dim=1)),
+    (-1, 4, 16, 16),
+)

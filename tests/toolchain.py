@@ -1,0 +1,160 @@
+"""Takes a small MXNet symbol with random parameters through the whole compiler, and checks every step of the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import cvm
+import mxnet as mx
+import numpy as np
+from cvm import formal
+from cvm.certificate import Certificate, certify
+
+from mrt.calibrate.calibrator import calibrate
+from mrt.compile.compiler import compile_model
+from mrt.graph import Array, Graph, Shape
+from mrt.graph.execute import Executor
+from mrt.graph.mxnet_json import from_symbol, to_symbol
+from mrt.passes import PREPARE, PassManager
+from mrt.quantize.quantizer import Quantized, QuantizeSettings, quantize
+from mrt.stages.evaluate import dequantize, quantize_input
+
+CALIBRATION = 128
+COMPARED = 16
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """Every stage of one network, and data to compare them on."""
+
+    network: Graph
+    prepared: Graph
+    quantized: Quantized
+    model: cvm.Model
+    certificate: Certificate
+    data: Array
+
+    @property
+    def operators(self) -> set[str]:
+        """The target's operators in the compiled model."""
+        return {node.op for node in self.model.nodes if not node.is_variable}
+
+
+def random_network(symbol: Any, shape: Shape, name: str = "data", seed: int = 0, **given: Array) -> Graph:
+    """The graph of a symbol, with sensible random values for the parameters that are not given."""
+    random = np.random.default_rng(seed)
+    shapes, _, aux_shapes = symbol.infer_shape(**{name: tuple(2 if d == -1 else d for d in shape)})
+    params: dict[str, Array] = {}
+    auxiliary = zip(symbol.list_auxiliary_states(), aux_shapes)
+    for parameter, size in [*zip(symbol.list_arguments(), shapes), *auxiliary]:
+        if parameter == name or parameter.endswith("label"):
+            continue
+        if parameter in given:
+            value = given[parameter]
+        elif parameter.endswith(("gamma", "var")):
+            value = random.uniform(0.3, 1.7, size)
+        else:
+            fan_in = int(np.prod(size[1:])) if len(size) > 1 and parameter.endswith("weight") else 4
+            value = random.normal(size=size) / np.sqrt(fan_in)
+        params[parameter] = np.asarray(value, dtype=np.float32).reshape(size)
+    sizes = dict(zip(symbol.list_arguments(), shapes))
+    labels: dict[str, Shape] = {key: (-1, *size[1:]) for key, size in sizes.items() if key.endswith("label")}
+    return from_symbol(symbol, params, {name: shape, **labels})
+
+
+def pictures(graph: Graph, count: int, seed: int, low: float | None = None, high: float | None = None) -> Array:
+    """Random data for the first input: normal, or uniform in [low, high]."""
+    random = np.random.default_rng(seed)
+    name = next(iter(graph.inputs))
+    size = graph.input_shapes(count)[name]
+    data = random.normal(size=size) if low is None else random.uniform(low, high, size)
+    return data.astype(np.float32)
+
+
+def compile_network(
+    network: Graph, settings: QuantizeSettings | None = None, low: float | None = None, high: float | None = None
+) -> Compiled:
+    """Prepare (verified), calibrate on random data, quantize, compile, certify."""
+    prepared = PassManager(PREPARE, verify=pictures(network, 2, 1, low, high)).run(network)
+    data = pictures(network, CALIBRATION, 2, low, high)
+    statistics = calibrate(prepared, [data])
+    quantized = quantize(prepared, statistics, settings)
+    model = compile_model(quantized.graph, quantized.input.precision)
+    return Compiled(network, prepared, quantized, model, certify(model), data[:COMPARED])
+
+
+def check(compiled: Compiled, bar: float) -> None:
+    """All that is promised of a compiled network.
+
+    The prepared graph equals the float one, the integer graph on MXNet and the compiled model on `cvm.formal` give the
+    same integers for any legal input and batch, int32 cannot overflow, a checkpoint of the integer graph compiles to
+    the same model, and the outputs' signal to noise ratio reaches `bar` dB.
+    """
+    check_prepared(compiled)
+    check_bit_exact(compiled)
+    assert compiled.certificate.ok, compiled.certificate.verdict()
+    graph = compiled.quantized.graph
+    restored = from_symbol(to_symbol(graph), graph.params, graph.inputs)
+    again = compile_model(restored, compiled.quantized.input.precision)
+    assert [(n.op, n.name, n.inputs, n.attrs) for n in again.nodes] == [
+        (n.op, n.name, n.inputs, n.attrs) for n in compiled.model.nodes
+    ]
+    measured = signal_to_noise(compiled)
+    assert min(measured) >= bar, f"{measured} dB < {bar} dB"
+
+
+def feed(graph: Graph, data: Array) -> Mapping[str, Array]:
+    """The data for the first input and zeros for the others (labels)."""
+    inputs = {name: np.zeros(shape, np.float32) for name, shape in graph.input_shapes(len(data)).items()}
+    return {**inputs, next(iter(graph.inputs)): data}
+
+
+def check_prepared(compiled: Compiled) -> None:
+    """Each output of the prepared graph equals the float network's to float32 rounding."""
+    before = Executor(compiled.network)(feed(compiled.network, compiled.data))
+    after = Executor(compiled.prepared)(compiled.data)
+    assert [a.shape for a in before] == [a.shape for a in after]
+    for expected, found in zip(before, after):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * float(np.abs(expected).max()) + 1e-30)
+
+
+def integer_inputs(compiled: Compiled) -> list[Array]:
+    """Quantized data and extreme integers, in batches of 1 and 3."""
+    info = compiled.quantized.input
+    limit = 2 ** (info.precision - 1) - 1
+    real = quantize_input(compiled.data, info)
+    random = np.random.default_rng(4)
+    shape = (3, *real.shape[1:])
+    signs = random.choice([-limit, limit], shape)
+    noise = random.integers(-limit, limit, shape, endpoint=True)
+    constant = [np.full((1, *shape[1:]), value) for value in (-limit, 0, limit)]
+    return [array.astype(np.int32) for array in (real[:1], real[1:4], signs, noise, *constant)]
+
+
+def check_bit_exact(compiled: Compiled) -> None:
+    """MXNet in float64 and `cvm.formal` give the same integers."""
+    mxnet = Executor(compiled.quantized.graph, dtype="float64")
+    for data in integer_inputs(compiled):
+        expected, found = mxnet(data), formal.run(compiled.model, data)
+        assert [a.shape for a in expected] == [a.shape for a in found]
+        for a, b in zip(expected, found):
+            assert (a == np.rint(a)).all()
+            np.testing.assert_array_equal(a.astype(np.int64), b)
+
+
+def signal_to_noise(compiled: Compiled) -> list[float]:
+    """The signal to noise ratio in dB of each output; nothing saturates, calibration has seen the data."""
+    expected = Executor(compiled.network)(feed(compiled.network, compiled.data))
+    found = formal.run(compiled.model, quantize_input(compiled.data, compiled.quantized.input))
+    ratios = []
+    for real, integers, info in zip(expected, found, compiled.quantized.outputs):
+        noise = float(np.square(real - dequantize(integers, info)).sum())
+        ratios.append(10 * float(np.log10(np.square(real).sum(dtype=np.float64) / max(noise, 1e-30))))
+    return ratios
+
+
+def variable(name: str, **attributes: Any) -> Any:
+    """An MXNet variable."""
+    return mx.sym.Variable(name, **attributes)
