@@ -123,7 +123,7 @@ def _train(config: Config, progress: Progress) -> None:
 def _ops() -> None:
     from mrt import ops  # imports mxnet, which takes seconds
 
-    print(ops.table(), end="")
+    print(ops.documentation(), end="")
 
 
 if __name__ == "__main__":

@@ -112,6 +112,14 @@ class Graph:
                 users.setdefault(value, []).append(node)
         return users
 
+    def dynamic(self) -> set[Node]:
+        """The nodes whose value depends on a run-time input; the others are constants."""
+        found: set[Node] = set()
+        for node in self.nodes():
+            if node.name in self.inputs or any(value.node in found for value in node.inputs):
+                found.add(node)
+        return found
+
     def use_counts(self) -> dict[Value, int]:
         """How many times each value is read; being a graph output counts as a use."""
         counts = {value: len(users) for value, users in self.consumers().items()}

@@ -9,7 +9,7 @@ from functools import lru_cache
 from mrt.errors import MRTError
 from mrt.ops.base import Form, Operator, Rewriter
 
-__all__ = ["Form", "Operator", "Rewriter", "get", "known", "table"]
+__all__ = ["Form", "Operator", "Rewriter", "documentation", "get", "known"]
 
 
 @lru_cache(maxsize=1)
@@ -20,8 +20,7 @@ def _registry() -> dict[str, Operator]:
             continue
         for item in vars(importlib.import_module(f"{__name__}.{module.name}")).values():
             if isinstance(item, type) and issubclass(item, Operator) and "names" in vars(item):
-                for name in item.names:
-                    registry[name] = item()
+                registry.update(dict.fromkeys(item.names, item()))
     return registry
 
 
@@ -41,7 +40,7 @@ def get(name: str) -> Operator:
     return _registry()[name]
 
 
-def table() -> str:
+def documentation() -> str:
     """The Markdown table of supported operators, for the documentation."""
     rows = ["| operator | what becomes of it | rewrite | quantize | lower |", "|---|---|---|---|---|"]
     seen: set[int] = set()

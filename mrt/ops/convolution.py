@@ -59,7 +59,7 @@ class Convolution(Operator):
             if bias is None:
                 raise refuse(node, "the bias is not constant")
         x, target = ctx.narrow(node.inputs[0]), ctx.target(node)
-        layer = quantize_layer(weight, bias, x, target)
+        layer = quantize_layer(weight, bias, x, target, ctx.moments.get(node.name))
         attrs = {
             "num_filter": len(weight),
             "kernel": weight.shape[2:],

@@ -46,7 +46,7 @@ class FullyConnected(Operator):
         if weight is None or (bias is None and not flag(node, "no_bias", False)):
             raise refuse(node, "the weights or the bias are not constant")
         x, target = ctx.narrow(node.inputs[0]), ctx.target(node)
-        layer = quantize_layer(weight, bias, x, target)
+        layer = quantize_layer(weight, bias, x, target, ctx.moments.get(node.name))
         attrs = {"num_hidden": len(weight), "no_bias": True, "flatten": False}
         accumulator = ctx.emit("FullyConnected", [x.tensor, ctx.param(layer.weight, 8)], attrs)
         addend = layer.addend + layer.multiplier * x.offset * np.sum(layer.weight, axis=1)

@@ -108,6 +108,11 @@ class Min(Operator):
     names = ("min", "min_axis")
     summary = "-max(-x)"
 
+    def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
+        """The batch axis stays."""
+        if 0 in reduced_axes(node, len(shapes[node.inputs[0]])):
+            raise refuse(node, "a minimum over the batch axis is not supported")
+
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """Negate, max, negate."""
         minus = np.array([-1.0])

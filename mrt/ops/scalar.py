@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mrt.graph import Node, Value
+from mrt.graph import Node, Shape, Value
 from mrt.graph.attrs import number, refuse
 from mrt.ops.base import Operator, Rewriter
 
@@ -65,12 +65,15 @@ class DivideScalar(Operator):
     names = ("_div_scalar", "_DivScalar", "_rdiv_scalar", "_RDivScalar")
     summary = "broadcast_mul with a constant; c / x through a table"
 
+    def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
+        """c must not be zero."""
+        if node.op in ("_div_scalar", "_DivScalar") and number(node, "scalar", 1.0) == 0:
+            raise refuse(node, "division by zero")
+
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """x * (1 / c), or reciprocal(x) * c."""
         if node.op in ("_rdiv_scalar", "_RDivScalar"):
             return [rw.op("broadcast_mul", [rw.op("reciprocal", inputs), _scalar(node, rw)])]
-        if number(node, "scalar", 1.0) == 0:
-            raise refuse(node, "division by zero")
         return [rw.op("broadcast_mul", [inputs[0], _scalar(node, rw, "reciprocal")])]
 
 

@@ -9,5 +9,5 @@ from mrt.passes.validate import Validate
 
 __all__ = ["PREPARE", "FoldAffine", "FoldConstants", "FoldPad", "Pass", "PassManager", "RewriteOperators", "Validate"]
 
-PREPARE: tuple[Pass, ...] = (FoldConstants(), Validate(), RewriteOperators(), FoldConstants(), FoldAffine(), FoldPad())
+PREPARE: tuple[Pass, ...] = (Validate(), FoldConstants(), RewriteOperators(), FoldConstants(), FoldAffine(), FoldPad())
 """What the prepare stage runs, in order."""

@@ -80,6 +80,11 @@ class PassManager:
         if [a.shape for a in before] != [a.shape for a in after]:
             shapes = [[array.shape for array in arrays] for arrays in (before, after)]
             raise MRTError(f"pass {step.name}: output shapes changed from {shapes[0]} to {shapes[1]}")
+        if not all(np.isfinite(array).all() for array in before):
+            raise MRTError(
+                "the network's own outputs are not finite on the calibration pictures; check its parameters and the "
+                "preprocessing"
+            )
         error = max(
             (float(np.max(np.abs(a - b))) / max(float(np.max(np.abs(a))), 1e-12) for a, b in zip(before, after)),
             default=0.0,

@@ -19,10 +19,7 @@ class FoldConstants(Pass):
 
     def run(self, graph: Graph) -> Graph:
         """The folded graph."""
-        dynamic: set[Node] = set()
-        for node in graph.nodes():
-            if node.name in graph.inputs or any(value.node in dynamic for value in node.inputs):
-                dynamic.add(node)
+        dynamic = graph.dynamic()
         frontier = [
             value
             for node in graph.nodes()

@@ -13,13 +13,14 @@ from mrt.passes.base import Pass
 
 
 class Validate(Pass):
-    """Every operator is known and accepts its attributes."""
+    """Every operator that depends on the input is known and accepts its attributes."""
 
     name = "validate"
 
     def run(self, graph: Graph) -> Graph:
         """The same graph."""
-        nodes = [node for node in graph.nodes() if not node.is_variable]
+        dynamic = graph.dynamic()
+        nodes = [node for node in graph.nodes() if node in dynamic and not node.is_variable]
         for node in nodes:
             if not ops.known(node.op):
                 raise refuse(node, "this operator is not supported")
