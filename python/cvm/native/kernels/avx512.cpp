@@ -157,7 +157,7 @@ void depthwise_u8(const DepthwiseTile& tile, const Requantize& post, uint8_t* co
     depthwise_any(tile, ToU8(post, out));
 }
 
-constexpr Kernels kTable = {"avx512", true, conv, depthwise, conv_u8, depthwise_u8, run_program, run_max_pool, run_sum};
+constexpr Kernels kTable = {"avx512", true, 128, conv, depthwise, conv_u8, depthwise_u8, run_program, run_max_pool, run_sum};
 
 }  // namespace
 

@@ -74,7 +74,7 @@ struct Requantize {
 // --- the table ------------------------------------------------------------------------------------------
 
 // A convolution as a product of pixels and taps: acc[r][o] = init[o] + sum over taps t, steps s, bytes j of
-// pixels[r][tap_offsets[t] + 4 s + j] * weights[t][s][o][j].
+// (pixels[r][tap_offsets[t] + 4 s + j] - 128 + offset) * weights[t][s][o][j].
 struct ConvTile {
     const uint8_t* const* pixels;
     int rows;                    // <= kTileRows
@@ -85,8 +85,8 @@ struct ConvTile {
     const int32_t* init;         // [blocks * 16]
 };
 
-// Depthwise: acc[r][c] = init[c] + sum over taps t of pixels[r][tap_offsets[t] + c] * weights[t / 4][c][t % 4],
-// for kTileWidth channels.
+// Depthwise: acc[r][c] = init[c] + sum over taps t of (pixels[r][tap_offsets[t] + c] - 128 + offset) *
+// weights[t / 4][c][t % 4], for kTileWidth channels.
 struct DepthwiseTile {
     const uint8_t* const* pixels;
     int rows;
@@ -100,6 +100,7 @@ struct DepthwiseTile {
 struct Kernels {
     const char* name;
     bool interleaved;  // depthwise weights in the order [quads][4][4 x 16 channels in fours][4]
+    int offset;        // what `conv` and `depthwise` add to the values that they multiply: 128, or 0 where they remove the bias
     // Results as int32, rows of kTileWidth.
     void (*conv)(const ConvTile& tile, int32_t* acc);
     void (*depthwise)(const DepthwiseTile& tile, int32_t* acc);

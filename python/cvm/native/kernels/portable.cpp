@@ -50,7 +50,7 @@ void depthwise_u8(const DepthwiseTile& tile, const Requantize& post, uint8_t* co
     requantize_tile(acc, tile.rows, tile.blocks * kLanes, post, out);
 }
 
-constexpr Kernels kTable = {"portable", false, conv, depthwise, conv_u8, depthwise_u8, run_program, run_max_pool, run_sum};
+constexpr Kernels kTable = {"portable", false, 128, conv, depthwise, conv_u8, depthwise_u8, run_program, run_max_pool, run_sum};
 
 }  // namespace
 

@@ -110,7 +110,7 @@ bool absorb_map(Convolution& conv, const Tensor& map, int64_t in_h, int64_t in_w
     return true;
 }
 
-PackedConv pack_conv(const Convolution& conv, int64_t pixel_bytes) {
+PackedConv pack_conv(const Convolution& conv, int64_t pixel_bytes, int offset) {
     PackedConv packed;
     const int64_t group_outputs = conv.outputs / conv.groups;
     // Blocks of output channels: as wide as possible without leaving a group, or 16 channels of several groups
@@ -153,15 +153,14 @@ PackedConv pack_conv(const Convolution& conv, int64_t pixel_bytes) {
                         (*weights)[size_t(block.weights + (row * width + o - block.channel) * 4 + byte % 4)] = int8_t(w);
                         sum += w;
                     }
-            // The kernels multiply value + 128.
-            packed.init[size_t(o)] = wrap(-128 * sum);
+            packed.init[size_t(o)] = wrap(-offset * sum);
         }
     }
     packed.weights = weights;
     return packed;
 }
 
-PackedDepthwise pack_depthwise(const Convolution& conv, bool interleaved) {
+PackedDepthwise pack_depthwise(const Convolution& conv, bool interleaved, int offset) {
     const int64_t taps = conv.kernel_h * conv.kernel_w, quads = ceil_div(taps, 4);
     const int64_t tiles = ceil_div(conv.outputs, kTileWidth);
     auto weights = std::make_shared<std::vector<int8_t>>(size_t(tiles * quads * kTileWidth * 4), int8_t(0));
@@ -177,7 +176,7 @@ PackedDepthwise pack_depthwise(const Convolution& conv, bool interleaved) {
             (*weights)[size_t(((tile * quads + t / 4) * kTileWidth + slot) * 4 + t % 4)] = int8_t(w);
             sum += w;
         }
-        packed.init[size_t(o)] = wrap(-128 * sum);
+        packed.init[size_t(o)] = wrap(-offset * sum);
     }
     packed.weights = weights;
     return packed;

@@ -34,7 +34,8 @@ void crop(Convolution& conv);
 // with one value and adds one bias per channel; if so turns `conv` into that.
 bool absorb_map(Convolution& conv, const Tensor& map, int64_t in_h, int64_t in_w, int64_t out_h, int64_t out_w);
 
-// Packed weights do not depend on the bias; init cancels the 128 that the kernels add to every input value.
+// Packed weights do not depend on the bias; init cancels the offset that the
+// kernels add to every input value (Kernels::offset).
 struct PackedConv {
     int steps = 0;
     bool row_taps = false;   // a tap is a whole row of the kernel
@@ -44,14 +45,14 @@ struct PackedConv {
 };
 
 // `pixel_bytes`: distance between neighbouring pixels of the input.
-PackedConv pack_conv(const Convolution& conv, int64_t pixel_bytes);
+PackedConv pack_conv(const Convolution& conv, int64_t pixel_bytes, int offset);
 
 struct PackedDepthwise {
     std::shared_ptr<const std::vector<int8_t>> weights;
     std::vector<int32_t> init;
 };
 
-// `interleaved`: in the order of Kernels::interleaved.
-PackedDepthwise pack_depthwise(const Convolution& conv, bool interleaved);
+// `interleaved`: as Kernels::interleaved.
+PackedDepthwise pack_depthwise(const Convolution& conv, bool interleaved, int offset);
 
 }  // namespace cvm

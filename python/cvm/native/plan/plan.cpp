@@ -444,7 +444,7 @@ private:
         const std::pair key{group.node, pixel_bytes == group.conv->inputs};
         const std::lock_guard lock(cache_.mutex);
         auto& packed = cache_.convs[key];
-        if (!packed) packed = std::make_shared<PackedConv>(pack_conv(*group.conv, pixel_bytes));
+        if (!packed) packed = std::make_shared<PackedConv>(pack_conv(*group.conv, pixel_bytes, kernels_.offset));
         plan_->constant_bytes += int64_t(packed->weights->size());
         return packed;
     }
@@ -452,7 +452,7 @@ private:
     std::shared_ptr<const PackedDepthwise> packed_depthwise(const Group& group) {
         const std::lock_guard lock(cache_.mutex);
         auto& packed = cache_.depthwise[group.node];
-        if (!packed) packed = std::make_shared<PackedDepthwise>(pack_depthwise(*group.conv, kernels_.interleaved));
+        if (!packed) packed = std::make_shared<PackedDepthwise>(pack_depthwise(*group.conv, kernels_.interleaved, kernels_.offset));
         plan_->constant_bytes += int64_t(packed->weights->size());
         return packed;
     }
