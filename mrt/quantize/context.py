@@ -12,6 +12,7 @@ from cvm.errors import CVMError
 from cvm.ops.base import Range
 
 from mrt import ops
+from mrt.calibrate.moments import Moments
 from mrt.errors import MRTError
 from mrt.graph import Array, Graph, Namer, Node, Value
 from mrt.ops import Form
@@ -30,10 +31,18 @@ class QuantizeContext:
     Args:
         graph: the prepared float graph.
         annotation: the forms and scales chosen for its tensors.
+        moments: input moments of layers by node name, for rounding weights by effect.
         softmax_lambd: how far below the largest logit softmax still resolves, in nats.
     """
 
-    def __init__(self, graph: Graph, annotation: Annotation, softmax_lambd: float = 10.0) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        annotation: Annotation,
+        softmax_lambd: float = 10.0,
+        moments: Mapping[str, Moments] | None = None,
+    ) -> None:
+        self.moments = moments or {}
         self.graph = graph
         self.annotation = annotation
         self.softmax_lambd = softmax_lambd

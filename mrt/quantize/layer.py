@@ -16,8 +16,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mrt.calibrate.moments import Moments
 from mrt.graph import Array
 from mrt.quantize.qvalue import QValue, Target
+from mrt.quantize.rounding import mean_error, round_weights
 
 _WEIGHT_LIMIT = 127
 _PREFERRED_BITS = 12
@@ -41,7 +43,9 @@ class QuantizedLayer:
     shift: int
 
 
-def quantize_layer(weight: Array, bias: Array | None, x: QValue, target: Target) -> QuantizedLayer:
+def quantize_layer(
+    weight: Array, bias: Array | None, x: QValue, target: Target, moments: Moments | None = None
+) -> QuantizedLayer:
     """Integer weights for a float layer.
 
     Args:
@@ -49,6 +53,7 @@ def quantize_layer(weight: Array, bias: Array | None, x: QValue, target: Target)
         bias: (O,) float bias or None.
         x: the quantized input.
         target: the form of the stored output.
+        moments: of the layer's input, for rounding by effect; None rounds each weight to the nearest.
     """
     channels = len(weight)
     flat = weight.reshape(channels, -1).astype(np.float64)
@@ -62,7 +67,11 @@ def quantize_layer(weight: Array, bias: Array | None, x: QValue, target: Target)
     shift = max(1, min(shift, 30, _largest_shift(2 ** (_PRODUCT_BITS - 1) - 1, float(np.max(np.abs(constant))) + 1)))
     multiplier = np.maximum(1, np.rint(ideal * rescale * 2.0**shift)).astype(np.int64)
     scale = multiplier * 2.0**-shift / rescale
-    quantized = np.clip(np.rint(flat / scale[:, None]), -_WEIGHT_LIMIT, _WEIGHT_LIMIT).astype(np.int64)
+    if moments is None:
+        quantized = np.clip(np.rint(flat / scale[:, None]), -_WEIGHT_LIMIT, _WEIGHT_LIMIT).astype(np.int64)
+    else:
+        quantized = round_weights(flat, scale, _WEIGHT_LIMIT, moments)
+        constant = constant - mean_error(flat, quantized, scale, moments) / float(target.scale)
     addend = np.rint(constant * 2.0**shift).astype(np.int64)
     return QuantizedLayer(quantized.reshape(weight.shape), multiplier, addend, shift)
 

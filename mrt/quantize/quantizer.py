@@ -10,6 +10,7 @@ from typing import Any
 import sympy
 
 from mrt import ops
+from mrt.calibrate.moments import Moments
 from mrt.calibrate.statistics import Statistics
 from mrt.calibrate.thresholds import calibrator
 from mrt.errors import MRTError
@@ -71,6 +72,7 @@ def quantize(
     graph: Graph,
     statistics: Mapping[str, Statistics],
     settings: QuantizeSettings | None = None,
+    moments: Mapping[str, Moments] | None = None,
     advance: Callable[[int], None] = lambda count: None,
 ) -> Quantized:
     """The integer graph that stands for `graph`.
@@ -79,6 +81,7 @@ def quantize(
         graph: prepared float graph with one input.
         statistics: calibration statistics by value name.
         settings: precisions and thresholds.
+        moments: input moments of the layers (`mrt.calibrate.moments`), to round weights by their effect.
         advance: called with the number of nodes done.
 
     Raises:
@@ -88,7 +91,7 @@ def quantize(
     if len(graph.inputs) != 1:
         raise MRTError(f"the network must have one input, it has {', '.join(graph.inputs) or 'none'}")
     annotation = Annotation(graph, statistics, settings.lambd, settings.thresholds, calibrator(settings.calibrator))
-    ctx = QuantizeContext(graph, annotation, settings.softmax_lambd)
+    ctx = QuantizeContext(graph, annotation, settings.softmax_lambd, moments)
     described: TensorInfo | None = None
     in_float = restored_nodes(graph, settings.restore_name)
     for node in graph.nodes():

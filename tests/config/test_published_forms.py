@@ -172,7 +172,7 @@ def test_a_detector_of_mrts_zoo(tmp_path: Path) -> None:
     assert config.quantization.softmax_lambd is None
     assert config.merge_model.attribute_deps == ATTRIBUTE_DEPS
     assert config.merge_model.oscale_maps == OSCALE_MAPS
-    assert not config.merge_model.dump
+    assert config.merge_model.dump
     assert config.evaluation is not None
     assert (config.evaluation.dataset, config.evaluation.batch, config.evaluation.iter_num) == ("voc", 15, 10)
     assert config.evaluation.device_ids == (0, 1, 2)

@@ -1,0 +1,79 @@
+"""Rounds weights so that the layer's output, not each weight, comes out nearest.
+
+With inputs of covariance C, rounding w to w + d costs d^T C d at the layer's output. Weights are rounded one input at a
+time; what one rounding loses, the inputs not yet rounded make up for as far as they are correlated with it. This is
+optimal brain quantization with a fixed order (Hassibi and Stork 1993; Frantar et al., GPTQ, 2022):
+
+    U = upper Cholesky factor of C^-1,    e = (w_i - q_i) / U_ii,    w_j -= e U_ij  for j > i.
+
+The part of the error that the mean input causes is a constant, which the bias takes back exactly.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import linalg
+
+from mrt.calibrate.moments import Moments
+from mrt.graph import Array
+
+_DAMPING = 0.01
+_PANEL = 64
+
+
+def round_weights(flat: Array, step: Array, limit: int, moments: Moments) -> Array:
+    """Integer weights (O, K) for float weights `flat` (O, K) in units of `step` (O,), |q| <= limit.
+
+    Columns that are zero in every row stay zero: they are padding of the kernel, not weights.
+    """
+    groups = len(moments.total)
+    rows = flat.reshape(groups, -1, flat.shape[1]).astype(np.float64)
+    steps = step.reshape(groups, -1)
+    result = np.zeros_like(rows)
+    for block, columns in enumerate(moments.columns):
+        part = rows[:, :, columns]
+        active = np.flatnonzero(np.any(part != 0, axis=(0, 1)))
+        if not len(active):
+            continue
+        covariance = moments.covariance(block)[:, active[:, None], active[None, :]]
+        rounded = _compensate(part[:, :, active], steps, limit, _factor(covariance))
+        result[:, :, columns.start + active] = rounded
+    return result.reshape(flat.shape).astype(np.int64)
+
+
+def mean_error(flat: Array, quantized: Array, step: Array, moments: Moments) -> Array:
+    """The constant (O,) by which the rounded weights raise the layer's output on the mean input."""
+    groups = len(moments.total)
+    error = (quantized * step[:, None] - flat).reshape(groups, -1, flat.shape[1])
+    result: Array = np.einsum("gok,gk->go", error, moments.mean.astype(np.float64)).reshape(-1)
+    return result
+
+
+def _factor(covariance: Array) -> Array:
+    """Upper Cholesky factors of the inverses of (G, B, B) damped covariances."""
+    size = covariance.shape[1]
+    damping = _DAMPING * np.trace(covariance, axis1=1, axis2=2) / size + 1e-12
+    damped = covariance + damping[:, None, None] * np.eye(size)
+    factors = np.empty_like(damped)
+    for group, matrix in enumerate(damped):
+        inverse = linalg.cho_solve(linalg.cho_factor(matrix), np.eye(size))
+        factors[group] = linalg.cholesky((inverse + inverse.T) / 2)
+    return factors
+
+
+def _compensate(weights: Array, step: Array, limit: int, factor: Array) -> Array:
+    """The rounding loop on (G, R, B) weights, in panels so that most of the compensation is matrix multiplication."""
+    weights = weights.copy()
+    quantized = np.zeros_like(weights)
+    width = weights.shape[2]
+    for start in range(0, width, _PANEL):
+        stop = min(start + _PANEL, width)
+        errors = np.zeros((*weights.shape[:2], stop - start))
+        for i in range(start, stop):
+            column = weights[:, :, i]
+            quantized[:, :, i] = np.clip(np.rint(column / step), -limit, limit)
+            error = (column - quantized[:, :, i] * step) / factor[:, i, i][:, None]
+            weights[:, :, i:stop] -= error[:, :, None] * factor[:, None, i, i:stop]
+            errors[:, :, i - start] = error
+        weights[:, :, stop:] -= np.matmul(errors, factor[:, start:stop, stop:])
+    return quantized
