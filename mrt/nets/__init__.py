@@ -9,8 +9,17 @@ import mxnet as mx
 from mrt.errors import MRTError
 from mrt.nets.digits_cnn import digits_cnn
 from mrt.nets.lenet import lenet
+from mrt.nets.qd10_resnetv1_20 import qd10_resnetv1_20
+from mrt.nets.quickdraw import quickdraw
+from mrt.nets.tf_inception_v3 import tf_inception_v3
 
-_OWN: dict[str, Callable[[], mx.gluon.HybridBlock]] = {"digits_cnn": digits_cnn, "lenet": lenet}
+_OWN: dict[str, Callable[[], mx.gluon.HybridBlock]] = {
+    "digits_cnn": digits_cnn,
+    "lenet": lenet,
+    "qd10_resnetv1_20": qd10_resnetv1_20,
+    "quickdraw": quickdraw,
+    "tf_inception_v3": tf_inception_v3,
+}
 
 
 def get(name: str) -> mx.gluon.HybridBlock:
