@@ -1,8 +1,8 @@
 """Reads and writes MXNet symbol JSON + params, exactly.
 
 Integer operators that MXNet does not have (`cvm_right_shift`, …) are written as the MXNet operators they expand to;
-the last one carries the attribute `__mrt__`, from which `from_symbol` restores the original node. So every checkpoint
-opens in any MXNet tool and round-trips.
+the last one carries the attribute `__mrt__`, from which `from_symbol` restores the original node, and the ones before
+it `__part__`. So every checkpoint opens in any MXNet tool and round-trips.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from mrt.graph.ir import VARIABLE, Array, Graph, Node, Shape, Value
 
 _ORIGIN = "__origin__"
 _FOLDED = "__mrt__"
+_PART = "__part__"
 _MXNET_VERSION = 10901  # whose attribute conventions the graph follows; an older stamp would be "upgraded" on load
 
 
@@ -47,7 +48,7 @@ def to_symbol(graph: Graph, outputs: tuple[Value, ...] | None = None) -> Any:
         if ops.get(node.op).expand_order is not None:
             inputs = [inputs[index] for index in ops.get(node.op).expand_order or ()]
         for position, (op, op_attrs) in enumerate(expansion[:-1]):
-            inputs = [[emit(op, f"{node.name}_{position}", op_attrs, inputs), 0, 0]]
+            inputs = [[emit(op, f"{node.name}_{position}", {**op_attrs, _PART: node.name}, inputs), 0, 0]]
         op, op_attrs = expansion[-1]
         folded = {"op": node.op, "attrs": attrs, "inputs": [value.name for value in node.inputs]}
         ids[node] = emit(op, node.name, {**op_attrs, _FOLDED: json.dumps(folded)}, inputs)
@@ -82,7 +83,8 @@ def from_symbol(symbol: Any, params: Mapping[str, Array], inputs: Mapping[str, S
         origin = tuple(json.loads(attrs.pop(_ORIGIN))) if _ORIGIN in attrs else (raw["name"],)
         node = Node(op, raw["name"], sources, attrs, origin)
         nodes.append(node)
-        by_name[node.name] = node
+        if _PART not in attrs:
+            by_name[node.name] = node
     outputs = tuple(Value(nodes[i], index) for i, index, *_ in document["heads"])
     return Graph(outputs, params, dict(inputs)).pruned()
 
@@ -104,27 +106,20 @@ def load(symbol_path: Path, params_path: Path, inputs: Mapping[str, Shape]) -> G
         if not path.is_file():
             raise MRTError(f"{path}: no such file; check Model_dir and Model_name")
     try:
-        symbol = mx.sym.load(str(symbol_path))
-    except mx.base.MXNetError as error:
-        operator = _unknown_operator(symbol_path)
-        if operator:
-            raise MRTError(f"{symbol_path}: {operator}; MXNet {mx.__version__} does not have it") from None
-        raise MRTError(f"{symbol_path}: not a readable MXNet symbol ({_first_line(error)})") from None
-    except (UnicodeDecodeError, ValueError, OSError) as error:
+        text = symbol_path.read_text()
+        unknown = _unknown_operator(json.loads(text))  # MXNet's own reader takes JSON whose end is missing
+        if unknown:
+            raise MRTError(f"{symbol_path}: {unknown}; MXNet {mx.__version__} does not have it")
+        symbol = mx.sym.load_json(text)
+    except (mx.base.MXNetError, UnicodeDecodeError, ValueError, KeyError, TypeError, OSError) as error:
         raise MRTError(f"{symbol_path}: not a readable MXNet symbol ({_first_line(error)})") from None
     return from_symbol(symbol, load_params(params_path), inputs)
 
 
-def _unknown_operator(path: Path) -> str | None:
-    try:
-        nodes = json.loads(path.read_text())["nodes"]
-        known = set(mx.operator.get_all_registered_operators()) | {VARIABLE}
-        for node in nodes:
-            if node["op"] not in known:
-                return f"node {node['name']} has the unknown operator {node['op']}"
-    except (ValueError, KeyError, TypeError, UnicodeDecodeError):
-        pass
-    return None
+def _unknown_operator(document: Any) -> str | None:
+    known = {*mx.operator.get_all_registered_operators(), VARIABLE}
+    unknown = (node for node in document["nodes"] if node["op"] not in known)
+    return next((f"node {node['name']} has the unknown operator {node['op']}" for node in unknown), None)
 
 
 def load_params(path: Path) -> dict[str, Array]:
