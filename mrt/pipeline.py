@@ -20,6 +20,7 @@ from cvm.package import save_package
 from mrt import __version__, datasets
 from mrt.atomic import atomic_write
 from mrt.calibrate.calibrator import calibrate
+from mrt.calibrate.moments import Moments, gather
 from mrt.calibrate.statistics import Statistics
 from mrt.compile.compiler import Compiled, compile_model
 from mrt.compile.description import describe
@@ -41,6 +42,7 @@ from mrt.stages.split import Split, split
 logger = logging.getLogger(__name__)
 
 _VERIFIED_PICTURES = 2
+_MOMENT_PICTURES = 64
 
 
 def run(config: Config, progress: Progress) -> Report:
@@ -132,6 +134,7 @@ class _Run:
         statistics = self._calibrate(prepared)
         settings = self._config.quantization
         self._warn_unused_thresholds(prepared)
+        moments = self._moments(prepared) if settings.rounding == "compensated" else {}
         with self._progress.stage("quantize", total=len(prepared.nodes())) as step:
             quantized = quantize(
                 prepared,
@@ -145,11 +148,19 @@ class _Run:
                     softmax_lambd=settings.softmax_lambd or QuantizeSettings.softmax_lambd,
                     restore_name=settings.restore_name,
                 ),
+                moments,
                 step.advance,
             )
             if settings.dump:
                 self._checkpoints.save_quantized(quantized)
         return quantized
+
+    def _moments(self, prepared: Graph) -> dict[str, Moments]:
+        settings = self._config.calibration
+        count = min(_MOMENT_PICTURES, self._calibration_count())
+        pictures = self._calibration_data().batches("calibration", min(settings.batch, count), 0, count)
+        with self._progress.stage("moments", total=count) as step:
+            return gather(prepared, (data for data, _ in pictures), _context(settings), step.advance)
 
     def _warn_unused_thresholds(self, prepared: Graph) -> None:
         known = {name for node in prepared.nodes() for name in (node.name, *node.origin)}

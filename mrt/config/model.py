@@ -145,6 +145,9 @@ class Quantization(OnDevice):
     """[QUANTIZATION]: precisions in bits, and the knobs of single operators."""
 
     input_precision: int = Field(default=8, ge=2, le=16, description="bits from 2 to 16")
+    rounding: Annotated[Literal["compensated", "nearest"], BeforeValidator(_lower)] = Field(
+        default="compensated", description="compensated or nearest"
+    )
     output_precision: Optional[int] = Field(default=None, ge=2, le=32, description="bits from 2 to 32, or empty")
     softmax_lambd: Optional[float] = Field(default=None, gt=0, description="a number above 0, or empty")
     shift_bits: Optional[int] = Field(default=None, ge=0, le=31, description="bits from 0 to 31, or empty")

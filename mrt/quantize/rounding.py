@@ -12,7 +12,6 @@ The part of the error that the mean input causes is a constant, which the bias t
 from __future__ import annotations
 
 import numpy as np
-from scipy import linalg
 
 from mrt.calibrate.moments import Moments
 from mrt.graph import Array
@@ -54,11 +53,9 @@ def _factor(covariance: Array) -> Array:
     size = covariance.shape[1]
     damping = _DAMPING * np.trace(covariance, axis1=1, axis2=2) / size + 1e-12
     damped = covariance + damping[:, None, None] * np.eye(size)
-    factors = np.empty_like(damped)
-    for group, matrix in enumerate(damped):
-        inverse = linalg.cho_solve(linalg.cho_factor(matrix), np.eye(size))
-        factors[group] = linalg.cholesky((inverse + inverse.T) / 2)
-    return factors
+    inverse = np.linalg.inv(damped)
+    lower: Array = np.linalg.cholesky((inverse + inverse.transpose(0, 2, 1)) / 2)
+    return lower.transpose(0, 2, 1)
 
 
 def _compensate(weights: Array, step: Array, limit: int, factor: Array) -> Array:
