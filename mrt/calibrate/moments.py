@@ -92,7 +92,7 @@ def _patches(layer: Node, data: Array, weight: Array, generator: np.random.Gener
     kernel = weight.shape[2:]
     reach = tuple((size - 1) * step + 1 for size, step in zip(kernel, dilate))
     padded = np.pad(data, ((0, 0), (0, 0), (pad[0], pad[0]), (pad[1], pad[1])))
-    windows = sliding_window_view(padded, reach, axis=(2, 3))[:, :, :: stride[0], :: stride[1]]
+    windows = sliding_window_view(padded, reach, (2, 3))[:, :, :: stride[0], :: stride[1]]  # type: ignore[call-overload]
     windows = windows[..., :: dilate[0], :: dilate[1]]
     count, channels, height, width = windows.shape[:4]
     positions = generator.permutation(height * width)[:_POSITIONS]

@@ -83,7 +83,8 @@ def weight_steps(flat: Array) -> Array:
     before and so lie on a grid, that grid, which loses nothing.
     """
     full = np.maximum(np.max(np.abs(flat), axis=1), 1e-30) / _WEIGHT_LIMIT
-    best, least = full, _rounding_error(flat, full)
+    best: Array = full
+    least = _rounding_error(flat, full)
     grid = common_step(flat)
     candidates = [full * fraction for fraction in _CLIP_FRACTIONS] + ([np.full(len(flat), grid)] if grid else [])
     for candidate in candidates:
