@@ -11,7 +11,7 @@ from scipy import special
 from mrt.graph import Array, Node, Shape, Value
 from mrt.graph.attrs import number, refuse, text
 from mrt.ops.base import Operator, Rewriter
-from mrt.ops.table import look_up
+from mrt.ops.unary import look_up
 from mrt.quantize.qvalue import QValue
 
 _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
