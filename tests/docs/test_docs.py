@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_operator_table_is_current() -> None:
-    assert (ROOT / "docs" / "operators.md").read_text().endswith(ops.table())
+    assert (ROOT / "docs" / "operators.md").read_text().endswith(ops.documentation())
 
 
 def test_design_names_only_places_that_exist() -> None:
