@@ -61,16 +61,8 @@ class Model:
         Returns one array, or a tuple with one per head; int8 if every head has a precision of at most 8, else
         int32. Raises `CVMError` for a wrong shape or type.
         """
-        values = np.asarray(x)
-        if values.dtype not in (np.int8, np.int32):
-            if values.dtype.kind not in "iu":
-                raise CVMError(f"the input must hold integers, got {values.dtype}; see quantize_input")
-            # Clipped first, so that the conversion cannot wrap.
-            limit = 2 ** (self.input_precision - 1) - 1
-            low = 0 if values.dtype.kind == "u" else -limit
-            values = np.clip(values, low, min(limit, np.iinfo(values.dtype).max)).astype(np.int32)
         try:
-            outputs = self._native.run(np.ascontiguousarray(values))
+            outputs = self._native.run(self._integers(x))
         except _native.Error as error:
             raise CVMError(str(error)) from None
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
@@ -82,6 +74,13 @@ class Model:
         except _native.Error as error:
             raise CVMError(str(error)) from None
         return plan
+
+    def profile(self, x: Array) -> list[float]:
+        """Seconds that each step of the plan takes on one thread for this batch, in the order of `plan`."""
+        try:
+            return list(self._native.profile(self._integers(x)))
+        except _native.Error as error:
+            raise CVMError(str(error)) from None
 
     def quantize_input(self, x: Array) -> Array:
         """Integers of real inputs: round(x / scale) - offset, halves up, clipped to the precision.
@@ -101,6 +100,17 @@ class Model:
         """
         entry = self._entry("outputs", head)
         return (np.asarray(y, np.float64) + int(entry.get("offset", 0))) * _scales(entry, np.ndim(y))
+
+    def _integers(self, x: Array) -> Array:
+        values = np.asarray(x)
+        if values.dtype not in (np.int8, np.int32):
+            if values.dtype.kind not in "iu":
+                raise CVMError(f"the input must hold integers, got {values.dtype}; see quantize_input")
+            # Clipped first, so that the conversion cannot wrap.
+            limit = 2 ** (self.input_precision - 1) - 1
+            low = 0 if values.dtype.kind == "u" else -limit
+            values = np.clip(values, low, min(limit, np.iinfo(values.dtype).max)).astype(np.int32)
+        return np.ascontiguousarray(values)
 
     def _entry(self, key: str, index: int) -> dict[str, Any]:
         entry = self._ext.get(key)

@@ -227,3 +227,72 @@ NETS = {
     "mobilenetv2_1.0": mobilenet_v2,
     "cifar_resnet20_v1": cifar_resnet20,
 }
+
+
+def random_net(rng: np.random.Generator, layers: int = 7) -> Model:
+    """Layers, joins and odd shapes at random: what fusion, borders, tails and layouts have to get right."""
+    size = tuple(int(v) for v in rng.integers(5, 14, 2))
+    b = Builder((1, int(rng.choice([1, 3, 4, 5, 16, 17])), *size), int(rng.integers(1 << 30)))
+    tensors = [b.data]  # 8 bits each
+    for _ in range(layers):
+        x = tensors[int(rng.integers(max(0, len(tensors) - 3), len(tensors)))]
+        tensors.append(_random_layer(b, rng, x, tensors))
+    x = tensors[-1]
+    heads = [x]
+    kind = rng.choice(["maps", "dense", "global", "several"])
+    if kind == "dense":
+        heads = [b.dense(x, int(rng.choice([1, 10, 33])))]
+    if kind == "global":
+        heads = [b.dense(b.global_pool(x), 17)]
+    if kind == "several":
+        heads = [x, tensors[len(tensors) // 2], b.op("negative", x)]
+    return b.model(*heads)
+
+
+def _random_layer(b: Builder, rng: np.random.Generator, x: int, tensors: list[int]) -> int:
+    n, c, h, w = b.shapes[x]
+    kind = rng.choice(["conv"] * 5 + ["depthwise"] * 2 + ["pool", "residual", "concat", "excite", "lut", "odd", "upsample"])
+    if kind in ("conv", "depthwise"):
+        groups = c if kind == "depthwise" else int(rng.choice([g for g in (1, 1, 1, 2, 3, 4, 8) if c % g == 0]))
+        channels = c if kind == "depthwise" else groups * int(rng.integers(1, 80 // groups))
+        kernel = tuple(int(min(k, s)) for k, s in zip(rng.choice([1, 1, 2, 3, 3, 5], 2), (h, w)))
+        pad, stride = int(rng.integers(0, 3)), int(rng.integers(1, 3))
+        dilation = int(rng.choice([1, 1, 2])) if min(h, w) > 2 * max(kernel) else 1
+        value = int(rng.choice([0, -127, -127, 5]))
+        bias = bool(rng.random() < 0.7)
+        y = b.conv(x, channels, kernel, stride, pad, groups, dilation, value, bias)
+        terms = c // groups * kernel[0] * kernel[1]
+        how = rng.choice(["plain", "preshift", "relu", "bare"])
+        if how == "preshift":
+            y = b.shift(y, 2, b.bounds[y].bit_length())
+            return b.shift(b.op("broadcast_mul", y, b.const(rng.integers(-9, 10, (channels, 1, 1)))), 9)
+        if how == "relu":
+            y = b.op("relu", y)
+            return b.op("cvm_clip", b.op("relu", b.shift(y, 8, 12)), precision=8)
+        if how == "bare":
+            return b.op("cvm_clip", y, precision=8)
+        return b.requantize(y, terms, clip=bool(rng.random() < 0.5) or terms > 500)
+    same = [t for t in tensors if b.shapes[t] == b.shapes[x]]
+    grid = [t for t in tensors if b.shapes[t][2:] == (h, w) and t != b.data]
+    if kind == "pool" and min(h, w) > 2:
+        return b.pool(x, int(rng.integers(2, 4)), int(rng.integers(1, 3)), int(rng.integers(0, 2)))
+    if kind == "residual":
+        wide = b.residual(b.op("cvm_left_shift", x, precision=14, shift_bit=6), same[int(rng.integers(len(same)))])
+        return b.narrow(wide) if rng.random() < 0.5 else b.shift(b.op("elemwise_sub", wide, x), 7)
+    if kind == "concat" and len(grid) > 1:
+        return b.concat(*(int(t) for t in rng.choice(grid, int(rng.integers(1, 4)))))
+    if kind == "excite":
+        return b.shift(b.op("broadcast_mul", x, b.global_pool(x)), 6)
+    if kind == "lut":
+        index = b.op("broadcast_add", x, b.const([127]))
+        table = b.const(rng.integers(-127, 128, 255), 8)
+        return b.op("cvm_lut", index, table, in_dim=255)
+    if kind == "odd":
+        flipped = b.op("transpose", x, shape=(n, c, w, h), axes="(0, 1, 3, 2)")
+        per_row = b.const(rng.integers(-100, 101, (1, 1, w, 1)), 8)
+        y = b.op("broadcast_max", b.op("broadcast_sub", flipped, per_row), b.const(rng.integers(-50, 51, (c, 1, h))))
+        y = b.op("cvm_clip", b.op("abs", y), precision=8)
+        return b.op("transpose", y, shape=(n, c, h, w), axes="(0, 1, 3, 2)")
+    if kind == "upsample" and h * w < 100:
+        return b.op("upsampling", x, shape=(n, c, 2 * h, 2 * w), scale=2)
+    return b.op("negative", x)

@@ -24,7 +24,9 @@ nb::object empty_array(const cvm::Shape& shape, bool narrow, void** data) {
     return nb::cast(nb::ndarray<nb::numpy, int32_t>(memory, dims.size(), dims.data(), owner));
 }
 
-nb::list run(cvm::Model& model, const Input& input) {
+// Checks the input and hands it with room for the outputs to `f`, without the interpreter lock.
+template <typename F>
+nb::list with_outputs(cvm::Model& model, const Input& input, F f) {
     const bool is_int8 = input.dtype() == nb::dtype<int8_t>();
     if (!is_int8 && input.dtype() != nb::dtype<int32_t>()) cvm::fail("the input must be int8 or int32");
     const cvm::Shape& expected = model.input_shape();
@@ -47,9 +49,19 @@ nb::list run(cvm::Model& model, const Input& input) {
     for (size_t i = 0; i < shapes.size(); ++i) results.append(empty_array(shapes[i], model.outputs_are_int8(), &outputs[i]));
     {
         nb::gil_scoped_release released;
-        model.run(input.data(), is_int8, batch, outputs.data());
+        f(input.data(), is_int8, batch, outputs.data());
     }
     return results;
+}
+
+nb::list run(cvm::Model& model, const Input& input) {
+    return with_outputs(model, input, [&](auto... arguments) { model.run(arguments...); });
+}
+
+std::vector<double> profile(cvm::Model& model, const Input& input) {
+    std::vector<double> seconds;
+    with_outputs(model, input, [&](auto... arguments) { seconds = model.profile(arguments...); });
+    return seconds;
 }
 
 }  // namespace
@@ -60,6 +72,7 @@ NB_MODULE(_native, m) {
     m.def("kernels", []() { return std::string(cvm::best_kernels().name); });
     nb::class_<cvm::Model>(m, "Model")
         .def("run", &run)
+        .def("profile", &profile)
         .def_prop_ro("input_shape", [](const cvm::Model& model) { return std::vector<int64_t>(model.input_shape()); })
         .def_prop_ro("input_precision", &cvm::Model::input_precision)
         .def_prop_ro("threads", &cvm::Model::threads)

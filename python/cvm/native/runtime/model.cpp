@@ -86,7 +86,8 @@ std::shared_ptr<Model::Prepared> Model::prepare(int64_t batch) {
 
 std::vector<Shape> Model::output_shapes(int64_t batch) { return prepare(batch)->plan->outputs; }
 
-void Model::run(const void* input, bool input_is_int8, int64_t batch, void* const* outputs) {
+template <typename F>
+void Model::with_call(const void* input, bool input_is_int8, int64_t batch, void* const* outputs, F f) {
     const std::shared_ptr<Prepared> prepared = prepare(batch);
     Arena arena = prepared->take();
     Call call;
@@ -95,8 +96,20 @@ void Model::run(const void* input, bool input_is_int8, int64_t batch, void* cons
     call.input = input;
     call.input_is_int8 = input_is_int8;
     call.outputs = outputs;
-    run_steps(prepared->plan->steps, call, threads_);
+    f(prepared->plan->steps, call);
     prepared->give_back(std::move(arena));
+}
+
+void Model::run(const void* input, bool input_is_int8, int64_t batch, void* const* outputs) {
+    with_call(input, input_is_int8, batch, outputs,
+              [this](const auto& steps, const Call& call) { run_steps(steps, call, threads_); });
+}
+
+std::vector<double> Model::profile(const void* input, bool input_is_int8, int64_t batch, void* const* outputs) {
+    std::vector<double> seconds;
+    with_call(input, input_is_int8, batch, outputs,
+              [&](const auto& steps, const Call& call) { seconds = time_steps(steps, call); });
+    return seconds;
 }
 
 std::string Model::plan_json(int64_t batch) { return describe(*prepare(batch)->plan, kernels_); }

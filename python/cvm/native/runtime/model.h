@@ -33,11 +33,16 @@ public:
     // May be called from several threads at a time.
     void run(const void* input, bool input_is_int8, int64_t batch, void* const* outputs);
 
+    // The same on the calling thread alone; returns the seconds that each step of the plan took.
+    std::vector<double> profile(const void* input, bool input_is_int8, int64_t batch, void* const* outputs);
+
     // The plan for a batch as JSON.
     std::string plan_json(int64_t batch);
 
 private:
     struct Prepared;
+    template <typename F>
+    void with_call(const void* input, bool input_is_int8, int64_t batch, void* const* outputs, F f);
 
     Model(Graph graph, int threads);
     std::shared_ptr<Prepared> prepare(int64_t batch);

@@ -172,4 +172,15 @@ void run_steps(const std::vector<std::unique_ptr<Step>>& steps, const Call& call
     Pool::instance().run(run);
 }
 
+std::vector<double> time_steps(const std::vector<std::unique_ptr<Step>>& steps, const Call& call) {
+    using Clock = std::chrono::steady_clock;
+    std::vector<double> seconds;
+    for (const auto& step : steps) {
+        const auto start = Clock::now();
+        for (int task = 0, total = step->total_tasks(); task < total; ++task) step->run_any(call, task);
+        seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
+    }
+    return seconds;
+}
+
 }  // namespace cvm

@@ -19,4 +19,7 @@ int available_processors();
 // Runs the steps with at most `threads` threads, this one included.
 void run_steps(const std::vector<std::unique_ptr<Step>>& steps, const Call& call, int threads);
 
+// Runs the steps on this thread alone and returns the seconds that each took.
+std::vector<double> time_steps(const std::vector<std::unique_ptr<Step>>& steps, const Call& call);
+
 }  // namespace cvm
