@@ -14,6 +14,7 @@ from mrt.quantize.qvalue import QValue, Target, exact
 
 _MULTIPLIER_BITS = 13
 _ADDEND_BITS = 30
+_FINEST_STEPS = 2**10  # one step of the input is at most this many of the output
 
 if TYPE_CHECKING:
     from mrt.quantize.context import QuantizeContext
@@ -150,9 +151,10 @@ def affine(node: Node, ctx: QuantizeContext, tensor: Value, factor: Array, adden
     q = ctx.get(tensor)
     if factor.size == 1 and not addend.any() and float(factor.reshape(())) > 0:
         return QValue(q.tensor, q.scale * exact(float(factor.reshape(()))), q.offset)
-    target: Target = ctx.target(node)
     if q.tensor.precision > 16 or q.offset:
         q = ctx.wide(tensor)
+    finest = float(np.max(np.abs(factor))) * float(q.scale) / _FINEST_STEPS
+    target: Target = ctx.target(node).no_finer_than(max(finest, float(np.max(np.abs(addend))) / 2.0 ** (_ADDEND_BITS - 2)))
     ratio = factor.astype(np.float64) * float(q.scale) / float(target.scale)
     constant = addend.astype(np.float64) / float(target.scale) - target.offset
     bits = max(4, min(_MULTIPLIER_BITS, 31 - q.tensor.precision))

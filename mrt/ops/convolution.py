@@ -10,7 +10,7 @@ import numpy as np
 from mrt.graph import Array, Node, Shape, Value
 from mrt.graph.attrs import flag, integer, pair, refuse, text
 from mrt.ops.base import Form, Operator, Rewriter
-from mrt.quantize.layer import quantize_layer
+from mrt.quantize.layer import finest_step, quantize_layer
 from mrt.quantize.qvalue import IntValue, QValue
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ class Convolution(Operator):
             bias = ctx.constant(node.inputs[2])
             if bias is None:
                 raise refuse(node, "the bias is not constant")
-        x, target = ctx.narrow(node.inputs[0]), ctx.target(node)
+        x = ctx.narrow(node.inputs[0])
+        target = ctx.target(node).no_finer_than(finest_step(weight, bias, x))
         layer = quantize_layer(weight, bias, x, target, ctx.moments.get(node.name))
         attrs = {
             "num_filter": len(weight),

@@ -10,7 +10,7 @@ import numpy as np
 from mrt.graph import Node, Shape, Value
 from mrt.graph.attrs import flag, integer, refuse
 from mrt.ops.base import Form, Operator, Rewriter
-from mrt.quantize.layer import quantize_layer
+from mrt.quantize.layer import finest_step, quantize_layer
 from mrt.quantize.qvalue import QValue
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ class FullyConnected(Operator):
         bias = None if flag(node, "no_bias", False) else ctx.constant(node.inputs[2])
         if weight is None or (bias is None and not flag(node, "no_bias", False)):
             raise refuse(node, "the weights or the bias are not constant")
-        x, target = ctx.narrow(node.inputs[0]), ctx.target(node)
+        x = ctx.narrow(node.inputs[0])
+        target = ctx.target(node).no_finer_than(finest_step(weight, bias, x))
         layer = quantize_layer(weight, bias, x, target, ctx.moments.get(node.name))
         attrs = {"num_hidden": len(weight), "no_bias": True, "flatten": False}
         accumulator = ctx.emit("FullyConnected", [x.tensor, ctx.param(layer.weight, 8)], attrs)

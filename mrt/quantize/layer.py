@@ -43,6 +43,12 @@ class QuantizedLayer:
     shift: int
 
 
+def finest_step(weight: Array, bias: Array | None, x: QValue) -> float:
+    """The smallest scale worth storing the output in: 1/16 of the accumulator's own, and one that holds the bias."""
+    accumulator = float(x.scale) * float(np.max(np.abs(weight))) / _WEIGHT_LIMIT
+    return max(accumulator / 16, 0.0 if bias is None else float(np.max(np.abs(bias))) / 2.0 ** (_PRODUCT_BITS - 3))
+
+
 def quantize_layer(
     weight: Array, bias: Array | None, x: QValue, target: Target, moments: Moments | None = None
 ) -> QuantizedLayer:

@@ -69,6 +69,14 @@ class Target:
         """The form without offset in which +-largest just fits."""
         return cls(exact(max(largest, 1e-6) / (2 ** (precision - 1) - 1)), 0, precision)
 
+    def no_finer_than(self, step: float) -> Target:
+        """This form; or where its scale is below `step`, one with that scale and no offset.
+
+        A tensor that is nearly zero on all calibration data gets a scale so fine that what is computed into it takes
+        multipliers beyond 32 bits, only to saturate.
+        """
+        return self if self.scale >= step else Target(exact(step), 0, self.precision)
+
     @property
     def limit(self) -> int:
         """The largest |q|."""

@@ -120,6 +120,25 @@ add("dense-relu-dense", lambda x: dense(relu(dense(x, 16))), (-1, 12))
 add("dense-3d-relu-dense", lambda x: dense(relu(dense(x, 16, flatten=False)), 4, flatten=False), (-1, 3, 6))
 
 
+# Tensors that are zero, or nearly so, on all data -----------------------------------------------------------------
+def dying(x: Any, bias: float) -> Any:
+    """A ReLU that lets through next to nothing, beside a path that works."""
+    dead = relu(sym.Convolution(x, constant("w", (4, 4, 1, 1)), constant("b", (4,)), num_filter=4, kernel=(1, 1)))
+    return conv(dead) + conv(x)
+
+
+for bias in (-100.0, -12.0, -6.5):
+    add(
+        f"dead-relu{bias}",
+        lambda x, b=bias: dying(x, b),
+        params={"w": np.ones((4, 4, 1, 1)), "b": np.full(4, bias)},
+    )
+add("leaky-of-positive", lambda x: conv(sym.LeakyReLU(relu(conv(x)), act_type="leaky", slope=0.3)))
+add("prelu-of-softmax", lambda x: sym.LeakyReLU(sym.softmax(conv(x)), constant("s", (6,)), act_type="prelu"))
+add("zero-times", lambda x: conv(x * 0) + conv(x))
+add("relu-of-negative", lambda x: dense(relu(relu(x) * -1)) + dense(x))
+
+
 # BatchNorm -------------------------------------------------------------------------------------------------------
 add("batchnorm", lambda x: sym.BatchNorm(x, fix_gamma=False))
 add("batchnorm-fix-gamma", lambda x: sym.BatchNorm(x, fix_gamma=True, name="b"), params={"b_gamma": np.full(4, 9.0)})
