@@ -153,8 +153,11 @@ def affine(node: Node, ctx: QuantizeContext, tensor: Value, factor: Array, adden
         return QValue(q.tensor, q.scale * exact(float(factor.reshape(()))), q.offset)
     if q.tensor.precision > 16 or q.offset:
         q = ctx.wide(tensor)
-    finest = float(np.max(np.abs(factor))) * float(q.scale) / _FINEST_STEPS
-    target: Target = ctx.target(node).no_finer_than(max(finest, float(np.max(np.abs(addend))) / 2.0 ** (_ADDEND_BITS - 2)))
+    finest = max(
+        float(np.max(np.abs(factor))) * float(q.scale) / _FINEST_STEPS,
+        float(np.max(np.abs(addend))) / 2.0 ** (_ADDEND_BITS - 2),
+    )
+    target: Target = ctx.target(node).no_finer_than(finest)
     ratio = factor.astype(np.float64) * float(q.scale) / float(target.scale)
     constant = addend.astype(np.float64) / float(target.scale) - target.offset
     bits = max(4, min(_MULTIPLIER_BITS, 31 - q.tensor.precision))
