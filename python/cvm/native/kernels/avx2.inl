@@ -18,36 +18,84 @@ struct ToInt32 {
     }
 };
 
-struct ToU8 {
-    const int32_t* multiplier;
-    __m128i before;  // shift - 1
-    __m256i one, lo, hi;
-    uint8_t* const* out;
-    bool shifted;
+inline __m256i load(const void* from) { return _mm256_loadu_si256(static_cast<const __m256i*>(from)); }
 
-    ToU8(const Requantize& post, uint8_t* const* rows)
-        : multiplier(post.multiplier), before(_mm_cvtsi32_si128(post.shift - 1)), one(_mm256_set1_epi32(1)),
-          lo(_mm256_set1_epi32(post.lo)), hi(_mm256_set1_epi32(post.hi)), out(rows), shifted(post.shift > 0) {}
+// An affine function of eight channels.
+struct AffineVector {
+    const Affine& post;
+    __m128i shift;
+    __m256i lo, hi;
 
-    inline __m256i value(int channel, __m256i v) const {
-        if (multiplier)
-            v = _mm256_mullo_epi32(v, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(multiplier + channel)));
-        if (shifted) {
-            const __m256i t = _mm256_sra_epi32(v, before);
-            v = _mm256_add_epi32(_mm256_srai_epi32(t, 1), _mm256_and_si256(t, one));
-        }
-        return _mm256_min_epi32(_mm256_max_epi32(v, lo), hi);
-    }
-    inline void put(int row, int block, __m256i a, __m256i b) const {
-        const int channel = block * kLanes;
-        const __m256i pairs = _mm256_packs_epi32(value(channel, a), value(channel + 8, b));
-        const __m256i words = _mm256_permute4x64_epi64(pairs, 0xD8);
-        const __m128i bytes = _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(out[row] + channel), _mm_xor_si128(bytes, _mm_set1_epi8(-128)));
+    explicit AffineVector(const Affine& affine)
+        : post(affine), shift(_mm_cvtsi32_si128(affine.shift)), lo(_mm256_set1_epi32(affine.lo)),
+          hi(_mm256_set1_epi32(affine.hi)) {}
+
+    inline __m256i operator()(int channel, __m256i v) const {
+        if (post.multiplier) v = _mm256_mullo_epi32(v, load(post.multiplier + channel));
+        if (post.addend) v = _mm256_add_epi32(v, load(post.addend + channel));
+        return _mm256_min_epi32(_mm256_max_epi32(_mm256_sra_epi32(v, shift), lo), hi);
     }
 };
 
-inline __m256i load(const void* from) { return _mm256_loadu_si256(static_cast<const __m256i*>(from)); }
+inline __m256i words(__m256i a, __m256i b) { return _mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), 0xD8); }
+
+inline void store_u8(uint8_t* to, __m256i a, __m256i b) {
+    const __m256i w = words(a, b);
+    const __m128i bytes = _mm_packs_epi16(_mm256_castsi256_si128(w), _mm256_extracti128_si256(w, 1));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm_xor_si128(bytes, _mm_set1_epi8(-128)));
+}
+
+inline void store_i32(void* to, __m256i v) { _mm256_storeu_si256(static_cast<__m256i*>(to), v); }
+
+struct ToU8 {
+    AffineVector affine;
+    uint8_t* const* out;
+
+    inline void put(int row, int block, __m256i a, __m256i b) const {
+        const int channel = block * kLanes;
+        store_u8(out[row] + channel, affine(channel, a), affine(channel + 8, b));
+    }
+};
+
+struct ToJoint {
+    AffineVector first, second;
+    const Joint& post;
+    const JointRows& rows;
+
+    ToJoint(const Joint& joint, const JointRows& to) : first(joint.first), second(joint.second), post(joint), rows(to) {}
+
+    static inline __m256i load_as_int32(const uint8_t* from, Store type, int channel) {
+        if (type == Store::I32) return load(from + 4 * channel);
+        const __m128i* at = reinterpret_cast<const __m128i*>(from + store_bytes(type) * channel);
+        if (type == Store::I16) return _mm256_cvtepi16_epi32(_mm_loadu_si128(at));
+        return _mm256_sub_epi32(_mm256_cvtepu8_epi32(_mm_loadl_epi64(at)), _mm256_set1_epi32(128));
+    }
+
+    inline void put(int row, int block, __m256i a, __m256i b) const {
+        const int channel = block * kLanes;
+        a = first(channel, a);
+        b = first(channel + 8, b);
+        if (rows.residual) {
+            a = _mm256_add_epi32(a, load_as_int32(rows.residual[row], post.residual_type, channel));
+            b = _mm256_add_epi32(b, load_as_int32(rows.residual[row], post.residual_type, channel + 8));
+        }
+        const __m256i lo = _mm256_set1_epi32(post.lo), hi = _mm256_set1_epi32(post.hi);
+        a = _mm256_min_epi32(_mm256_max_epi32(a, lo), hi);
+        b = _mm256_min_epi32(_mm256_max_epi32(b, lo), hi);
+        if (rows.wide) {
+            uint8_t* to = rows.wide[row] + channel * store_bytes(post.wide_type);
+            if (post.wide_type == Store::I16) {
+                store_i32(to, words(a, b));
+            } else if (post.wide_type == Store::I32) {
+                store_i32(to, a);
+                store_i32(to + 32, b);
+            } else {
+                store_u8(to, a, b);
+            }
+        }
+        if (rows.narrow) store_u8(rows.narrow[row] + channel, second(channel, a), second(channel + 8, b));
+    }
+};
 
 inline __m256i broadcast4(const uint8_t* from) {
     int32_t four;
@@ -98,7 +146,11 @@ inline void conv_any(const ConvTile& tile, const Out& out) {
 
 void conv(const ConvTile& tile, int32_t* acc) { conv_any(tile, ToInt32{acc}); }
 
-void conv_u8(const ConvTile& tile, const Requantize& post, uint8_t* const* out) { conv_any(tile, ToU8(post, out)); }
+void conv_u8(const ConvTile& tile, const Affine& post, uint8_t* const* out) {
+    conv_any(tile, ToU8{AffineVector(post), out});
+}
+
+void conv_joint(const ConvTile& tile, const Joint& post, const JointRows& rows) { conv_any(tile, ToJoint(post, rows)); }
 
 // Channels 4 i .. 4 i + 3 of two neighbouring blocks of 16, four weights each.
 inline __m256i depthwise_weights(const int8_t* w, int i) {
@@ -142,8 +194,8 @@ inline void depthwise_any(const DepthwiseTile& tile, const Out& out) {
 
 void depthwise(const DepthwiseTile& tile, int32_t* acc) { depthwise_any(tile, ToInt32{acc}); }
 
-void depthwise_u8(const DepthwiseTile& tile, const Requantize& post, uint8_t* const* out) {
-    depthwise_any(tile, ToU8(post, out));
+void depthwise_u8(const DepthwiseTile& tile, const Affine& post, uint8_t* const* out) {
+    depthwise_any(tile, ToU8{AffineVector(post), out});
 }
 
 }  // namespace

@@ -10,33 +10,117 @@ namespace {
 
 struct ToInt32 {
     int32_t* acc;
-    inline void put(int row, int block, __m512i v) const {
-        _mm512_storeu_si512(acc + row * kTileWidth + block * kLanes, v);
+    template <int BLOCKS>
+    inline void put(int row, const __m512i* v) const {
+        for (int b = 0; b < BLOCKS; ++b) _mm512_storeu_si512(acc + row * kTileWidth + b * kLanes, v[b]);
+    }
+};
+
+// An affine function of sixteen channels, up to the clip.
+struct AffineVector {
+    const Affine& post;
+    __m128i shift;
+
+    explicit AffineVector(const Affine& affine) : post(affine), shift(_mm_cvtsi32_si128(affine.shift)) {}
+
+    inline __m512i operator()(int channel, __m512i v) const {
+        if (post.multiplier) v = _mm512_mullo_epi32(v, _mm512_loadu_si512(post.multiplier + channel));
+        if (post.addend) v = _mm512_add_epi32(v, _mm512_loadu_si512(post.addend + channel));
+        return _mm512_sra_epi32(v, shift);
+    }
+};
+
+// Four vectors of int32 to 64 bytes, clipped and biased. Packing works in 128-bit lanes, so that dword 4 i + b of the
+// packed bytes holds channels 4 i .. 4 i + 3 of vector b; `order` undoes that.
+struct Narrow {
+    __m512i lo, hi;
+
+    explicit Narrow(const Affine& affine)
+        : lo(_mm512_set1_epi8(char(affine.lo))), hi(_mm512_set1_epi8(char(affine.hi))) {}
+
+    inline __m512i pack(__m512i a, __m512i b, __m512i c, __m512i d) const {
+        const __m512i bytes = _mm512_packs_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
+        return _mm512_xor_si512(_mm512_min_epi8(_mm512_max_epi8(bytes, lo), hi), _mm512_set1_epi8(-128));
+    }
+    static inline __m512i order() {
+        return _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    }
+    // BLOCKS vectors of 16 channels.
+    template <int BLOCKS>
+    inline void store(uint8_t* to, const __m512i* v) const {
+        if (BLOCKS == 4) {
+            _mm512_storeu_si512(to, _mm512_permutexvar_epi32(order(), pack(v[0], v[1], v[2], v[BLOCKS - 1])));
+            return;
+        }
+        for (int b = 0; b < BLOCKS; ++b) {
+            const __m128i bytes = _mm_max_epi8(_mm512_cvtsepi32_epi8(v[b]), _mm512_castsi512_si128(lo));
+            const __m128i clipped = _mm_min_epi8(bytes, _mm512_castsi512_si128(hi));
+            _mm_storeu_si128(reinterpret_cast<__m128i*>(to + b * kLanes), _mm_xor_si128(clipped, _mm_set1_epi8(-128)));
+        }
     }
 };
 
 struct ToU8 {
-    const int32_t* multiplier;
-    __m128i before;  // shift - 1
-    __m512i one, lo, hi;
+    AffineVector affine;
+    Narrow narrow;
     uint8_t* const* out;
-    bool shifted;
 
-    ToU8(const Requantize& post, uint8_t* const* rows)
-        : multiplier(post.multiplier), before(_mm_cvtsi32_si128(post.shift - 1)), one(_mm512_set1_epi32(1)),
-          lo(_mm512_set1_epi32(post.lo)), hi(_mm512_set1_epi32(post.hi)), out(rows), shifted(post.shift > 0) {}
+    ToU8(const Affine& post, uint8_t* const* rows) : affine(post), narrow(post), out(rows) {}
 
-    inline __m512i value(int block, __m512i v) const {
-        if (multiplier) v = _mm512_mullo_epi32(v, _mm512_loadu_si512(multiplier + block * kLanes));
-        if (shifted) {
-            const __m512i t = _mm512_sra_epi32(v, before);
-            v = _mm512_add_epi32(_mm512_srai_epi32(t, 1), _mm512_and_si512(t, one));
-        }
-        return _mm512_min_epi32(_mm512_max_epi32(v, lo), hi);
+    template <int BLOCKS>
+    inline void put(int row, const __m512i* acc) const {
+        __m512i v[BLOCKS];
+#pragma GCC unroll 4
+        for (int b = 0; b < BLOCKS; ++b) v[b] = affine(b * kLanes, acc[b]);
+        narrow.store<BLOCKS>(out[row], v);
     }
-    inline void put(int row, int block, __m512i v) const {
-        const __m128i bytes = _mm512_cvtepi32_epi8(value(block, v));
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(out[row] + block * kLanes), _mm_xor_si128(bytes, _mm_set1_epi8(-128)));
+};
+
+struct ToJoint {
+    AffineVector first, second;
+    Narrow narrow;
+    const Joint& post;
+    const JointRows& rows;
+    __m512i first_lo, first_hi, lo, hi;
+
+    ToJoint(const Joint& joint, const JointRows& to)
+        : first(joint.first), second(joint.second), narrow(joint.second), post(joint), rows(to),
+          first_lo(_mm512_set1_epi32(joint.first.lo)), first_hi(_mm512_set1_epi32(joint.first.hi)),
+          lo(_mm512_set1_epi32(joint.lo)), hi(_mm512_set1_epi32(joint.hi)) {}
+
+    static inline __m512i load_as_int32(const uint8_t* from, Store type, int channel) {
+        if (type == Store::I32) return _mm512_loadu_si512(from + 4 * channel);
+        if (type == Store::I16)
+            return _mm512_cvtepi16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + 2 * channel)));
+        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + channel));
+        return _mm512_sub_epi32(_mm512_cvtepu8_epi32(bytes), _mm512_set1_epi32(128));
+    }
+
+    template <int BLOCKS>
+    inline void put(int row, const __m512i* acc) const {
+        __m512i v[BLOCKS];
+#pragma GCC unroll 4
+        for (int b = 0; b < BLOCKS; ++b) {
+            const int channel = b * kLanes;
+            v[b] = _mm512_min_epi32(_mm512_max_epi32(first(channel, acc[b]), first_lo), first_hi);
+            if (rows.residual) v[b] = _mm512_add_epi32(v[b], load_as_int32(rows.residual[row], post.residual_type, channel));
+            v[b] = _mm512_min_epi32(_mm512_max_epi32(v[b], lo), hi);
+            if (rows.wide) {
+                uint8_t* to = rows.wide[row] + channel * store_bytes(post.wide_type);
+                if (post.wide_type == Store::I16) {
+                    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtepi32_epi16(v[b]));
+                } else if (post.wide_type == Store::I32) {
+                    _mm512_storeu_si512(to, v[b]);
+                } else {
+                    const __m128i bytes = _mm_xor_si128(_mm512_cvtepi32_epi8(v[b]), _mm_set1_epi8(-128));
+                    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), bytes);
+                }
+            }
+        }
+        if (!rows.narrow) return;
+#pragma GCC unroll 4
+        for (int b = 0; b < BLOCKS; ++b) v[b] = second(b * kLanes, v[b]);
+        narrow.store<BLOCKS>(rows.narrow[row], v);
     }
 };
 
@@ -75,9 +159,7 @@ inline void conv_rows(const ConvTile& tile, int first, const Out& out) {
         }
     }
 #pragma GCC unroll 16
-    for (int r = 0; r < ROWS; ++r)
-#pragma GCC unroll 16
-        for (int b = 0; b < BLOCKS; ++b) out.put(first + r, b, acc[r][b]);
+    for (int r = 0; r < ROWS; ++r) out.template put<BLOCKS>(first + r, acc[r]);
 }
 
 // Rows in registers at a time: 24 accumulators where the channels allow it.
@@ -109,55 +191,89 @@ inline void conv_any(const ConvTile& tile, const Out& out) {
 
 void conv(const ConvTile& tile, int32_t* acc) { conv_any(tile, ToInt32{acc}); }
 
-void conv_u8(const ConvTile& tile, const Requantize& post, uint8_t* const* out) { conv_any(tile, ToU8(post, out)); }
+void conv_u8(const ConvTile& tile, const Affine& post, uint8_t* const* out) { conv_any(tile, ToU8(post, out)); }
+
+void conv_joint(const ConvTile& tile, const Joint& post, const JointRows& rows) { conv_any(tile, ToJoint(post, rows)); }
+
+// A 4 x 4 transpose of the 128-bit lanes of four vectors.
+inline void transpose_lanes(__m512i v[4]) {
+    const __m512i t0 = _mm512_shuffle_i32x4(v[0], v[1], 0x44), t1 = _mm512_shuffle_i32x4(v[0], v[1], 0xEE);
+    const __m512i t2 = _mm512_shuffle_i32x4(v[2], v[3], 0x44), t3 = _mm512_shuffle_i32x4(v[2], v[3], 0xEE);
+    v[0] = _mm512_shuffle_i32x4(t0, t2, 0x88);
+    v[1] = _mm512_shuffle_i32x4(t0, t2, 0xDD);
+    v[2] = _mm512_shuffle_i32x4(t1, t3, 0x88);
+    v[3] = _mm512_shuffle_i32x4(t1, t3, 0xDD);
+}
 
 // One pixel of 64 channels: four taps are interleaved to quads of bytes, so that one vpdpbusd adds four taps of
-// 16 channels. Interleaving works in 128-bit lanes: sums[i] holds channels 4 i .. 4 i + 3 of every 16.
+// 16 channels. Interleaving works in 128-bit lanes: sums[i] holds channels 4 i .. 4 i + 3 of every 16, and the
+// weights are packed in that order. QUADS = 0: any number.
+template <int QUADS>
 inline void depthwise_row(const DepthwiseTile& tile, const uint8_t* x, __m512i sums[4]) {
-    const __m512i zero = _mm512_setzero_si512();
-    for (int i = 0; i < 4; ++i) sums[i] = zero;
+    const int quads = QUADS ? QUADS : tile.quads;
     const int8_t* w = tile.weights;
     const int64_t* offsets = tile.tap_offsets;
-    for (int q = 0; q < tile.quads; ++q, w += 256, offsets += 4) {
+#pragma GCC unroll 3
+    for (int q = 0; q < quads; ++q, w += 256, offsets += 4) {
         const __m512i a = _mm512_loadu_si512(x + offsets[0]);
         const __m512i b = _mm512_loadu_si512(x + offsets[1]);
         const __m512i c = _mm512_loadu_si512(x + offsets[2]);
         const __m512i d = _mm512_loadu_si512(x + offsets[3]);
         const __m512i ab_lo = _mm512_unpacklo_epi8(a, b), ab_hi = _mm512_unpackhi_epi8(a, b);
         const __m512i cd_lo = _mm512_unpacklo_epi8(c, d), cd_hi = _mm512_unpackhi_epi8(c, d);
-        // Weights are stored channel after channel: [64][4]; the lanes that sums[i] needs are gathered by the
-        // packer's order, see pack_depthwise.
         sums[0] = _mm512_dpbusd_epi32(sums[0], _mm512_unpacklo_epi16(ab_lo, cd_lo), _mm512_loadu_si512(w));
         sums[1] = _mm512_dpbusd_epi32(sums[1], _mm512_unpackhi_epi16(ab_lo, cd_lo), _mm512_loadu_si512(w + 64));
         sums[2] = _mm512_dpbusd_epi32(sums[2], _mm512_unpacklo_epi16(ab_hi, cd_hi), _mm512_loadu_si512(w + 128));
         sums[3] = _mm512_dpbusd_epi32(sums[3], _mm512_unpackhi_epi16(ab_hi, cd_hi), _mm512_loadu_si512(w + 192));
     }
-    // A 4 x 4 transpose of 128-bit lanes brings the channels back into order.
-    const __m512i t0 = _mm512_shuffle_i32x4(sums[0], sums[1], 0x44), t1 = _mm512_shuffle_i32x4(sums[0], sums[1], 0xEE);
-    const __m512i t2 = _mm512_shuffle_i32x4(sums[2], sums[3], 0x44), t3 = _mm512_shuffle_i32x4(sums[2], sums[3], 0xEE);
-    sums[0] = _mm512_shuffle_i32x4(t0, t2, 0x88);
-    sums[1] = _mm512_shuffle_i32x4(t0, t2, 0xDD);
-    sums[2] = _mm512_shuffle_i32x4(t1, t3, 0x88);
-    sums[3] = _mm512_shuffle_i32x4(t1, t3, 0xDD);
 }
 
-template <typename Out>
-inline void depthwise_any(const DepthwiseTile& tile, const Out& out) {
+// Values of 64 channels, of which `blocks` times 16 exist, in the order of the sums.
+inline void load_interleaved(const int32_t* from, int blocks, __m512i v[4]) {
+    for (int b = 0; b < 4; ++b) v[b] = b < blocks ? _mm512_loadu_si512(from + b * kLanes) : _mm512_setzero_si512();
+    transpose_lanes(v);
+}
+
+void depthwise(const DepthwiseTile& tile, int32_t* acc) {
+    __m512i init[4];
+    load_interleaved(tile.init, tile.blocks, init);
     for (int r = 0; r < tile.rows; ++r) {
-        __m512i sums[4];
-        depthwise_row(tile, tile.pixels[r], sums);
-        for (int b = 0; b < tile.blocks; ++b)
-            out.put(r, b, _mm512_add_epi32(sums[b], _mm512_loadu_si512(tile.init + b * kLanes)));
+        __m512i sums[4] = {init[0], init[1], init[2], init[3]};
+        depthwise_row<0>(tile, tile.pixels[r], sums);
+        transpose_lanes(sums);
+        for (int b = 0; b < tile.blocks; ++b) _mm512_storeu_si512(acc + r * kTileWidth + b * kLanes, sums[b]);
     }
 }
 
-void depthwise(const DepthwiseTile& tile, int32_t* acc) { depthwise_any(tile, ToInt32{acc}); }
-
-void depthwise_u8(const DepthwiseTile& tile, const Requantize& post, uint8_t* const* out) {
-    depthwise_any(tile, ToU8(post, out));
+template <int QUADS>
+void depthwise_rows_u8(const DepthwiseTile& tile, const Affine& post, uint8_t* const* out) {
+    __m512i init[4], multiplier[4], addend[4];
+    load_interleaved(tile.init, tile.blocks, init);
+    for (int i = 0; i < 4; ++i) {
+        multiplier[i] = _mm512_set1_epi32(1);
+        addend[i] = _mm512_setzero_si512();
+    }
+    if (post.multiplier) load_interleaved(post.multiplier, tile.blocks, multiplier);
+    if (post.addend) load_interleaved(post.addend, tile.blocks, addend);
+    const __m128i shift = _mm_cvtsi32_si128(post.shift);
+    const Narrow narrow(post);
+    const __mmask64 mask = tile.blocks == 4 ? ~__mmask64(0) : (__mmask64(1) << (tile.blocks * kLanes)) - 1;
+    for (int r = 0; r < tile.rows; ++r) {
+        __m512i v[4] = {init[0], init[1], init[2], init[3]};
+        depthwise_row<QUADS>(tile, tile.pixels[r], v);
+        for (int i = 0; i < 4; ++i)
+            v[i] = _mm512_sra_epi32(_mm512_add_epi32(_mm512_mullo_epi32(v[i], multiplier[i]), addend[i]), shift);
+        // Packing undoes the interleaving.
+        _mm512_mask_storeu_epi8(out[r], mask, narrow.pack(v[0], v[1], v[2], v[3]));
+    }
 }
 
-constexpr Kernels kTable = {"avx512", true, 128, conv, depthwise, conv_u8, depthwise_u8, run_program, run_max_pool, run_sum};
+void depthwise_u8(const DepthwiseTile& tile, const Affine& post, uint8_t* const* out) {
+    if (tile.quads == 3) depthwise_rows_u8<3>(tile, post, out);
+    else depthwise_rows_u8<0>(tile, post, out);
+}
+
+constexpr Kernels kTable = {"avx512", true, 128, conv, depthwise, conv_u8, depthwise_u8, conv_joint, run_program, run_max_pool, run_sum};
 
 }  // namespace
 

@@ -164,16 +164,10 @@ void run_sum(const uint8_t* first, int64_t pixels, int64_t stride, int64_t chann
     }
 }
 
-inline uint8_t requantize(const Requantize& post, int32_t v, int channel) {
+inline int32_t affine(const Affine& post, int32_t v, int channel) {
     if (post.multiplier) v = wrap_mul(v, post.multiplier[channel]);
-    if (post.shift) v = round_shift(v, post.shift);
-    return uint8_t(clamp(v, post.lo, post.hi) + 128);
-}
-
-// Requantizes a tile of results.
-inline void requantize_tile(const int32_t* acc, int rows, int width, const Requantize& post, uint8_t* const* out) {
-    for (int r = 0; r < rows; ++r, acc += kTileWidth)
-        for (int c = 0; c < width; ++c) out[r][c] = requantize(post, acc[c], c);
+    if (post.addend) v = wrap_add(v, post.addend[channel]);
+    return clamp(v >> post.shift, post.lo, post.hi);
 }
 
 }  // namespace

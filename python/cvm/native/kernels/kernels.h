@@ -62,13 +62,34 @@ struct Program {
     const Operand* operands;
 };
 
-// --- fused requantization -------------------------------------------------------------------------------
+// --- fused endings ---------------------------------------------------------------------------------------
 
-// v = acc * multiplier[c]; v = clip(((v >> (shift - 1)) + 1) >> 1, lo, hi); stored as U8.
-struct Requantize {
+// v = clip((v * multiplier[c] + addend[c]) >> shift, lo, hi). The addend holds the rounding of the shift; the planner
+// proves that nothing leaves int32.
+struct Affine {
     const int32_t* multiplier;  // nullptr: 1
-    int32_t shift;              // 0: none
+    const int32_t* addend;      // nullptr: 0
+    int32_t shift, lo, hi;
+
+    Affine from(int64_t channel) const {
+        return {multiplier ? multiplier + channel : nullptr, addend ? addend + channel : nullptr, shift, lo, hi};
+    }
+};
+
+// The end of a residual block: v = first(acc); v = clip(v + residual, lo, hi); stored as it is where `wide` is given;
+// second(v) stored as U8 where `narrow` is given. Any of the three tensors may be absent (nullptr).
+struct Joint {
+    Affine first, second;
     int32_t lo, hi;
+    Store residual_type, wide_type;
+
+    Joint from(int64_t channel) const { return {first.from(channel), second.from(channel), lo, hi, residual_type, wide_type}; }
+};
+
+struct JointRows {
+    const uint8_t* const* residual;
+    uint8_t* const* wide;
+    uint8_t* const* narrow;
 };
 
 // --- the table ------------------------------------------------------------------------------------------
@@ -104,9 +125,11 @@ struct Kernels {
     // Results as int32, rows of kTileWidth.
     void (*conv)(const ConvTile& tile, int32_t* acc);
     void (*depthwise)(const DepthwiseTile& tile, int32_t* acc);
-    // Results requantized to U8 at out[row].
-    void (*conv_u8)(const ConvTile& tile, const Requantize& post, uint8_t* const* out);
-    void (*depthwise_u8)(const DepthwiseTile& tile, const Requantize& post, uint8_t* const* out);
+    // Results through an affine function, stored as U8 at out[row]. lo and hi are within -128..127.
+    void (*conv_u8)(const ConvTile& tile, const Affine& post, uint8_t* const* out);
+    void (*depthwise_u8)(const DepthwiseTile& tile, const Affine& post, uint8_t* const* out);
+    // Results through the end of a residual block.
+    void (*conv_joint)(const ConvTile& tile, const Joint& post, const JointRows& rows);
     // Runs a program on registers[kMaxRegisters][kTileRows][kTileWidth] for `width` channels from `channel` on.
     void (*program)(const Program& program, const Pixels& pixels, int channel, int width, int32_t* registers);
     // out[c] = max over pointers[i][c], for `bytes` bytes of channels.

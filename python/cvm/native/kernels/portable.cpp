@@ -38,19 +38,42 @@ void depthwise(const DepthwiseTile& tile, int32_t* acc) {
     }
 }
 
-void conv_u8(const ConvTile& tile, const Requantize& post, uint8_t* const* out) {
+void affine_tile(const int32_t* acc, int rows, int width, const Affine& post, uint8_t* const* out) {
+    for (int r = 0; r < rows; ++r, acc += kTileWidth)
+        for (int c = 0; c < width; ++c) out[r][c] = uint8_t(affine(post, acc[c], c) + 128);
+}
+
+void conv_u8(const ConvTile& tile, const Affine& post, uint8_t* const* out) {
     int32_t acc[kTileRows * kTileWidth];
     conv(tile, acc);
-    requantize_tile(acc, tile.rows, tile.blocks * kLanes, post, out);
+    affine_tile(acc, tile.rows, tile.blocks * kLanes, post, out);
 }
 
-void depthwise_u8(const DepthwiseTile& tile, const Requantize& post, uint8_t* const* out) {
+void depthwise_u8(const DepthwiseTile& tile, const Affine& post, uint8_t* const* out) {
     int32_t acc[kTileRows * kTileWidth];
     depthwise(tile, acc);
-    requantize_tile(acc, tile.rows, tile.blocks * kLanes, post, out);
+    affine_tile(acc, tile.rows, tile.blocks * kLanes, post, out);
 }
 
-constexpr Kernels kTable = {"portable", false, 128, conv, depthwise, conv_u8, depthwise_u8, run_program, run_max_pool, run_sum};
+void conv_joint(const ConvTile& tile, const Joint& post, const JointRows& rows) {
+    int32_t acc[kTileRows * kTileWidth], other[kTileWidth];
+    conv(tile, acc);
+    const int width = tile.blocks * kLanes;
+    for (int r = 0; r < tile.rows; ++r) {
+        int32_t* v = acc + r * kTileWidth;
+        for (int c = 0; c < width; ++c) v[c] = affine(post.first, v[c], c);
+        if (rows.residual) {
+            load_row({nullptr, 0, 0, 0, post.residual_type, false}, rows.residual[r], width, other);
+            for (int c = 0; c < width; ++c) v[c] = wrap_add(v[c], other[c]);
+        }
+        for (int c = 0; c < width; ++c) v[c] = clamp(v[c], post.lo, post.hi);
+        if (rows.wide) store_row(post.wide_type, v, width, rows.wide[r]);
+        if (rows.narrow)
+            for (int c = 0; c < width; ++c) rows.narrow[r][c] = uint8_t(affine(post.second, v[c], c) + 128);
+    }
+}
+
+constexpr Kernels kTable = {"portable", false, 128, conv, depthwise, conv_u8, depthwise_u8, conv_joint, run_program, run_max_pool, run_sum};
 
 }  // namespace
 

@@ -311,12 +311,10 @@ private:
         }
     }
 
-    BuiltProgram program(const Group& group, std::vector<int64_t>* bias) {
-        const ProgramInputs inputs{graph_, constants_, grouping_,
-                                   [this](Entry entry) { return get_view(entry); },
-                                   [this](Entry entry) { return make_view(entry); },
-                                   [this](const Tensor& tensor, const Grid& grid) { return constant_view(tensor, grid); }};
-        return build_program(inputs, group, bias);
+    ProgramInputs program_inputs() {
+        return {graph_, constants_, grouping_, [this](Entry entry) { return get_view(entry); },
+                [this](Entry entry) { return make_view(entry); },
+                [this](const Tensor& tensor, const Grid& grid) { return constant_view(tensor, grid); }};
     }
 
     void lower_input(const Group& group) {
@@ -366,7 +364,7 @@ private:
         View in = bordered(group);
         in.place.offset -= conv.top * in.sy + conv.left * in.sx;
         std::vector<int64_t> bias = conv.bias;
-        BuiltProgram built = program(group, &bias);
+        Ending ending = build_ending(program_inputs(), group, bias, conv.depthwise());
         const int64_t rows = group.grid.n * group.grid.h * group.grid.w;
         const int64_t macs_per_row = conv.outputs * conv.inputs * conv.kernel_h * conv.kernel_w;
         std::vector<int64_t> taps;
@@ -382,11 +380,7 @@ private:
             step.step_y = conv.stride_h * in.sy;
             step.step_x = conv.stride_w * in.sx;
             for (size_t o = 0; o < bias.size(); ++o) step.init[o] = wrap(step.init[o] + bias[o]);
-            step.fused = built.fused;
-            step.requantize = built.requantize;
-            step.multiplier = built.multiplier;
-            step.out = built.out;
-            step.epilogue = std::move(built.epilogue);
+            step.ending = std::move(ending);
             step.macs = rows * macs_per_row;
             step.title = title(group);
         };
@@ -464,7 +458,7 @@ private:
         step->c = group.grid.c;
         step->h = group.grid.h;
         step->w = group.grid.w;
-        step->epilogue = program(group, nullptr).epilogue;
+        step->epilogue = build_program(program_inputs(), group);
         const int64_t rows = group.grid.n * group.grid.h * group.grid.w;
         step->row_chunk = chunk_rows(rows, double(group.grid.c) * 20 * double(step->epilogue.code.size()));
         step->tasks = int(ceil_div(rows, step->row_chunk));
@@ -510,7 +504,7 @@ private:
         auto step = std::make_unique<SumStep>();
         step->kernels = &kernels_;
         step->in = get_view(graph_.nodes[size_t(group.node)].inputs[0]);
-        step->epilogue = program(group, nullptr).epilogue;
+        step->epilogue = build_program(program_inputs(), group);
         step->tasks = int(step->in.n * ceil_div(step->in.c, kTileWidth));
         step->title = title(group);
         emit(std::move(step));

@@ -23,40 +23,51 @@ struct Value {
     View operand;
     std::vector<View> stores;
     int uses = 0;
+    int64_t most = -1;  // largest magnitude; of values that are entries
 };
 
 class Builder {
 public:
     Builder(const ProgramInputs& in, const Group& group) : in_(in), group_(group) {}
 
-    BuiltProgram build(std::vector<int64_t>* bias) {
-        const bool anchored = group_.node >= 0;
-        if (anchored) {
+    Epilogue program() {
+        compute_all();
+        drop_unused();
+        Epilogue epilogue;
+        assign(epilogue);
+        return epilogue;
+    }
+
+    Ending ending(std::vector<int64_t>& bias, bool depthwise) {
+        compute_all();
+        fold_bias(bias);
+        drop_unused();
+        Ending ending;
+        if (!fuse(ending, depthwise)) {
+            ending = Ending();
+            assign(ending.epilogue);
+        }
+        return ending;
+    }
+
+private:
+    void compute_all() {
+        if (group_.node >= 0) {
             Value anchor;
             anchor.kind = Value::Kind::Anchor;
             values_.push_back(anchor);
             finish({group_.node, 0}, 0);
         }
-        for (int member : group_.members) {
-            if (member == group_.absorbed) {
-                finish({member, 0}, 0);
-                continue;
-            }
-            finish({member, 0}, compute(member));
-        }
+        for (int member : group_.members) finish({member, 0}, member == group_.absorbed ? 0 : compute(member));
         count_uses();
         merge_clips();
-        if (anchored && bias) fold_bias(*bias);
-        drop_unused();
-        BuiltProgram built;
-        if (!(bias && fuse(built))) assign(built.epilogue);
-        return built;
     }
 
-private:
     // Names the value of an entry and notes where it has to be stored.
     void finish(Entry entry, int value) {
         of_entry_[entry] = value;
+        if (values_[size_t(value)].kind == Value::Kind::Anchor || values_[size_t(value)].most < 0)
+            values_[size_t(value)].most = std::max(std::abs(range(entry).min()), std::abs(range(entry).max()));
         if (in_.grouping.stored(entry)) values_[size_t(value)].stores.push_back(in_.store(entry));
     }
 
@@ -230,6 +241,7 @@ private:
             // The anchor now holds this value.
             values_[0].stores = value.stores;
             values_[0].uses = value.uses;
+            values_[0].most = value.most;
             value.uses = 0;
             for (Value& user : values_) {
                 if (user.a == int(i)) user.a = 0;
@@ -245,38 +257,141 @@ private:
             if (values_[i].uses) order_.push_back(int(i));
     }
 
-    // anchor [* constants] [shift or clip] -> U8
-    bool fuse(BuiltProgram& built) const {
-        size_t at = 0;
-        int current = -1;
-        const auto next = [&]() -> const Value* {
-            if (at >= order_.size()) return nullptr;
-            const Value& value = values_[size_t(order_[at])];
-            if (current >= 0 && (value.a != current || value.b >= 0 || values_[size_t(current)].uses != 1)) return nullptr;
-            return &value;
-        };
-        const auto advance = [&]() { current = order_[at++]; };
-        const Value* value = next();
-        if (!value || value->kind != Value::Kind::Anchor) return false;
-        advance();
-        Requantize post{nullptr, 0, -128, 127};
-        if ((value = next()) && value->code == Code::MulConst) {
-            built.multiplier = value->constants;
-            advance();
+    // Walks the values in order while each is the only user of the one before.
+    class Chain {
+    public:
+        Chain(const std::vector<Value>& values, const std::vector<int>& order) : values_(values), order_(order) {}
+
+        const Value* current() const { return at_ ? &values_[size_t(order_[at_ - 1])] : nullptr; }
+        bool done() const { return at_ == order_.size(); }
+        void advance() { ++at_; }
+        // The next value, if it is made from the current one and nothing else is.
+        const Value* next() const {
+            if (done()) return nullptr;
+            const Value& value = values_[size_t(order_[at_])];
+            if (!at_) return &value;
+            const int now = order_[at_ - 1];
+            const bool alone = values_[size_t(now)].uses == int(values_[size_t(now)].stores.size()) + 1;
+            return alone && value.a == now && value.b < 0 ? &value : nullptr;
         }
-        if ((value = next()) && (value->code == Code::Shift || value->code == Code::Clip)) {
-            post.shift = value->code == Code::Shift ? value->shift : 0;
-            post.lo = value->lo;
-            post.hi = value->hi;
-            advance();
+        // A load that the value after it adds to the current one.
+        const Value* loaded_before_add() const {
+            if (at_ + 1 >= order_.size()) return nullptr;
+            const Value& load = values_[size_t(order_[at_])];
+            const Value& sum = values_[size_t(order_[at_ + 1])];
+            const int now = order_[at_ - 1], other = order_[at_];
+            const bool adds = sum.code == Code::Add && ((sum.a == now && sum.b == other) || (sum.b == now && sum.a == other));
+            const bool alone = load.code == Code::Load && load.uses == 1 && values_[size_t(now)].uses == 1;
+            return adds && alone ? &load : nullptr;
         }
-        const Value& last = values_[size_t(current)];
-        if (at != order_.size() || last.stores.size() != 1 || last.uses != 1 || last.stores[0].type != Store::U8) return false;
-        if (built.multiplier) post.multiplier = built.multiplier->data();
-        built.fused = true;
-        built.requantize = post;
-        built.out = last.stores[0];
+
+    private:
+        const std::vector<Value>& values_;
+        const std::vector<int>& order_;
+        size_t at_ = 0;
+    };
+
+    // [* constants] [+ constants] [shift or clip] as an affine function; only the value that it starts from may be
+    // stored. False where the rounding could overflow.
+    bool take_affine(Chain& chain, Affine& affine, std::vector<Vector>& kept) const {
+        affine = {nullptr, nullptr, 0, kMin, kMax};
+        const Value* start = chain.current();
+        const auto unstored = [&] { return chain.current() == start || chain.current()->stores.empty(); };
+        Vector addend;
+        const Value* value = chain.next();
+        if (value && unstored() && value->code == Code::MulConst) {
+            kept.push_back(value->constants);
+            affine.multiplier = value->constants->data();
+            chain.advance();
+            value = chain.next();
+        }
+        if (value && unstored() && value->code == Code::AddConst) {
+            addend = value->constants;
+            chain.advance();
+            value = chain.next();
+        }
+        if (value && unstored() && (value->code == Code::Shift || value->code == Code::Clip)) {
+            if (value->code == Code::Shift) {
+                const int64_t most = chain.current()->most, half = int64_t(1) << (value->shift - 1);
+                if (most < 0 || value->shift > 30 || most + half > kMax) return false;
+                auto rounded = std::make_shared<std::vector<int32_t>>(size_t(round_up(group_.grid.c, kLanes)), int32_t(half));
+                if (addend)
+                    for (size_t c = 0; c < rounded->size(); ++c) (*rounded)[c] = wrap(int64_t((*addend)[c]) + half);
+                addend = rounded;
+                affine.shift = value->shift;
+            }
+            affine.lo = value->lo;
+            affine.hi = value->hi;
+            chain.advance();
+        }
+        if (addend) {
+            kept.push_back(addend);
+            affine.addend = addend->data();
+        }
         return true;
+    }
+
+    static void limit_to_u8(Affine& affine) {
+        affine.lo = std::clamp(affine.lo, -128, 127);
+        affine.hi = std::clamp(affine.hi, -128, 127);
+    }
+
+    // The forms that the kernels end in without a program: see Ending.
+    bool fuse(Ending& ending, bool depthwise) const {
+        Chain chain(values_, order_);
+        const Value* value = chain.next();
+        if (!value || value->kind != Value::Kind::Anchor) return false;
+        chain.advance();
+        std::vector<Vector>& kept = ending.epilogue.constants;
+        Joint& joint = ending.joint;
+        if (!take_affine(chain, joint.first, kept)) return false;
+        if (chain.current() != value && !value->stores.empty()) return false;
+        const auto one_store = [&](Store type) {
+            const Value& last = *chain.current();
+            return chain.done() && last.stores.size() == 1 && last.stores[0].type == type;
+        };
+        if (one_store(Store::U8)) {
+            ending.kind = Ending::Kind::U8;
+            limit_to_u8(joint.first);
+            ending.has_narrow = true;
+            ending.narrow = chain.current()->stores[0];
+            return true;
+        }
+        if (depthwise) return false;
+        ending.kind = Ending::Kind::Joint;
+        joint.lo = kMin;
+        joint.hi = kMax;
+        if (const Value* load = chain.loaded_before_add()) {
+            if (!same_pixels(load->operand)) return false;
+            ending.has_residual = true;
+            ending.residual = load->operand;
+            joint.residual_type = load->operand.type;
+            chain.advance();
+            chain.advance();
+            value = chain.next();
+            if (value && value->code == Code::Clip && chain.current()->stores.empty()) {
+                joint.lo = value->lo;
+                joint.hi = value->hi;
+                chain.advance();
+            }
+        }
+        if (chain.current()->stores.size() > 1) return false;
+        if (!chain.current()->stores.empty()) {
+            ending.has_wide = true;
+            ending.wide = chain.current()->stores[0];
+            joint.wide_type = ending.wide.type;
+        }
+        if (chain.done()) return ending.has_wide;
+        if (!take_affine(chain, joint.second, kept) || !one_store(Store::U8)) return false;
+        limit_to_u8(joint.second);
+        ending.has_narrow = true;
+        ending.narrow = chain.current()->stores[0];
+        return true;
+    }
+
+    bool same_pixels(const View& view) const {
+        const Grid& g = group_.grid;
+        return view.n == g.n && view.c == g.c && view.h == g.h && view.w == g.w && !view.splat;
     }
 
     void assign(Epilogue& epilogue) const {
@@ -341,8 +456,10 @@ private:
 
 }  // namespace
 
-BuiltProgram build_program(const ProgramInputs& inputs, const Group& group, std::vector<int64_t>* bias) {
-    return Builder(inputs, group).build(bias);
+Epilogue build_program(const ProgramInputs& inputs, const Group& group) { return Builder(inputs, group).program(); }
+
+Ending build_ending(const ProgramInputs& inputs, const Group& group, std::vector<int64_t>& bias, bool depthwise) {
+    return Builder(inputs, group).ending(bias, depthwise);
 }
 
 }  // namespace cvm

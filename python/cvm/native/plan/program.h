@@ -7,15 +7,6 @@
 
 namespace cvm {
 
-struct BuiltProgram {
-    Epilogue epilogue;
-    // Where the program is requantization of a convolution's result to one U8 tensor:
-    bool fused = false;
-    Requantize requantize{};
-    std::shared_ptr<const std::vector<int32_t>> multiplier;
-    View out;
-};
-
 struct ProgramInputs {
     const Graph& graph;
     const Constants& constants;
@@ -25,8 +16,11 @@ struct ProgramInputs {
     std::function<View(const Tensor&, const Grid&)> constant_map;
 };
 
-// `bias`: of a convolution; constant additions to its result move into it, and requantization may be fused. nullptr
-// for other groups.
-BuiltProgram build_program(const ProgramInputs& inputs, const Group& group, std::vector<int64_t>* bias);
+// The program of a group that is not a convolution.
+Epilogue build_program(const ProgramInputs& inputs, const Group& group);
+
+// What follows a convolution. Constant additions to its result move into `bias`; a depthwise convolution has no
+// joint ending.
+Ending build_ending(const ProgramInputs& inputs, const Group& group, std::vector<int64_t>& bias, bool depthwise);
 
 }  // namespace cvm

@@ -83,6 +83,13 @@ void Epilogue::touch(std::vector<int>& buffers) const {
     for (const View& view : operands) touch_place(view.place, buffers);
 }
 
+void Ending::touch(std::vector<int>& buffers) const {
+    if (has_residual) touch_place(residual.place, buffers);
+    if (has_wide) touch_place(wide.place, buffers);
+    if (has_narrow) touch_place(narrow.place, buffers);
+    epilogue.touch(buffers);
+}
+
 void locate(int64_t first, int rows, int64_t h, int64_t w, Pixels& pixels) {
     int64_t x = first % w, y = first / w % h, n = first / (w * h);
     pixels.rows = rows;
@@ -100,14 +107,68 @@ void locate(int64_t first, int rows, int64_t h, int64_t w, Pixels& pixels) {
     }
 }
 
+namespace {
+
+// The addresses of one call's tensors at the end of a convolution.
+class BoundEnding {
+public:
+    BoundEnding(const Ending& ending, const Call& call) : ending_(ending), bound_(ending.epilogue, call) {
+        if (ending.has_residual) residual_ = call.at(ending.residual.place);
+        if (ending.has_wide) wide_ = call.at(ending.wide.place);
+        if (ending.has_narrow) narrow_ = call.at(ending.narrow.place);
+    }
+
+    // Tile functions of convolutions and of depthwise convolutions share this tail.
+    template <typename Tile>
+    void run(const Kernels& kernels, const Tile& tile, const Pixels& pixels, int64_t channel, int blocks,
+             Registers& registers) const {
+        if (ending_.kind == Ending::Kind::Program) {
+            accumulate(kernels, tile, registers.tiles[ending_.epilogue.input]);
+            kernels.program(bound_.program, pixels, int(channel), blocks * kLanes, registers.first());
+            return;
+        }
+        uint8_t *residual[kTileRows], *wide[kTileRows], *narrow[kTileRows];
+        if (ending_.has_residual) rows(ending_.residual, residual_, pixels, channel, residual);
+        if (ending_.has_wide) rows(ending_.wide, wide_, pixels, channel, wide);
+        if (ending_.has_narrow) rows(ending_.narrow, narrow_, pixels, channel, narrow);
+        if (ending_.kind == Ending::Kind::U8) {
+            narrow_to_u8(kernels, tile, ending_.joint.first.from(channel), narrow);
+        } else {
+            join(kernels, tile, ending_.joint.from(channel),
+                 {ending_.has_residual ? residual : nullptr, ending_.has_wide ? wide : nullptr, ending_.has_narrow ? narrow : nullptr});
+        }
+    }
+
+private:
+    static void accumulate(const Kernels& k, const ConvTile& tile, int32_t* acc) { k.conv(tile, acc); }
+    static void accumulate(const Kernels& k, const DepthwiseTile& tile, int32_t* acc) { k.depthwise(tile, acc); }
+    static void narrow_to_u8(const Kernels& k, const ConvTile& t, const Affine& a, uint8_t* const* out) { k.conv_u8(t, a, out); }
+    static void narrow_to_u8(const Kernels& k, const DepthwiseTile& t, const Affine& a, uint8_t* const* out) {
+        k.depthwise_u8(t, a, out);
+    }
+    static void join(const Kernels& k, const ConvTile& t, const Joint& j, const JointRows& r) { k.conv_joint(t, j, r); }
+    static void join(const Kernels&, const DepthwiseTile&, const Joint&, const JointRows&) {}  // never planned
+
+    static void rows(const View& view, uint8_t* base, const Pixels& pixels, int64_t channel, uint8_t** out) {
+        base += channel * store_bytes(view.type);
+        for (int r = 0; r < pixels.rows; ++r)
+            out[r] = base + pixels.n[r] * view.sn + pixels.y[r] * view.sy + pixels.x[r] * view.sx;
+    }
+
+    const Ending& ending_;
+    const Bound bound_;
+    uint8_t *residual_ = nullptr, *wide_ = nullptr, *narrow_ = nullptr;
+};
+
+}  // namespace
+
 void ConvStep::run(const Call& call, int task) const {
     const int64_t total = out_n * out_h * out_w;
     const int64_t first_row = task % row_chunks * row_chunk, last_row = std::min(first_row + row_chunk, total);
     const int64_t first_block = task / row_chunks * block_chunk;
     const int64_t last_block = std::min(first_block + block_chunk, int64_t(blocks.size()));
     const uint8_t* base = call.at(in.place);
-    uint8_t* out_base = fused ? call.at(out.place) : nullptr;
-    const Bound bound(epilogue, call);
+    const BoundEnding bound(ending, call);
     Registers registers;
     Pixels pixels;
     for (int64_t b = first_block; b < last_block; ++b) {
@@ -120,65 +181,42 @@ void ConvStep::run(const Call& call, int task) const {
                 from[r] = base + pixels.n[r] * in.sn + pixels.y[r] * step_y + pixels.x[r] * step_x + block.input_channel;
             const ConvTile tile = {from, rows, taps.data(), int(taps.size()), steps, weights->data() + block.weights,
                                    block.blocks, init.data() + block.channel};
-            if (fused) {
-                uint8_t* to[kTileRows];
-                for (int r = 0; r < rows; ++r)
-                    to[r] = out_base + pixels.n[r] * out.sn + pixels.y[r] * out.sy + pixels.x[r] * out.sx + block.channel;
-                Requantize post = requantize;
-                if (post.multiplier) post.multiplier += block.channel;
-                kernels->conv_u8(tile, post, to);
-            } else {
-                kernels->conv(tile, registers.tiles[epilogue.input]);
-                kernels->program(bound.program, pixels, int(block.channel), block.blocks * kLanes, registers.first());
-            }
+            bound.run(*kernels, tile, pixels, block.channel, block.blocks, registers);
         }
     }
 }
 
 void ConvStep::touch(std::vector<int>& buffers) const {
     touch_place(in.place, buffers);
-    if (fused) touch_place(out.place, buffers);
-    epilogue.touch(buffers);
+    ending.touch(buffers);
 }
 
 void DepthwiseStep::run(const Call& call, int task) const {
     const int64_t total = out_n * out_h * out_w;
     const int64_t first_row = task * row_chunk, last_row = std::min(first_row + row_chunk, total);
     const uint8_t* base = call.at(in.place);
-    uint8_t* out_base = fused ? call.at(out.place) : nullptr;
-    const Bound bound(epilogue, call);
+    const BoundEnding bound(ending, call);
     Registers registers;
     Pixels pixels;
     const int64_t block_bytes = int64_t(taps.size()) * kTileWidth;
-    for (int64_t channel = 0; channel < channels; channel += kTileWidth) {
-        const int blocks = int(std::min<int64_t>(kMaxBlocks, ceil_div(channels - channel, kLanes)));
-        for (int64_t row = first_row; row < last_row; row += kTileRows) {
-            const int rows = int(std::min<int64_t>(kTileRows, last_row - row));
-            locate(row, rows, out_h, out_w, pixels);
-            const uint8_t* from[kTileRows];
+    for (int64_t row = first_row; row < last_row; row += kTileRows) {
+        const int rows = int(std::min<int64_t>(kTileRows, last_row - row));
+        locate(row, rows, out_h, out_w, pixels);
+        const uint8_t* from[kTileRows];
+        for (int64_t channel = 0; channel < channels; channel += kTileWidth) {
+            const int blocks = int(std::min<int64_t>(kMaxBlocks, ceil_div(channels - channel, kLanes)));
             for (int r = 0; r < rows; ++r)
                 from[r] = base + pixels.n[r] * in.sn + pixels.y[r] * step_y + pixels.x[r] * step_x + channel;
             const DepthwiseTile tile = {from, rows, taps.data(), int(taps.size()) / 4,
                                         weights->data() + channel / kTileWidth * block_bytes, init.data() + channel, blocks};
-            if (fused) {
-                uint8_t* to[kTileRows];
-                for (int r = 0; r < rows; ++r)
-                    to[r] = out_base + pixels.n[r] * out.sn + pixels.y[r] * out.sy + pixels.x[r] * out.sx + channel;
-                Requantize post = requantize;
-                if (post.multiplier) post.multiplier += channel;
-                kernels->depthwise_u8(tile, post, to);
-            } else {
-                kernels->depthwise(tile, registers.tiles[epilogue.input]);
-                kernels->program(bound.program, pixels, int(channel), blocks * kLanes, registers.first());
-            }
+            bound.run(*kernels, tile, pixels, channel, blocks, registers);
         }
     }
 }
 
 void DepthwiseStep::touch(std::vector<int>& buffers) const {
     touch_place(in.place, buffers);
-    if (fused) touch_place(out.place, buffers);
-    epilogue.touch(buffers);
+    ending.touch(buffers);
 }
 
 void ProgramStep::run(const Call& call, int task) const {

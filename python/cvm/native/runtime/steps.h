@@ -85,6 +85,18 @@ struct Epilogue {
     void touch(std::vector<int>& buffers) const;
 };
 
+// What follows a convolution: one of the fused endings where it has their form, else a program.
+struct Ending {
+    enum class Kind { Program, U8, Joint };
+    Kind kind = Kind::Program;
+    Joint joint{};                        // U8: only `first`
+    bool has_residual = false, has_wide = false, has_narrow = false;
+    View residual, wide, narrow;          // U8: only `narrow`
+    Epilogue epilogue;                    // of Program; keeps the constants of all
+
+    void touch(std::vector<int>& buffers) const;
+};
+
 // The rows of a tile as pixels of an n x h x w grid, from flat index `first` on.
 void locate(int64_t first, int rows, int64_t h, int64_t w, Pixels& pixels);
 
@@ -109,11 +121,7 @@ public:
     std::vector<Block> blocks;
     int64_t row_chunk = 0, row_chunks = 1, block_chunk = 0, block_chunks = 1;
 
-    bool fused = false;          // requantize straight into `out`
-    Requantize requantize{};
-    std::shared_ptr<const std::vector<int32_t>> multiplier;
-    View out;
-    Epilogue epilogue;
+    Ending ending;
 
     void run(const Call& call, int task) const override;
     void touch(std::vector<int>& buffers) const override;
@@ -130,11 +138,7 @@ public:
     std::vector<int32_t> init;
     int64_t channels = 0, row_chunk = 0;
 
-    bool fused = false;
-    Requantize requantize{};
-    std::shared_ptr<const std::vector<int32_t>> multiplier;
-    View out;
-    Epilogue epilogue;
+    Ending ending;
 
     void run(const Call& call, int task) const override;
     void touch(std::vector<int>& buffers) const override;
