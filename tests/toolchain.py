@@ -13,6 +13,7 @@ from cvm import formal
 from cvm.certificate import Certificate, certify
 
 from mrt.calibrate.calibrator import calibrate
+from mrt.calibrate.moments import gather
 from mrt.compile.compiler import compile_model
 from mrt.graph import Array, Graph, Shape
 from mrt.graph.execute import Executor
@@ -80,7 +81,7 @@ def compile_network(
     prepared = PassManager(PREPARE, verify=pictures(network, 2, 1, low, high)).run(network)
     data = pictures(network, CALIBRATION, 2, low, high)
     statistics = calibrate(prepared, [data])
-    quantized = quantize(prepared, statistics, settings)
+    quantized = quantize(prepared, statistics, settings, gather(prepared, [data]))
     model = compile_model(quantized.graph, quantized.input.precision)
     return Compiled(network, prepared, quantized, model, certify(model), data[:COMPARED])
 

@@ -25,12 +25,15 @@ class Moments:
 
     Attributes:
         count: number of patches.
-        total: sum of the patches, (G, K): G groups, K = input channels of a group x taps, in the weights' order.
-        products: for each run of columns, the sum of its outer products, (G, B, B).
+        pivot: near the mean, (G, K): G groups, K = input channels of a group x taps, in the weights' order. It is
+            taken off the patches first, so that float32 sums resolve what is spread little about a large mean.
+        total: sum of the patches less the pivot, (G, K).
+        products: for each run of columns, the sum of the outer products of the same, (G, B, B).
         columns: the runs, which cover 0..K.
     """
 
     count: int
+    pivot: Array
     total: Array
     products: list[Array]
     columns: list[slice]
@@ -38,11 +41,12 @@ class Moments:
     @property
     def mean(self) -> Array:
         """(G, K)."""
-        return self.total / self.count
+        mean: Array = self.pivot + self.total / self.count
+        return mean
 
     def covariance(self, block: int) -> Array:
         """The covariance of the columns of one run, (G, B, B)."""
-        mean = self.mean[:, self.columns[block]].astype(np.float64)
+        mean = self.total[:, self.columns[block]].astype(np.float64) / self.count
         return self.products[block] / self.count - mean[:, :, None] * mean[:, None, :]
 
 
@@ -65,7 +69,8 @@ def gather(
             patches = _patches(layer, data, graph.params[layer.inputs[1].node.name], generator)
             moments = gathered.get(layer.name)
             if moments is None:
-                moments = gathered[layer.name] = _empty(*patches.shape[::2])
+                moments = gathered[layer.name] = _empty(patches.mean(axis=1))
+            patches = patches - moments.pivot[:, None]
             moments.count += patches.shape[1]
             moments.total += patches.sum(axis=1)
             for product, columns in zip(moments.products, moments.columns):
@@ -76,11 +81,12 @@ def gather(
     return gathered
 
 
-def _empty(groups: int, width: int) -> Moments:
+def _empty(pivot: Array) -> Moments:
+    groups, width = pivot.shape
     edges = np.linspace(0, width, -(-width // _BLOCK) + 1).astype(int)
     columns = [slice(int(a), int(b)) for a, b in zip(edges, edges[1:])]
     products = [np.zeros((groups, c.stop - c.start, c.stop - c.start), np.float32) for c in columns]
-    return Moments(0, np.zeros((groups, width), np.float32), products, columns)
+    return Moments(0, pivot, np.zeros_like(pivot), products, columns)
 
 
 def _patches(layer: Node, data: Array, weight: Array, generator: np.random.Generator) -> Array:

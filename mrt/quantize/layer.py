@@ -4,7 +4,7 @@ Let x = Sx (qx + ox) be the input, y = Sy (qy + oy) the stored output, and w_c =
 c. The accumulator a = sum (qx + ox) qw has the scale Sx Sw_c, so storing it takes the multiplier Sx Sw_c / Sy. Instead
 of rounding this multiplier, choose
 
-    Sw_c = m_c 2^-s Sy / Sx,    m_c the integer that brings Sw_c nearest to the step wanted for the channel,
+    Sw_c = m_c 2^-s Sy / Sx,    m_c one of the two integers that bring Sw_c nearest to the step wanted for the channel,
 
 with one shift s for the layer. Then qy = (m_c a + B_c) >> s with B_c = (bias_c / Sy - oy) 2^s, and the shift's rounding
 is the only one left.
@@ -71,8 +71,11 @@ def quantize_layer(
     bits = max(_MIN_BITS, min(_PREFERRED_BITS, _PRODUCT_BITS - accumulator_bits))
     shift = _largest_shift(2 ** (bits - 1) - 1, float(np.max(ideal)) * rescale)
     shift = max(1, min(shift, 30, _largest_shift(2 ** (_PRODUCT_BITS - 1) - 1, float(np.max(np.abs(constant))) + 1)))
-    multiplier = np.maximum(1, np.rint(ideal * rescale * 2.0**shift)).astype(np.int64)
-    scale = multiplier * 2.0**-shift / rescale
+    below, above = (np.maximum(1, nearest(ideal * rescale * 2.0**shift)) for nearest in (np.floor, np.ceil))
+    unit = 2.0**-shift / rescale
+    multiplier = np.where(_rounding_error(flat, below * unit) < _rounding_error(flat, above * unit), below, above)
+    scale = multiplier * unit
+    multiplier = multiplier.astype(np.int64)
     if moments is None:
         quantized = np.clip(np.rint(flat / scale[:, None]), -_WEIGHT_LIMIT, _WEIGHT_LIMIT).astype(np.int64)
     else:
@@ -112,7 +115,10 @@ def common_step(values: Array) -> float | None:
     if not 2 < len(levels) <= _GRID_LEVELS:
         return None
     gaps = np.diff(levels)
-    step = float(np.min(gaps[gaps > 1e-4 * levels[-1] / _GRID_LEVELS]))
+    gaps = gaps[gaps > 1e-4 * levels[-1] / _GRID_LEVELS]
+    if not len(gaps):
+        return None
+    step = float(np.min(gaps))
     for _ in range(3):  # refine from the smallest gap to the largest value, where the step is best determined
         multiples = np.rint(levels / step)
         step = float(np.dot(multiples, levels) / np.dot(multiples, multiples))

@@ -88,6 +88,7 @@ add("conv-relu-conv-groups", lambda x: conv(relu(conv(x, 8)), 8, num_group=4))
 add("conv-relu-conv-1x1", lambda x: conv(relu(conv(x, 8)), 4, kernel=(1, 1), pad=(0, 0)))
 add("conv-of-positive-data", lambda x: conv(x, 8), low=0.0, high=1.0)
 add("conv-of-negative-data", lambda x: conv(x, 8), low=-1.0, high=0.0)
+add("conv-of-nearly-constant-data", conv, low=99.99, high=100.01)
 add(
     "conv-zero-channel",
     lambda x: conv(x, 2, no_bias=True, name="c"),
@@ -118,6 +119,9 @@ add("dense-4d-kept", lambda x: dense(x, flatten=False, no_bias=True), (-1, 2, 3,
 add("dense-2d-kept", lambda x: dense(x, flatten=False), (-1, 8))
 add("dense-relu-dense", lambda x: dense(relu(dense(x, 16))), (-1, 12))
 add("dense-3d-relu-dense", lambda x: dense(relu(dense(x, 16, flatten=False)), 4, flatten=False), (-1, 3, 6))
+
+
+add("dense-of-nearly-constant-data", dense, (-1, 12), low=99.99, high=100.01)
 
 
 # Tensors that are zero, or nearly so, on all data -----------------------------------------------------------------
