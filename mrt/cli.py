@@ -1,4 +1,4 @@
-"""The command line: `mrt CONFIG`, `mrt train CONFIG`, `mrt ops`."""
+"""The command line: `mrt CONFIG`, `mrt train CONFIG`, `mrt ops`, `mrt zoo`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from cvm.errors import CVMError
@@ -16,10 +17,11 @@ from mrt import __version__
 from mrt.config import Config, load
 from mrt.errors import MRTError
 from mrt.report import Progress
+from mrt.zoo import command as zoo_command
 
 __all__ = ["main"]
 
-_COMMANDS = ("run", "train", "ops")
+_COMMANDS = ("run", "train", "ops", "zoo")
 _BAD_INPUT = 2
 _INTERRUPTED = 130
 
@@ -42,12 +44,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _log_to(console, logging.WARNING)
         if options.command == "ops":
             _ops()
+        elif options.command == "zoo":
+            return zoo_command.execute(options, console)
         else:
             config = load(options.config, options.set, options.start, options.device)
             _log_to(
                 console, max(logging.WARNING, config.default.verbosity) if options.quiet else config.default.verbosity
             )
-            (_train if options.command == "train" else _run)(config, Progress(console))
+            progress = Progress(console)
+            _train(config, progress) if options.command == "train" else _run(config, progress, options)
     except (MRTError, CVMError) as error:
         print(f"mrt: {' '.join(str(error).split())}", file=sys.stderr)
         return _BAD_INPUT
@@ -81,7 +86,13 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         command.set_defaults(start=None)
         if name == "run":
             command.add_argument("--start", metavar="STAGE", help="resume after this stage's checkpoint")
+            command.add_argument(
+                "--random-weights",
+                action="store_true",
+                help="a structural run: seeded weights, agreement with float, no accuracy",
+            )
     commands.add_parser("ops", help="list the supported operators, as a Markdown table")
+    zoo_command.add_to(commands)
     return parser.parse_args(arguments)
 
 
@@ -96,10 +107,14 @@ def _log_to(console: Console, level: int) -> None:
     logger.propagate = False
 
 
-def _run(config: Config, progress: Progress) -> None:
+def _run(config: Config, progress: Progress, options: argparse.Namespace) -> None:
     from mrt import pipeline  # imports mxnet, which takes seconds
 
-    report = pipeline.run(config, progress)
+    if options.random_weights:
+        config = pipeline.apart(config)
+        report = pipeline.run(config, progress, random_weights=True, network=Path(options.config).stem)
+    else:
+        report = pipeline.run(config, progress)
     written, _ = report.write(config.default.output_dir)
     print(report.markdown(), end="")
     print(f"report: {written}")

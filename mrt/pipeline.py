@@ -26,7 +26,7 @@ from mrt.compile.compiler import Compiled, compile_model
 from mrt.compile.description import describe
 from mrt.config import Config
 from mrt.config.model import Stage
-from mrt.datasets import Dataset, Preprocess
+from mrt.datasets import Dataset, MissingDataError, Preprocess, Synthetic
 from mrt.errors import MRTError
 from mrt.graph import Array, Graph
 from mrt.graph.execute import Executor
@@ -34,29 +34,51 @@ from mrt.passes import PREPARE, PassManager
 from mrt.quantize.quantizer import Quantized, QuantizeSettings, quantize
 from mrt.report import Progress, Report, SizeBytes
 from mrt.stages.checkpoint import Checkpoints
+from mrt.stages.costs import costly_layers
 from mrt.stages.evaluate import Run, dequantize, evaluate, quantize_input
 from mrt.stages.merge import merge
-from mrt.stages.source import load_network
+from mrt.stages.source import load_network, untrained_network
 from mrt.stages.split import Split, split
+from mrt.stages.structural import structural_network
 
 logger = logging.getLogger(__name__)
 
 _VERIFIED_PICTURES = 2
+_FITTED_PICTURES = 16
 _MOMENT_PICTURES = 64
 
 
-def run(config: Config, progress: Progress) -> Report:
+def run(config: Config, progress: Progress, random_weights: bool = False, network: str | None = None) -> Report:
     """Run every stage that the configuration asks for.
+
+    Args:
+        config: what to do.
+        progress: shows it.
+        random_weights: make it a structural run (`mrt.stages.structural`): seeded weights, agreement and no accuracy.
+        network: of a structural run, what `mrt.nets` builds where Model_name says nothing to it.
 
     Raises:
         MRTError: bad input, named.
     """
-    return _Run(config, progress).report()
+    if random_weights and config.default.start:
+        raise MRTError("random weights: a structural run starts at the beginning; leave Start out")
+    return _Run(config, progress, random_weights, network).report()
+
+
+def apart(config: Config) -> Config:
+    """The configuration with folders of its own to write to: a structural run must not replace what a real one left."""
+    default = config.default.model_copy(update={"output_dir": config.default.output_dir / "random_weights"})
+    compilation = config.compilation
+    if compilation:
+        compilation = compilation.model_copy(update={"dump_dir": compilation.dump_dir / "random_weights"})
+    return config.model_copy(update={"default": default, "compilation": compilation})
 
 
 class _Run:
-    def __init__(self, config: Config, progress: Progress) -> None:
+    def __init__(self, config: Config, progress: Progress, structural: bool, network: str | None) -> None:
         self._config = config
+        self._structural = structural
+        self._network_name = network
         self._progress = progress
         self._start = config.default.start
         self._checkpoints = Checkpoints(config.default.output_dir, config.default.model_name)
@@ -65,7 +87,7 @@ class _Run:
     def report(self) -> Report:
         config, progress = self._config, self._progress
         with progress.stage("load"):
-            network = load_network(config)
+            network = self._network()
             cut = split(network, config.split_model.keys) if config.split_model.keys else None
         prepared = self._prepare(cut.base if cut else network)
         if cut and self._start < Stage.SPLIT_MODEL and config.split_model.dump:
@@ -77,6 +99,7 @@ class _Run:
         compiled = self._compile(quantized)
         report = Report(
             model=config.default.model_name,
+            weights="random" if self._structural else "trained",
             versions=_versions(),
             configuration=config.as_dict(),
             size_bytes=SizeBytes(float=sum(int(array.nbytes) for array in network.params.values())),
@@ -91,11 +114,23 @@ class _Run:
                 report.size_bytes.cvm = sum((folder / name).stat().st_size for name in ("symbol", "params"))
                 proof = compiled.certificate
                 report.certificate = {"ok": proof.ok, "peak": proof.peak, "verdict": proof.verdict()}
-                executors["cvm"] = _cvm_run(folder, compiled.model)
+                native = _native_run(folder)
+                if not self._structural:
+                    executors["cvm"] = native or (lambda data: formal.run(compiled.model, data))
+                elif native:
+                    executors = {"cvm": native}  # one is enough where they are not compared: the fastest
             if config.evaluation and config.evaluation.iter_num != 0:
                 self._evaluate(network, quantized, cut, executors, report)
+                if self._structural:
+                    report.costly_layers = costly_layers(prepared, quantized, self._pictures(_VERIFIED_PICTURES))
         report.seconds = dict(progress.seconds)
         return report
+
+    def _network(self) -> Graph:
+        if not self._structural:
+            return load_network(self._config)
+        network = untrained_network(self._config, self._network_name)
+        return structural_network(network, self._pictures(_FITTED_PICTURES))
 
     def _quantized_run(self, quantized: Quantized) -> Run:
         return Executor(quantized.graph, dtype="float64", context=_context(self._config.quantization))
@@ -231,7 +266,7 @@ class _Run:
 
         with self._progress.stage("evaluate", total=count) as step:
             evaluate(
-                dataset,
+                None if self._structural else dataset.metric,
                 dataset.batches("evaluation", settings.batch, start, count),
                 Executor(network, context=context),
                 integers,
@@ -240,15 +275,25 @@ class _Run:
                 report,
                 step.advance,
             )
-        report.dataset = settings.dataset
+        report.dataset = dataset.name
 
     def _dataset(self, name: str, folder: Path | None) -> Dataset:
         key = (name, folder)
         if key not in self._datasets:
             given = self._config.dataset
             preprocess = Preprocess(**given.model_dump()) if given else None
-            self._datasets[key] = datasets.get(name)(folder, self._config.default.input_shape, preprocess)
+            self._datasets[key] = self._open(datasets.get(name), folder, preprocess)
         return self._datasets[key]
+
+    def _open(self, dataset: type[Dataset], folder: Path | None, preprocess: Preprocess | None) -> Dataset:
+        shape = self._config.default.input_shape
+        try:
+            return dataset(folder, shape, preprocess)
+        except MissingDataError as error:
+            if not self._structural:
+                raise
+            logger.warning("%s; this structural run uses seeded synthetic pictures", error)
+            return Synthetic(dataset, shape, preprocess)
 
     def _calibration_data(self) -> Dataset:
         return self._dataset(self._config.calibration.dataset, self._config.calibration.dataset_dir)
@@ -273,13 +318,13 @@ def _context(settings: Any) -> Any:
     return mx.gpu(settings.device_ids[0])
 
 
-def _cvm_run(folder: Path, model: cvm.Model) -> Run:
-    """The compiled model on the native runtime, or on the formal executor where that was not built."""
+def _native_run(folder: Path) -> Run | None:
+    """The compiled model on the native runtime, or None, with a warning, where that was not built."""
     try:
         native = cvm.load(folder)
     except CVMError as error:
-        logger.warning("evaluating the compiled model with the formal executor: %s", error)
-        return lambda data: formal.run(model, data)
+        logger.warning("the compiled model does not run natively: %s", error)
+        return None
 
     def call(data: Array) -> list[Array]:
         outputs = native(data)

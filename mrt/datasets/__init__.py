@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from mrt.datasets.base import Dataset, Preprocess
+from mrt.datasets.base import Dataset, MissingDataError, Preprocess
 from mrt.datasets.cifar10 import CIFAR10
 from mrt.datasets.digits import Digits
 from mrt.datasets.imagenet import ImageNet
 from mrt.datasets.metric import Metric
 from mrt.datasets.mnist import MNIST
+from mrt.datasets.quickdraw import QuickDraw
+from mrt.datasets.synthetic import Synthetic
 from mrt.errors import MRTError
 
-__all__ = ["Dataset", "Metric", "Preprocess", "get", "names"]
+__all__ = ["Dataset", "Metric", "MissingDataError", "Preprocess", "Synthetic", "get", "names"]
 
-_DATASETS: dict[str, type[Dataset]] = {dataset.name: dataset for dataset in (CIFAR10, Digits, ImageNet, MNIST)}
+_DATASETS: dict[str, type[Dataset]] = {
+    dataset.name: dataset for dataset in (CIFAR10, Digits, ImageNet, MNIST, QuickDraw)
+}
 
 
 def names() -> list[str]:

@@ -18,6 +18,10 @@ from mrt.errors import MRTError
 SPLITS = ("calibration", "evaluation", "train")
 
 
+class MissingDataError(MRTError):
+    """A dataset's file is not there."""
+
+
 @dataclass(frozen=True)
 class Preprocess:
     """From stored pixels to network input: ``(pixels / scale - mean) / std``, mean and std per channel.
@@ -172,7 +176,7 @@ class Dataset(ABC):
             path = self.root / layout / filename
             if path.is_file():
                 return path
-        raise MRTError(
+        raise MissingDataError(
             f"dataset {self.name}: {filename} not found; put it in {self.root / layouts[0]}, "
             "or name another root directory with Dataset_dir or MRT_DATA"
         )

@@ -22,6 +22,15 @@ _OWN: dict[str, Callable[[], mx.gluon.HybridBlock]] = {
 }
 
 
+def known(name: str) -> bool:
+    """Whether `get` has a network of that name."""
+    if name in _OWN:
+        return True
+    from gluoncv import model_zoo  # takes seconds
+
+    return name.lower() in model_zoo.get_model_list()
+
+
 def get(name: str) -> mx.gluon.HybridBlock:
     """A new, uninitialised network. Its parameters are named the same whatever was built before.
 

@@ -168,6 +168,10 @@ class QuantizeContext:
 
     # Quantized values of the float graph ---------------------------------------------------------------------------
 
+    def stored(self) -> dict[Value, QValue]:
+        """What stands for every value of the float graph that is stored: all but those that a clamp absorbs."""
+        return {value: q for value, q in self._values.items() if self.annotation.carrier(value) == value}
+
     def set(self, value: Value, q: QValue) -> None:
         """Record what stands for a value of the float graph."""
         self._values[value] = q

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import sympy
@@ -44,11 +44,15 @@ class TensorInfo:
 
 @dataclass(frozen=True)
 class Quantized:
-    """An integer graph with the meaning of its input and outputs."""
+    """An integer graph with the meaning of its input and outputs.
+
+    `stored` says what stands for each value of the prepared graph; it is empty after a checkpoint.
+    """
 
     graph: Graph
     input: TensorInfo
     outputs: tuple[TensorInfo, ...]
+    stored: Mapping[Value, QValue] = field(default_factory=dict)
 
     def describe(self) -> str:
         """The input's and outputs' meaning as JSON."""
@@ -114,7 +118,7 @@ def quantize(
     infos = tuple(
         TensorInfo(value.name, q.scale, q.offset, q.tensor.precision) for value, q in zip(graph.outputs, outputs)
     )
-    return Quantized(integer, described, infos)
+    return Quantized(integer, described, infos, ctx.stored())
 
 
 def _stored(node: Node, q: QValue, ctx: QuantizeContext) -> QValue:

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from mrt.report.progress import Progress, Step
-from mrt.report.report import BitExact, Latency, Report, SizeBytes
+from mrt.report.report import BitExact, Latency, LayerCost, Report, SizeBytes
 
-__all__ = ["BitExact", "Latency", "Progress", "Report", "SizeBytes", "Step"]
+__all__ = ["BitExact", "Latency", "LayerCost", "Progress", "Report", "SizeBytes", "Step"]

@@ -3,16 +3,17 @@
 import json
 import math
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Literal, Optional
 
 from pydantic import BaseModel, ConfigDict, Field
 from tabulate import tabulate
 
 from mrt.atomic import atomic_write
 
-__all__ = ["BitExact", "Latency", "Report", "SizeBytes"]
+__all__ = ["BitExact", "Latency", "LayerCost", "Report", "SizeBytes"]
 
 COLUMNS = ("model name", "iteration", "evalfunc", "quantize", "time(ms)", "cvm", "total sample")
+STRUCTURAL_COLUMNS = (*COLUMNS[:2], "weights", "agreement with float", "SQNR (dB)", *COLUMNS[4:5], *COLUMNS[6:])
 
 
 class _Part(BaseModel):
@@ -41,28 +42,51 @@ class SizeBytes(_Part):
     cvm: Optional[int] = None
 
 
+class LayerCost(_Part):
+    """What one layer of the prepared network adds to the quantization noise.
+
+    Attributes:
+        node: of the prepared network.
+        operator: its MXNet name.
+        sqnr_db: signal to quantization noise of its output.
+        added: its noise-to-signal ratio less the largest among its inputs'.
+    """
+
+    node: str
+    operator: str
+    sqnr_db: float
+    added: float
+
+
 class Report(_Part):
     """What a run found out. A part that the run did not come to is empty or None.
 
     Attributes:
+        weights: "trained", or "random": a structural run, which shows agreement with the float network but no accuracy.
         samples: evaluated samples; `iterations`, the batches they came in.
         accuracy: of "float", "quantized" and "cvm", the dataset's metrics by name, each from 0 to 1.
         agreement: part of the samples, 0 to 1, on which the integer model's top-1 class is the float model's.
-        sqnr_db: signal to quantization noise of the outputs, 10·log10(Σ float² / Σ (float - dequantized)²).
+        sqnr_db: signal to quantization noise of the first output, 10·log10(Σ float² / Σ (float - dequantized)²).
+        sqnr_outputs_db: the same of every output.
+        costly_layers: of a structural run, those that add most noise, the worst first.
         bit_exact: our two integer executors against each other.
         seconds: of each stage, by name.
         versions: of the packages used, by name.
         configuration: as in `Config.as_dict`.
         certificate: summary of the proof that no INT32 can overflow.
+        peak_memory_bytes: the largest resident size of the process, where it did nothing else.
     """
 
     model: str
     dataset: Optional[str] = None
+    weights: Literal["trained", "random"] = "trained"
     samples: int = 0
     iterations: int = 0
     accuracy: dict[str, dict[str, float]] = {}
     agreement: Optional[float] = None
     sqnr_db: Optional[float] = None
+    sqnr_outputs_db: list[Optional[float]] = []
+    costly_layers: list[LayerCost] = []
     bit_exact: Optional[BitExact] = None
     latency_ms: Latency = Latency()
     size_bytes: SizeBytes = SizeBytes()
@@ -70,6 +94,7 @@ class Report(_Part):
     versions: dict[str, str] = {}
     configuration: dict[str, Any] = {}
     certificate: dict[str, Any] = {}
+    peak_memory_bytes: Optional[int] = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as JSON types; a number that is not finite is None."""
@@ -81,7 +106,12 @@ class Report(_Part):
         return json.dumps(self.as_dict(), indent=2, allow_nan=False) + "\n"
 
     def markdown(self) -> str:
-        """Return the report as a Markdown table with the columns of MRT's published results."""
+        """Return the report as a Markdown table with the columns of MRT's published results.
+
+        A structural run has columns of its own, and a second table of the layers that add most noise.
+        """
+        if self.weights == "random":
+            return self._structural_markdown()
         row = (
             self.model,
             self.iterations,
@@ -96,11 +126,32 @@ class Report(_Part):
         )
         return tabulate([row], headers=COLUMNS, tablefmt="github", disable_numparse=True) + "\n"
 
-    def write(self, folder: Path) -> tuple[Path, Path]:
-        """Write `<folder>/<model>.report.json` and `.report.md`, each whole or not at all; return their paths."""
+    def _structural_markdown(self) -> str:
+        row = (
+            self.model,
+            self.iterations,
+            "random",
+            "-" if self.agreement is None else f"{self.agreement:.2%}",
+            " ".join("-" if value is None else f"{value:.1f}" for value in self.sqnr_outputs_db) or "-",
+            " / ".join(_milliseconds(part) for part in (self.latency_ms.float_, self.latency_ms.cvm)),
+            self.samples,
+        )
+        text = tabulate([row], headers=STRUCTURAL_COLUMNS, tablefmt="github", disable_numparse=True) + "\n"
+        if self.costly_layers:
+            rows = [(c.node, c.operator, f"{c.sqnr_db:.1f}", f"{c.added:.2e}") for c in self.costly_layers]
+            headers = ("costliest layers", "operator", "SQNR (dB)", "noise added")
+            text += "\n" + tabulate(rows, headers=headers, tablefmt="github", disable_numparse=True) + "\n"
+        return text
+
+    def write(self, folder: Path, name: Optional[str] = None) -> tuple[Path, Path]:
+        """Write `<folder>/<name>.report.json` and `.report.md`, each whole or not at all; return their paths.
+
+        `name` is the model's where not given.
+        """
+        name = name or self.model
         return (
-            atomic_write(folder / f"{self.model}.report.json", self.json_text()),
-            atomic_write(folder / f"{self.model}.report.md", self.markdown()),
+            atomic_write(folder / f"{name}.report.json", self.json_text()),
+            atomic_write(folder / f"{name}.report.md", self.markdown()),
         )
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mrt.datasets import Dataset
 from mrt.datasets.metric import Metric
 from mrt.graph import Array
 from mrt.quantize.quantizer import TensorInfo
@@ -24,8 +23,13 @@ class Contender:
 
     name: str
     run: Run
-    metric: Metric
+    metric: Metric | None
     seconds: float = 0.0
+
+    def judge(self, labels: Array, outputs: Sequence[Array]) -> None:
+        """Adds a batch to the metric."""
+        if self.metric:
+            self.metric.update(labels, outputs[0])
 
     @contextmanager
     def timed(self) -> Iterator[None]:
@@ -39,21 +43,28 @@ class Contender:
 class _Agreement:
     samples: int = 0
     same_class: int = 0
-    signal: float = 0.0
-    noise: float = 0.0
+    signal: list[float] = field(default_factory=list)
+    noise: list[float] = field(default_factory=list)
     classes: bool = True
     mismatches: int = 0
     compared: int = 0
     iterations: int = field(default=0)
 
-    def add(self, reference: Array, other: Array) -> None:
-        """Compare one batch of first outputs."""
+    def add(self, references: Sequence[Array], others: Sequence[Array]) -> None:
+        """Compare one batch of real outputs."""
+        reference, other = references[0], others[0]
         self.samples += len(reference)
         self.classes &= reference.ndim == 2
         if self.classes:
             self.same_class += int((reference.argmax(axis=1) == other.argmax(axis=1)).sum())
-        self.signal += float(np.sum(np.square(reference, dtype=np.float64)))
-        self.noise += float(np.sum(np.square(reference.astype(np.float64) - other)))
+        signal = [float(np.sum(np.square(array, dtype=np.float64))) for array in references]
+        noise = [float(np.sum(np.square(a.astype(np.float64) - b))) for a, b in zip(references, others)]
+        self.signal = np.add(signal, self.signal or 0.0).tolist()
+        self.noise = np.add(noise, self.noise or 0.0).tolist()
+
+    def sqnr_db(self) -> list[float | None]:
+        """Of each output; None where nothing was lost, or there was no signal."""
+        return [10 * float(np.log10(s / n)) if s and n else None for s, n in zip(self.signal, self.noise)]
 
     def compare(self, one: Sequence[Array], two: Sequence[Array]) -> None:
         """Count the samples on which two integer executors differ anywhere."""
@@ -78,7 +89,7 @@ def dequantize(array: Array, info: TensorInfo) -> Array:
 
 
 def evaluate(
-    dataset: Dataset,
+    metric: Callable[[], Metric] | None,
     batches: Iterator[tuple[Array, Array]],
     float_run: Run,
     integer_runs: dict[str, Run],
@@ -90,7 +101,7 @@ def evaluate(
     """Fill in the report's accuracies, agreement, bit-exactness and latencies.
 
     Args:
-        dataset: its metric judges the outputs.
+        metric: makes what judges the outputs; None leaves accuracy out.
         batches: preprocessed data and labels.
         float_run: the float network.
         integer_runs: executors of the integer model, by name; all are compared with the first.
@@ -99,31 +110,33 @@ def evaluate(
         report: is changed.
         advance: called with the samples done.
     """
-    reference = Contender("float", float_run, dataset.metric())
-    integers = [Contender(name, run, dataset.metric()) for name, run in integer_runs.items()]
+    reference, *integers = (
+        Contender(name, run, metric() if metric else None) for name, run in {"float": float_run, **integer_runs}.items()
+    )
     agreement = _Agreement()
     for data, labels in batches:
         with reference.timed():
             expected = reference.run(data)
-        reference.metric.update(labels, expected[0])
+        reference.judge(labels, expected)
         quantized = quantize_input(data, input_info)
         results: list[list[Array]] = []
         for contender in integers:
             with contender.timed():
                 results.append(contender.run(quantized))
             real = finish(results[-1])
-            contender.metric.update(labels, real[0])
+            contender.judge(labels, real)
             if contender is integers[0]:
-                agreement.add(expected[0], real[0])
+                agreement.add(expected, real)
             else:
                 agreement.compare(results[0], results[-1])
         agreement.iterations += 1
         advance(len(data))
     contenders = [reference, *integers]
     report.samples, report.iterations = agreement.samples, agreement.iterations
-    report.accuracy = {contender.name: contender.metric.values() for contender in contenders}
+    report.accuracy = {contender.name: contender.metric.values() for contender in contenders if contender.metric}
     report.agreement = agreement.same_class / agreement.samples if agreement.classes else None
-    report.sqnr_db = 10 * float(np.log10(agreement.signal / agreement.noise)) if agreement.noise else None
+    report.sqnr_outputs_db = agreement.sqnr_db()
+    report.sqnr_db = report.sqnr_outputs_db[0]
     if agreement.compared:
         report.bit_exact = BitExact(samples=agreement.compared, mismatches=agreement.mismatches)
     latency = {c.name: 1000 * c.seconds / agreement.samples for c in contenders}

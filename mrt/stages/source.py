@@ -9,6 +9,7 @@ from pathlib import Path
 
 import mxnet as mx
 
+from mrt import nets
 from mrt.config import Config
 from mrt.errors import MRTError
 from mrt.graph import Graph, Shape, mxnet_json
@@ -17,6 +18,26 @@ from mrt.passes.drop_labels import LOSSES, DropLabels
 logger = logging.getLogger(__name__)
 
 _SPELLINGS = (("{}.json", "{}.params"), ("{}-symbol.json", "{}-0000.params"))
+_SEED = 0
+
+
+def untrained_network(config: Config, network: str | None = None) -> Graph:
+    """The float network with weights that mean nothing: what a structural run seeds.
+
+    It is the network named `network`, [TRAIN] Network or Model_name, the first that `mrt.nets` or GluonCV can build,
+    else the one in Model_dir's files.
+
+    Raises:
+        MRTError: there is none.
+    """
+    names = [network, config.train.network if config.train else None, config.default.model_name]
+    for name in filter(None, names):
+        if nets.known(name):
+            mx.random.seed(_SEED)
+            net = nets.get(name)
+            net.initialize()
+            return _exported(net, config.default.input_shape)
+    return load_network(config)
 
 
 def load_network(config: Config) -> Graph:
@@ -61,12 +82,15 @@ def _from_zoo(name: str, tried: list[Path], shape: Shape) -> Graph:
         raise MRTError(f"Model_name={name}: neither {where} exists, nor a Gluon zoo model of that name")
     logger.info("no %s: taking %s from the Gluon zoo", where, name)
     try:
-        net = model_zoo.get_model(name, pretrained=True)
+        return _exported(model_zoo.get_model(name, pretrained=True), shape)
     except Exception as error:
         raise MRTError(
-            f"Model_name={name}: {where} does not exist, and the Gluon zoo's weights cannot be downloaded "
+            f"Model_name={name}: {where} does not exist, and the Gluon zoo's weights cannot be had "
             f"({str(error).strip().splitlines()[0][:120]}); export the network there with net.export"
         ) from None
+
+
+def _exported(net: mx.gluon.HybridBlock, shape: Shape) -> Graph:
     net.hybridize()
     net(mx.nd.zeros(tuple(1 if d == -1 else d for d in shape)))
     with tempfile.TemporaryDirectory() as folder:

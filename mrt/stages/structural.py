@@ -2,7 +2,8 @@
 
 Weights of layers are drawn as by He et al., Delving deep into rectifiers (2015): normal with variance 2 / fan-in. The
 statistics of every BatchNorm are then those of its own input on real pictures, so that activations have the spread
-that they have in a trained network. Such a network shows how closely its integer form follows it; it classifies nothing.
+that they have in a trained network. Such a network shows how closely its integer form follows it; it classifies
+nothing.
 
 Two choices keep it from being chaotic, which trained networks are not:
 
@@ -74,7 +75,7 @@ def seed_weights(network: Graph, seed: int = 0) -> Graph:
 
 
 def _weight(shape: Shape, rng: np.random.Generator) -> Array:
-    """A layer's weights (O, I, …): independent, but for the taps of depthwise filters, which resemble their neighbours."""
+    """A layer's weights (O, I, …): independent, but for neighbouring taps of depthwise filters, which are alike."""
     std = (2.0 / max(1, int(np.prod(shape[1:])))) ** 0.5
     weight = rng.normal(0, std, shape)
     if len(shape) == 4 and shape[1] == 1 and shape[2:] != (1, 1):

@@ -1,0 +1,89 @@
+"""What is known of each network of the zoo before it is run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mrt.config import Config
+from mrt.errors import MRTError
+from mrt.zoo.settings import has_weights, settings
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One network of the zoo.
+
+    Attributes:
+        name: in the zoo.
+        problem: why its configuration is not valid, or None; the other attributes say nothing then.
+        dataset: the name of the data that it is evaluated on.
+        input_shape: with -1 for the batch axis.
+        weights: whether trained weights are on this machine.
+    """
+
+    name: str
+    problem: str | None = None
+    dataset: str = ""
+    input_shape: tuple[int, ...] = ()
+    weights: bool = False
+
+
+def entry(name: str, models: Path | None = None) -> Entry:
+    """What the configuration of a network says, and whether its weights are there."""
+    try:
+        config = settings(name, models)
+    except MRTError as error:
+        return Entry(name, problem=str(error))
+    return Entry(name, None, config.calibration.dataset, config.default.input_shape, has_weights(config))
+
+
+@dataclass(frozen=True)
+class Check:
+    """What `check` found, each None where all is well, else what is wrong."""
+
+    name: str
+    configuration: str | None = None
+    weights: str | None = None
+    dataset: str | None = None
+    prepare: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether MRT can handle the network. Weights and data are the user's to bring."""
+        return self.configuration is None and self.prepare is None
+
+
+def check(name: str, models: Path | None = None) -> Check:
+    """Try the configuration, look for weights and data, and prepare the network (with seeded weights if need be)."""
+    try:
+        config = settings(name, models)
+    except MRTError as error:
+        return Check(name, configuration=str(error))
+    weights = None if has_weights(config) else f"not found in {config.default.model_dir}"
+    return Check(name, None, weights, _dataset(config), _prepare(config, name, weights is None))
+
+
+def _dataset(config: Config) -> str | None:
+    from mrt import datasets  # imports mxnet, which takes seconds
+
+    given = config.dataset
+    preprocess = datasets.Preprocess(**given.model_dump()) if given else None
+    try:
+        data = datasets.get(config.calibration.dataset)
+        data(config.calibration.dataset_dir, config.default.input_shape, preprocess)
+    except MRTError as error:
+        return str(error)
+    return None
+
+
+def _prepare(config: Config, name: str, trained: bool) -> str | None:
+    from mrt.passes import PREPARE, PassManager  # imports mxnet, which takes seconds
+    from mrt.stages.source import load_network, untrained_network
+
+    try:
+        network = load_network(config) if trained else untrained_network(config, name)
+        PassManager(PREPARE).run(network)
+    except MRTError as error:
+        return str(error)
+    return None

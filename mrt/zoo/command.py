@@ -1,0 +1,127 @@
+"""`mrt zoo list | check | run | table`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import rich.table
+from rich.console import Console
+
+from mrt import zoo
+from mrt.atomic import atomic_write
+from mrt.errors import MRTError
+from mrt.report import Progress
+from mrt.zoo.check import check, entry
+from mrt.zoo.results import Results
+from mrt.zoo.run import Job, run
+from mrt.zoo.table import default_path, table
+
+_OUTPUT = Path("models/zoo")
+_FAILED = 2
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to the parser's commands."""
+    text = "list, check and run the networks of mrt/zoo"
+    actions = commands.add_parser("zoo", help=text, description=text).add_subparsers(
+        dest="action", metavar="ACTION", required=True
+    )
+    for name, text in (
+        ("list", "each network, its data, whether its weights are there, its last result"),
+        ("check", "is the configuration valid, are weights and data there, can the network be prepared"),
+        ("run", "run networks one after the other, and say at the end which failed"),
+        ("table", "write docs/zoo.md from the results"),
+    ):
+        action = actions.add_parser(name, help=text, description=text)
+        if name != "check":
+            action.add_argument("--output", type=Path, default=_OUTPUT, help="the results' folder (%(default)s)")
+        if name == "table":
+            action.add_argument("--file", type=Path, default=default_path(), help="what to write (docs/zoo.md)")
+        else:
+            action.add_argument("--models", type=Path, help="a folder in which weights are looked for first")
+        if name in ("check", "run"):
+            action.add_argument("names", metavar="NAME", nargs="*", help="networks of the zoo; all where none is given")
+        if name == "run":
+            action.add_argument(
+                "--random-weights",
+                action="store_true",
+                help="where weights are not found, a structural run: seeded weights, agreement with float, no accuracy",
+            )
+            action.add_argument("--pictures", metavar="N", type=_positive, help="evaluate N pictures of each dataset")
+
+
+def _positive(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+    return int(text)
+
+
+def execute(options: argparse.Namespace, console: Console) -> int:
+    """Run the action; return the exit status: 0, or 2 where a network failed.
+
+    Raises:
+        MRTError: bad input.
+    """
+    if options.action != "table" and options.models is not None and not options.models.is_dir():
+        raise MRTError(f"--models {options.models}: no such folder")
+    action = {"list": _list, "check": _check, "run": _run, "table": _table}[options.action]
+    return action(options, console)
+
+
+def _list(options: argparse.Namespace, console: Console) -> int:
+    results = Results(options.output)
+    rows = rich.table.Table("name", "dataset", "input", "weights", "last result")
+    for name in zoo.names():
+        known = entry(name, options.models)
+        if known.problem:
+            rows.add_row(name, "", "", "", f"configuration not valid: {known.problem}")
+            continue
+        shape = "x".join(map(str, known.input_shape[1:]))
+        rows.add_row(name, known.dataset, shape, "found" if known.weights else "not found", results.summary(name))
+    _print(rows)
+    return 0
+
+
+def _check(options: argparse.Namespace, console: Console) -> int:
+    names = zoo.select(options.names)
+    rows = rich.table.Table("name", "configuration", "weights", "dataset", "prepare")
+    failed = []
+    with Progress(console).stage("check", total=len(names)) as step:
+        for name in names:
+            found = check(name, options.models)
+            parts = (found.configuration, found.weights, found.dataset, found.prepare)
+            rows.add_row(name, *(part or "ok" for part in parts))
+            failed += [] if found.ok else [name]
+            step.advance()
+    _print(rows)
+    return _verdict(failed, len(names))
+
+
+def _run(options: argparse.Namespace, console: Console) -> int:
+    names = zoo.select(options.names)
+    jobs = [Job(name, options.random_weights, options.pictures, options.models) for name in names]
+    failed = run(jobs, Results(options.output), lambda line: print(line, flush=True), Progress(console))
+    print(f"results: {options.output}")
+    return _verdict(failed, len(names))
+
+
+def _table(options: argparse.Namespace, console: Console) -> int:
+    results = Results(options.output)
+    names = zoo.names()
+    if not any(results.report(name) for name in names):
+        raise MRTError(f"zoo table: no results in {options.output}; make them with mrt zoo run, or name their --output")
+    print(atomic_write(options.file, table(names, results)))
+    return 0
+
+
+def _verdict(failed: list[str], count: int) -> int:
+    print(f"{len(failed)} of {count} failed: {', '.join(failed)}" if failed else f"all {count} passed")
+    return _FAILED if failed else 0
+
+
+def _print(rows: rich.table.Table) -> None:
+    """To standard output; unbroken lines where that is no terminal."""
+    console = Console()
+    console.print(rows) if console.is_terminal else Console(width=240).print(rows)

@@ -1,0 +1,94 @@
+"""The Markdown table of the whole zoo and its results: `docs/zoo.md`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tabulate import tabulate
+
+from mrt.report import Report
+from mrt.zoo.check import entry
+from mrt.zoo.results import Results
+
+HEADERS = (
+    "model",
+    "dataset",
+    "input",
+    "weights",
+    "pictures",
+    "float top-1",
+    "integer top-1",
+    "agreement with float",
+    "SQNR (dB)",
+    "model (MB)",
+    "time (s)",
+    "memory (GB)",
+)
+_NUMBERS_FROM = HEADERS.index("pictures")
+
+_TEXT = """# The model zoo
+
+Written by `mrt zoo table` from what `mrt zoo run` measured; `mrt/zoo/NAME.ini` is each network's configuration.
+
+- **weights**: *trained*, or *random*: the trained weights were not to be had, so the run is a structural one, with
+  seeded weights and BatchNorm statistics fitted on calibration pictures. It shows how closely the integer model
+  follows the float one, and no accuracy.
+- **dataset**: the pictures that the network was evaluated on; *synthetic* are seeded ones, where the network's own
+  dataset was not to be had.
+- **agreement with float**: the share of the pictures on which both models put the same class first.
+- **SQNR**: 10·log10(Σ float² / Σ (float - integer)²) over the logits.
+- **model**: the compiled integer model on disk. **time**: the whole run, from loading to evaluation. **memory**: the
+  largest resident size of the process.
+
+"""
+
+
+def table(names: Sequence[str], results: Results) -> str:
+    """The document: a row for each of the networks, with its last result where there is one.
+
+    Raises:
+        MRTError: a kept report is damaged.
+    """
+    rows = [_row(name, results) for name in names]
+    alignment = ["left" if i < _NUMBERS_FROM else "right" for i in range(len(HEADERS))]
+    text = tabulate(rows, headers=HEADERS, tablefmt="github", disable_numparse=True, colalign=alignment)
+    failures = [f"- {name}: {reason}" for name in names if (reason := results.failure(name))]
+    return _TEXT + text + "\n" + ("\nThe last run failed:\n\n" + "\n".join(failures) + "\n" if failures else "")
+
+
+def _row(name: str, results: Results) -> tuple[str, ...]:
+    known = entry(name)
+    shape = "x".join(str(size) for size in known.input_shape[1:]) or "-"
+    report = results.report(name)
+    if report is None:
+        return (name, known.dataset or "-", shape, *"-" * (len(HEADERS) - 3))
+    return (
+        name,
+        report.dataset or known.dataset,
+        shape,
+        report.weights,
+        str(report.samples),
+        _top1(report, "float"),
+        _top1(report, "cvm", "quantized"),
+        _percent(report.agreement),
+        "-" if report.sqnr_db is None else f"{report.sqnr_db:.1f}",
+        "-" if report.size_bytes.cvm is None else f"{report.size_bytes.cvm / 1e6:.1f}",
+        f"{sum(report.seconds.values()):.0f}",
+        "-" if report.peak_memory_bytes is None else f"{report.peak_memory_bytes / 1e9:.1f}",
+    )
+
+
+def _top1(report: Report, *executors: str) -> str:
+    """The first metric of the first of the executors that has one; a structural run has none."""
+    values = [value for executor in executors for value in report.accuracy.get(executor, {}).values()]
+    return _percent(values[0] if values and report.weights == "trained" else None)
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2%}"
+
+
+def default_path() -> Path:
+    """`docs/zoo.md` of the project."""
+    return Path(__file__).resolve().parents[2] / "docs" / "zoo.md"
