@@ -575,24 +575,43 @@ private:
 
     // --- arena ------------------------------------------------------------------------------------------
 
-    // Greedy by size: every buffer goes to the lowest offset that no buffer alive at the same time covers.
-    void lay_out_arena() {
-        struct Life {
-            int first = -1, last = -1;
-        };
-        const size_t count = buffer_bytes_.size();
-        std::vector<Life> lives(count);
+    struct Life {
+        int first = -1, last = -1;
+    };
+
+    std::vector<Life> lives() const {
+        std::vector<Life> result(buffer_bytes_.size());
         for (size_t s = 0; s < plan_->steps.size(); ++s) {
             std::vector<int> touched;
             plan_->steps[s]->touch(touched);
             for (const Border& border : plan_->steps[s]->borders) touched.push_back(border.view.place.buffer);
             for (int b : touched) {
-                if (lives[size_t(b)].first < 0) lives[size_t(b)].first = int(s);
-                lives[size_t(b)].last = int(s);
+                if (result[size_t(b)].first < 0) result[size_t(b)].first = int(s);
+                result[size_t(b)].last = int(s);
             }
         }
-        std::vector<size_t> order(count);
-        for (size_t i = 0; i < count; ++i) order[i] = i;
+        return result;
+    }
+
+    // Greedy by size: every buffer goes to the lowest offset that no buffer alive at the same time covers. A buffer
+    // that is written where another one dies may take that one's place.
+    void lay_out_arena() {
+        const size_t count = buffer_bytes_.size();
+        std::vector<Life> alive = lives();
+        std::vector<size_t> owner(count);
+        for (size_t i = 0; i < count; ++i) owner[i] = i;
+        const std::vector<Life> own = alive;
+        for (size_t s = 0; s < plan_->steps.size(); ++s) {
+            const auto [read, written] = plan_->steps[s]->in_place();
+            if (read < 0 || written < 0 || own[size_t(read)].last != int(s) || own[size_t(written)].first != int(s) ||
+                buffer_bytes_[size_t(read)] != buffer_bytes_[size_t(written)])
+                continue;
+            owner[size_t(written)] = owner[size_t(read)];
+            alive[owner[size_t(read)]].last = own[size_t(written)].last;
+        }
+        std::vector<size_t> order;
+        for (size_t i = 0; i < count; ++i)
+            if (owner[i] == i) order.push_back(i);
         std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return buffer_bytes_[a] > buffer_bytes_[b]; });
         plan_->buffer_offsets.assign(count, 0);
         std::vector<size_t> placed;  // by offset
@@ -600,7 +619,7 @@ private:
             const int64_t bytes = round_up(buffer_bytes_[b], 64);
             int64_t offset = 0;
             for (size_t other : placed) {
-                if (lives[other].last < lives[b].first || lives[b].last < lives[other].first) continue;
+                if (alive[other].last < alive[b].first || alive[b].last < alive[other].first) continue;
                 const int64_t start = plan_->buffer_offsets[other];
                 if (offset + bytes <= start) break;
                 offset = std::max(offset, start + round_up(buffer_bytes_[other], 64));
@@ -611,6 +630,7 @@ private:
                 return plan_->buffer_offsets[x] < plan_->buffer_offsets[y];
             }), b);
         }
+        for (size_t i = 0; i < count; ++i) plan_->buffer_offsets[i] = plan_->buffer_offsets[owner[i]];
     }
 
     const Graph& graph_;

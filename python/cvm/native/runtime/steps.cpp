@@ -186,6 +186,13 @@ void ConvStep::run(const Call& call, int task) const {
     }
 }
 
+std::pair<int, int> ConvStep::in_place() const {
+    const View &from = ending.residual, &to = ending.wide;
+    const bool same = ending.has_residual && ending.has_wide && from.type == to.type && from.place.offset == to.place.offset &&
+                      from.sn == to.sn && from.sy == to.sy && from.sx == to.sx;
+    return same ? std::pair(from.place.buffer, to.place.buffer) : std::pair(-1, -1);
+}
+
 void ConvStep::touch(std::vector<int>& buffers) const {
     touch_place(in.place, buffers);
     ending.touch(buffers);
@@ -292,38 +299,47 @@ void CopyStep::touch(std::vector<int>& buffers) const {
 
 namespace {
 
-template <typename T>
-void read_input_row(const T* source, int32_t limit, int64_t channels, int64_t plane, int64_t width, Store type, uint8_t* to,
-                    int64_t stride) {
-    const int64_t padded = stride / store_bytes(type);
-    for (int64_t c = 0; c < channels; ++c) {
-        const T* from = source + c * plane;
-        switch (type) {
-            case Store::U8:
-                for (int64_t x = 0; x < width; ++x)
-                    to[x * padded + c] = uint8_t(std::clamp<int32_t>(from[x], -limit, limit) + 128);
-                break;
-            case Store::I16:
-                for (int64_t x = 0; x < width; ++x)
-                    reinterpret_cast<int16_t*>(to)[x * padded + c] = int16_t(std::clamp<int32_t>(from[x], -limit, limit));
-                break;
-            case Store::I32:
-                for (int64_t x = 0; x < width; ++x)
-                    reinterpret_cast<int32_t*>(to)[x * padded + c] = std::clamp<int32_t>(from[x], -limit, limit);
-                break;
+// One row of all channels: clipped plane by plane, which vectorizes, then interleaved.
+template <typename To, typename From>
+void read_input_row(const From* source, int32_t limit, int32_t bias, int64_t channels, int64_t plane, int64_t width, To* to,
+                    int64_t padded, std::vector<To>& planes) {
+    planes.resize(size_t(channels * width));
+    for (int64_t c = 0; c < channels; ++c)
+        for (int64_t x = 0; x < width; ++x)
+            planes[size_t(c * width + x)] = To(std::clamp<int32_t>(source[c * plane + x], -limit, limit) + bias);
+    const To* from = planes.data();
+    if (padded == 3) {
+        for (int64_t x = 0; x < width; ++x) {
+            to[3 * x] = from[x];
+            to[3 * x + 1] = from[width + x];
+            to[3 * x + 2] = from[2 * width + x];
         }
+        return;
     }
-    for (int64_t c = channels; c < padded; ++c)
-        for (int64_t x = 0; x < width; ++x) store(to, type, x * padded + c, 0);
+    for (int64_t x = 0; x < width; ++x) {
+        for (int64_t c = 0; c < channels; ++c) to[x * padded + c] = from[c * width + x];
+        for (int64_t c = channels; c < padded; ++c) to[x * padded + c] = To(bias);
+    }
+}
+
+template <typename To, typename From>
+void read_input_view(const InputStep& step, const From* source, const View& view, int32_t bias, uint8_t* to) {
+    thread_local std::vector<To> planes;
+    read_input_row(source, step.limit, bias, step.c, step.h * step.w, step.w, reinterpret_cast<To*>(to),
+                   view.sx / int64_t(sizeof(To)), planes);
 }
 
 template <typename T>
 void read_input(const InputStep& step, const Call& call, int task) {
     const T* source = static_cast<const T*>(call.input);
     const int64_t n = task / step.h, y = task % step.h, plane = step.h * step.w;
-    for (const View& view : step.views)
-        read_input_row(source + n * step.c * plane + y * step.w, step.limit, step.c, plane, step.w, view.type,
-                       pixel(call, view, n, y, 0), view.sx);
+    for (const View& view : step.views) {
+        const T* row = source + n * step.c * plane + y * step.w;
+        uint8_t* to = pixel(call, view, n, y, 0);
+        if (view.type == Store::U8) read_input_view<uint8_t>(step, row, view, 128, to);
+        else if (view.type == Store::I16) read_input_view<int16_t>(step, row, view, 0, to);
+        else read_input_view<int32_t>(step, row, view, 0, to);
+    }
     for (const Plain& plain : step.plains) {
         int32_t* to = call.at<int32_t>(plain.place);
         for (int64_t c = 0; c < step.c; ++c) {

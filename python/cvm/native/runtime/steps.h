@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "graph/graph.h"
@@ -65,6 +66,10 @@ public:
     virtual void run(const Call& call, int task) const = 0;
     virtual void touch(std::vector<int>& buffers) const = 0;  // every buffer it reads or writes
 
+    // A buffer that is read and one that is written such that each element is read just before it is written: they
+    // may be the same memory. (-1, -1): none.
+    virtual std::pair<int, int> in_place() const { return {-1, -1}; }
+
     // All tasks: those of the step itself, then one per border and batch item.
     int total_tasks() const;
     void run_any(const Call& call, int task) const;
@@ -125,6 +130,7 @@ public:
 
     void run(const Call& call, int task) const override;
     void touch(std::vector<int>& buffers) const override;
+    std::pair<int, int> in_place() const override;
 };
 
 class DepthwiseStep : public Step {

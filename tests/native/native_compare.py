@@ -1,0 +1,67 @@
+"""Compares the native runtime with the formal executor, integer for integer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from cvm import Model, Node, formal, runtime
+from cvm import ops as operators
+from cvm.package import save_package
+from cvm_cases import Case
+
+KERNELS = ("portable", "avx2", "avxvnni", "avx512")  # what the processor lacks falls back to its best
+
+
+def save(folder: Path, model: Model) -> Path:
+    save_package(folder, model, {}, None)
+    return folder
+
+
+def run_native(folder: Path, x: np.ndarray, threads: int = 2) -> list[np.ndarray]:
+    outputs = runtime.load(folder, threads=threads)(x)
+    return list(outputs) if isinstance(outputs, tuple) else [outputs]
+
+
+def assert_same(model: Model, got: list[np.ndarray], want: list[np.ndarray]) -> None:
+    assert len(got) == len(want) == len(model.heads)
+    for g, w in zip(got, want):
+        np.testing.assert_array_equal(g, w)
+
+
+def check(folder: Path, model: Model, x: np.ndarray, threads: int = 2) -> list[np.ndarray]:
+    """Run both and compare; returns the outputs."""
+    want = formal.run(model, x)
+    assert_same(model, run_native(save(folder, model), x, threads), want)
+    return want
+
+
+def values(rng: np.random.Generator, shape, precision: int) -> np.ndarray:
+    """Legal values that favour the extremes."""
+    bound = 2 ** (precision - 1) - 1
+    inner = rng.integers(-bound, bound + 1, shape)
+    kind = rng.random(shape)
+    return np.where(kind < 0.25, -bound, np.where(kind > 0.75, bound, inner)).astype(np.int32)
+
+
+def one_operator(case: Case, rng: np.random.Generator) -> Model:
+    """The operator of a case on `data` and, for its other inputs, parameters."""
+    nodes, params, precisions = [Node("null", "data")], {}, {"data": case.precisions[0]}
+    for i, (shape, precision) in enumerate(zip(case.shapes[1:], case.precisions[1:])):
+        nodes.append(Node("null", f"p{i}"))
+        params[f"p{i}"], precisions[f"p{i}"] = values(rng, shape, precision), precision
+    nodes.append(Node(case.op, "y", tuple((i, 0) for i in range(len(case.shapes))), case.attrs))
+    heads = [(len(nodes) - 1, k) for k in range(operators.get(case.op).outputs)]
+    return Model(nodes, heads, params, precisions, tuple(case.shapes[0]))
+
+
+def both_from_data(case: Case) -> Model:
+    """An operator of two equally shaped inputs that both depend on `data`: x and a copy turned around."""
+    axes = len(case.shapes[0])
+    nodes = [
+        Node("null", "data"),
+        Node("negative", "n", ((0, 0),)),
+        Node("strided_slice", "r", ((1, 0),), {"begin": f"({'-1,' * axes})", "end": str(tuple(-d - 1 for d in case.shapes[0])), "stride": f"({'-1,' * axes})"}),
+        Node(case.op, "y", ((0, 0), (2, 0)), case.attrs),
+    ]  # fmt: skip
+    return Model(nodes, [(3, 0)], {}, {"data": min(case.precisions)}, tuple(case.shapes[0]))
