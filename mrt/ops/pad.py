@@ -74,6 +74,5 @@ class Pad(Operator):
         end = tuple(start + 1 if i == axis else 2**30 for i in range(rank))
         border = ctx.emit("slice", [data], {"begin": begin, "end": end, "step": (1,) * rank})
         if text(node, "mode") == "constant":
-            zero = ctx.emit("broadcast_mul", [border, ctx.scalar(0)])
-            border = ctx.fit(ctx.emit("broadcast_add", [zero, ctx.scalar(value)]), data.precision)
+            border = ctx.filled(border, value)
         return ctx.emit("repeat", [border], {"repeats": width, "axis": axis}) if width > 1 else border

@@ -57,13 +57,17 @@ class HardSigmoid(Operator):
 
 
 def look_up(node: Node, ctx: QuantizeContext, value: Value, function: Callable[[Array], Array]) -> QValue:
-    """function(value) through a table over the calibrated range of `value`; beyond it the last entries hold."""
+    """function(value) through a table over the calibrated range of `value`; beyond it the last entries hold.
+
+    Where that range is a few of the input's own steps, the table's step is a 64th of those.
+    """
     statistics = ctx.annotation.statistics(value)
     entries = 2**INDEX_BITS
     low, high = statistics.minimum, statistics.maximum
-    step = exact(max(high - low, 1e-6) / (entries - 1))
+    q = ctx.get(value)
+    step = exact(max((high - low) / (entries - 1), float(q.scale) / 64))
     offset = round(low / float(step))
-    index = ctx.rescale(ctx.get(value), Target(step, offset, INDEX_BITS + 1))
+    index = ctx.rescale(q, Target(step, offset, INDEX_BITS + 1))
     real = float(index.scale) * (np.arange(entries) + index.offset)
     target = ctx.target(node)
     table = np.clip(np.rint(function(real) / float(target.scale) - target.offset), -target.limit, target.limit)

@@ -128,11 +128,19 @@ class QuantizeContext:
         """min(max(value, low), high); nothing is emitted where the range is proven already."""
         if value.range.min() >= low and value.range.max() <= high:
             return value
+        if value.range.max() <= low or value.range.min() >= high:
+            return self.filled(value, low if value.range.max() <= low else high)
         if low == 0 and value.range.max() <= high:
             return self.emit("Activation", [value], {"act_type": "relu"})
         low, high = max(low, value.range.min()), min(high, value.range.max())
         clipped = self.emit("clip", [value], {"a_min": low, "a_max": high})
         return self.fit(clipped, value.precision)
+
+    def filled(self, like: IntValue, number: int) -> IntValue:
+        """A tensor of the shape of `like`, whatever the batch is at run time, with one number everywhere."""
+        zero = self.emit("broadcast_mul", [self.fit(like, WIDE_BITS), self.scalar(0)])
+        constant = self.scalar(number)
+        return self.fit(self.emit("broadcast_add", [zero, constant]), constant.precision)
 
     def scale_shift(self, value: IntValue, multiplier: Array, addend: Array, shift: int, precision: int) -> IntValue:
         """(value * multiplier + addend) >> shift, rounded half up, clipped to `precision` bits.
@@ -241,9 +249,16 @@ class QuantizeContext:
                     f"node {name}: scales {float(q.scale):.3g} and {float(target.scale):.3g} are too far apart"
                 )
             scale = target.scale
+        if multiplier.bit_length() + 1 - room >= shift:
+            q = self._unsaturated(q, target, float(ratio))
         addend = multiplier * q.offset - target.offset * 2**shift
         moved = self.scale_shift(q.tensor, np.array(multiplier), np.array(addend), shift, target.precision)
         return QValue(moved, scale, target.offset)
+
+    def _unsaturated(self, q: QValue, target: Target, ratio: float) -> QValue:
+        """The same values, but for a clip of those that saturate in a target of much smaller steps."""
+        q = self.centered(q)
+        return QValue(self.fit(q.tensor, max(2, target.precision + 2 - math.floor(math.log2(ratio)))), q.scale)
 
 
 def _shift_for(ratio: float, bits: int) -> int:

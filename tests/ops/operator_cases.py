@@ -137,6 +137,19 @@ for bias in (-100.0, -12.0, -6.5):
         lambda x, b=bias: dying(x, b),
         params={"w": np.ones((4, 4, 1, 1)), "b": np.full(4, bias)},
     )
+for bias in (-100.0, -12.0):
+    add(
+        f"dead-relus-added{bias}",
+        lambda x: (lambda d: conv(d + d * 0.3) + conv(x))(relu(conv(x, 4, (1, 1), (0, 0), name="d"))),
+        params={"d_weight": np.ones((4, 4, 1, 1)), "d_bias": np.full(4, bias)},
+    )
+add(
+    "dead-relus-pooled",
+    lambda x: dense(sym.Concat(*[relu(sym.sum(relu(x) * -1, axis=a)) for a in (2, 3)], dim=2)) + dense(x),
+)
+add("clip-to-a-constant", lambda x: conv(sym.clip(relu(conv(x)), -3, -1)) + conv(x))
+add("maximum-above-the-data", lambda x: conv(sym.maximum(relu(conv(x)), 50)))
+add("minimum-below-the-data", lambda x: sym.minimum(relu(conv(x)), -2))
 add("leaky-of-positive", lambda x: conv(sym.LeakyReLU(relu(conv(x)), act_type="leaky", slope=0.3)))
 add("prelu-of-softmax", lambda x: sym.LeakyReLU(sym.softmax(conv(x)), constant("s", (6,)), act_type="prelu"))
 add("zero-times", lambda x: conv(x * 0) + conv(x))
@@ -168,6 +181,9 @@ for kind in ("sigmoid", "tanh", "softsign"):
     add(f"activation-{kind}-between-convs", lambda x, kind=kind: conv(sym.Activation(conv(x), act_type=kind)))
 add("sigmoid-operator", lambda x: sym.sigmoid(x), bar=40)
 add("tanh-operator", lambda x: sym.tanh(conv(x)))
+add("sigmoid-of-zero", lambda x: sym.sigmoid(conv(x) * 0) * conv(x))
+add("tanh-of-constant", lambda x: sym.tanh(conv(x) * 1e-7 + 0.5) + conv(x))
+add("tanh-of-large", lambda x: sym.tanh(dense(x) * 1e9) + dense(x), (-1, 12))
 add("exp", lambda x: sym.exp(x), low=-2.0, high=2.0)
 add("log", lambda x: sym.log(x), low=0.5, high=4.0)
 add("sqrt", lambda x: sym.sqrt(x), low=0.5, high=4.0)
@@ -409,6 +425,7 @@ add("pad-relu-maxpool", lambda x: pool(sym.Pad(relu(conv(x)), mode="constant", p
 # Softmax ---------------------------------------------------------------------------------------------------------
 add("softmax", lambda x: sym.softmax(dense(x) * 3), (-1, 12))
 add("softmax-spread", lambda x: sym.softmax(dense(x) * 100), (-1, 12))
+add("softmax-huge", lambda x: sym.softmax(dense(x) * 1e9), (-1, 12))
 add("softmax-flat", lambda x: sym.softmax(x * 0.01), (-1, 12))
 add("softmax-axis", lambda x: sym.softmax(conv(x), axis=1))
 add("softmax-last-axis", lambda x: sym.softmax(conv(x), axis=-1))
