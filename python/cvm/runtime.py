@@ -9,7 +9,7 @@ import json
 import os
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ __all__ = ["Model", "load"]
 class Model:
     """A loaded model. Calls may come from several Python threads at a time; they run in parallel."""
 
-    def __init__(self, native: Any, ext: dict[str, Any]) -> None:
+    def __init__(self, native: _native.Model, ext: dict[str, Any]) -> None:
         """Wrap a native model; use `load`."""
         self._native = native
         self._ext = ext
@@ -67,7 +67,7 @@ class Model:
             raise CVMError(str(error)) from None
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
-    def plan(self, batch: Optional[int] = None) -> dict[str, Any]:
+    def plan(self, batch: int | None = None) -> dict[str, Any]:
         """How a batch runs (default: the stored batch): kernels, steps with what is fused in them, bytes, MACs."""
         try:
             plan: dict[str, Any] = json.loads(self._native.plan(self.input_shape[0] if batch is None else batch))
@@ -90,8 +90,9 @@ class Model:
         entry = self._entry("input", 0)
         limit = 2 ** (self.input_precision - 1) - 1
         scale = _scales(entry, np.ndim(x))
-        q = np.floor(np.asarray(x, np.float64) / scale + 0.5) - int(entry.get("offset", 0))
-        return np.clip(q, -limit, limit).astype(np.int8 if self.input_precision <= 8 else np.int32)
+        q: Array = np.floor(np.asarray(x, np.float64) / scale + 0.5) - int(entry.get("offset", 0))
+        clipped: Array = np.clip(q, -limit, limit).astype(np.int8 if self.input_precision <= 8 else np.int32)
+        return clipped
 
     def dequantize_output(self, y: Array, head: int = 0) -> Array:
         """Real values of the integers of a head: (y + offset) * scale, in float64.
@@ -99,10 +100,11 @@ class Model:
         Raises `CVMError` where `ext.json` has no scale for that output.
         """
         entry = self._entry("outputs", head)
-        return (np.asarray(y, np.float64) + int(entry.get("offset", 0))) * _scales(entry, np.ndim(y))
+        values: Array = (np.asarray(y, np.float64) + int(entry.get("offset", 0))) * _scales(entry, np.ndim(y))
+        return values
 
     def _integers(self, x: Array) -> Array:
-        values = np.asarray(x)
+        values: Array = np.asarray(x)
         if values.dtype not in (np.int8, np.int32):
             if values.dtype.kind not in "iu":
                 raise CVMError(f"the input must hold integers, got {values.dtype}; see quantize_input")
@@ -121,7 +123,7 @@ class Model:
         return entry
 
 
-def load(directory: str | os.PathLike[str], threads: Optional[int] = None) -> Model:
+def load(directory: str | os.PathLike[str], threads: int | None = None) -> Model:
     """Load a model directory (`symbol`, `params`, optionally `ext.json`); `threads` defaults to all processors.
 
     Raises `CVMError` for missing or damaged files and for models that the target refuses.

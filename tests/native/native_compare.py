@@ -61,7 +61,16 @@ def both_from_data(case: Case) -> Model:
     nodes = [
         Node("null", "data"),
         Node("negative", "n", ((0, 0),)),
-        Node("strided_slice", "r", ((1, 0),), {"begin": f"({'-1,' * axes})", "end": str(tuple(-d - 1 for d in case.shapes[0])), "stride": f"({'-1,' * axes})"}),
+        Node(
+            "strided_slice",
+            "r",
+            ((1, 0),),
+            {
+                "begin": f"({'-1,' * axes})",
+                "end": str(tuple(-d - 1 for d in case.shapes[0])),
+                "stride": f"({'-1,' * axes})",
+            },
+        ),
         Node(case.op, "y", ((0, 0), (2, 0)), case.attrs),
-    ]  # fmt: skip
+    ]
     return Model(nodes, [(3, 0)], {}, {"data": min(case.precisions)}, tuple(case.shapes[0]))

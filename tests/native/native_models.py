@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Optional
 
 import numpy as np
 from cvm import Model, Node
@@ -27,13 +26,13 @@ class Builder:
     def model(self, *heads: int) -> Model:
         return Model(self.nodes, [(head, 0) for head in heads], self.params, self.precisions, self.shape)
 
-    def _add(self, op: str, inputs, attrs, shape, name: Optional[str] = None) -> int:
+    def _add(self, op: str, inputs, attrs, shape, name: str | None = None) -> int:
         attrs = {key: str(value) for key, value in attrs.items()}
         self.nodes.append(Node(op, name or f"{op}{len(self.nodes)}", tuple((i, 0) for i in inputs), attrs))
         self.shapes[len(self.nodes) - 1] = tuple(shape)
         return len(self.nodes) - 1
 
-    def const(self, values, precision: Optional[int] = None) -> int:
+    def const(self, values, precision: int | None = None) -> int:
         values = np.asarray(values, np.int32)
         name = f"p{len(self.nodes)}"
         self.params[name] = values
@@ -47,7 +46,9 @@ class Builder:
     def shift(self, x: int, bits: int, precision: int = 8) -> int:
         return self.op("cvm_right_shift", x, precision=precision, shift_bit=bits)
 
-    def conv(self, x: int, channels: int, kernel, stride=1, pad=0, groups=1, dilation=1, pad_value=0, bias=True, bound=127) -> int:
+    def conv(
+        self, x: int, channels: int, kernel, stride=1, pad=0, groups=1, dilation=1, pad_value=0, bias=True, bound=127
+    ) -> int:
         """conv2d; a `pad_value` is expressed by a map computed from constants, as the quantizer does."""
         n, c, h, w = self.shapes[x]
         kh, kw = (kernel, kernel) if isinstance(kernel, int) else kernel
@@ -77,7 +78,9 @@ class Builder:
                 outside = np.array(r)[:, None] | np.array(q)[None, :]
                 table[0, :, i, j] = biases + pad_value * (sums * outside).sum(axis=(1, 2))
         t = self.const(table)
-        t = self._add("take", (t, self.const([row_kinds.index(r) for r in rows])), {"axis": 2}, (1, channels, oh, len(col_kinds)))
+        t = self._add(
+            "take", (t, self.const([row_kinds.index(r) for r in rows])), {"axis": 2}, (1, channels, oh, len(col_kinds))
+        )
         t = self._add("take", (t, self.const([col_kinds.index(q) for q in cols])), {"axis": 3}, (1, channels, oh, ow))
         y = self._add("broadcast_add", (y, t), {}, (n, channels, oh, ow))
         self.bounds[y] = bound
@@ -194,8 +197,14 @@ def mobilenet_v2(size: int = 224, seed: int = 0) -> Model:
     x = b.conv8(b.data, 32, 3, 2, 1, offset=False)
     wide = None
     for t, channels, count, stride in (
-        (1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1),
-    ):  # fmt: skip
+        (1, 16, 1, 1),
+        (6, 24, 2, 2),
+        (6, 32, 3, 2),
+        (6, 64, 4, 2),
+        (6, 96, 3, 1),
+        (6, 160, 3, 2),
+        (6, 320, 1, 1),
+    ):
         for i in range(count):
             hidden = b.shapes[x][1] * t
             y = b.conv8(x, hidden, 1) if t > 1 else x
@@ -251,7 +260,9 @@ def random_net(rng: np.random.Generator, layers: int = 7) -> Model:
 
 def _random_layer(b: Builder, rng: np.random.Generator, x: int, tensors: list[int]) -> int:
     n, c, h, w = b.shapes[x]
-    kind = rng.choice(["conv"] * 5 + ["depthwise"] * 2 + ["pool", "residual", "concat", "excite", "lut", "odd", "upsample"])
+    kind = rng.choice(
+        ["conv"] * 5 + ["depthwise"] * 2 + ["pool", "residual", "concat", "excite", "lut", "odd", "upsample"]
+    )
     if kind in ("conv", "depthwise"):
         groups = c if kind == "depthwise" else int(rng.choice([g for g in (1, 1, 1, 2, 3, 4, 8) if c % g == 0]))
         channels = c if kind == "depthwise" else groups * int(rng.integers(1, 80 // groups))

@@ -78,7 +78,15 @@ def test_several_heads_are_a_tuple(tmp_path) -> None:
     assert first.tolist() == [[0, 0, 4]] and second.tolist() == [[-3, 0, 8]]
 
 
-@pytest.mark.parametrize("x", [np.zeros((1, 3, 32, 31), np.int8), np.zeros((3, 32, 32), np.int8), np.zeros((0, 3, 32, 32), np.int8), np.zeros((1, 3, 32, 32))])
+@pytest.mark.parametrize(
+    "x",
+    [
+        np.zeros((1, 3, 32, 31), np.int8),
+        np.zeros((3, 32, 32), np.int8),
+        np.zeros((0, 3, 32, 32), np.int8),
+        np.zeros((1, 3, 32, 32)),
+    ],
+)
 def test_wrong_input_is_one_line(folder, x) -> None:
     with pytest.raises(CVMError) as error:
         load(folder)(x)
@@ -115,7 +123,12 @@ EXT = {
 
 
 def test_quantize_and_dequantize(tmp_path) -> None:
-    save_package(tmp_path, Model([Node("null", "data"), Node("negative", "y", ((0, 0),))], [(1, 0)], {}, {"data": 8}, (1, 2)), EXT, None)
+    save_package(
+        tmp_path,
+        Model([Node("null", "data"), Node("negative", "y", ((0, 0),))], [(1, 0)], {}, {"data": 8}, (1, 2)),
+        EXT,
+        None,
+    )
     model = load(tmp_path)
     q = model.quantize_input(np.array([[1.0, -0.015625], [0.015625, 99.0]]))
     assert q.dtype == np.int8 and q.tolist() == [[32, 0], [1, 127]]  # halves go up, large values are clipped

@@ -25,7 +25,9 @@ def test_operator(op: str, seed: int, tmp_path) -> None:
     check(tmp_path, one_operator(case, rng), values(rng, case.shapes[0], case.precisions[0]))
 
 
-@pytest.mark.parametrize("op", ["elemwise_add", "elemwise_sub", "broadcast_mul", "broadcast_max", "broadcast_div", "broadcast_greater"])
+@pytest.mark.parametrize(
+    "op", ["elemwise_add", "elemwise_sub", "broadcast_mul", "broadcast_max", "broadcast_div", "broadcast_greater"]
+)
 @SETTINGS
 @given(seed=st.integers(0, 2**32 - 1))
 def test_operator_of_two_run_time_tensors(op: str, seed: int, tmp_path) -> None:
@@ -43,8 +45,13 @@ def test_weights_that_depend_on_the_input(seed: int, tmp_path) -> None:
     nodes = [
         Node("null", "data"),
         Node("strided_slice", "w", ((0, 0),), {"begin": "(0, 0, 1, 1)", "end": f"(1, {shape[1]}, 4, 4)"}),
-        Node("conv2d", "y", ((0, 0), (1, 0)), {"channels": "1", "kernel_size": "(3, 3)", "padding": "(1, 1)", "use_bias": "False"}),
-    ]  # fmt: skip
+        Node(
+            "conv2d",
+            "y",
+            ((0, 0), (1, 0)),
+            {"channels": "1", "kernel_size": "(3, 3)", "padding": "(1, 1)", "use_bias": "False"},
+        ),
+    ]
     check(tmp_path, Model(nodes, [(2, 0)], {}, {"data": 8}, shape), values(rng, shape, 8))
 
 
@@ -56,7 +63,9 @@ def test_convolution(kernels: str, seed: int, tmp_path) -> None:
     rng = np.random.default_rng(seed)
     groups = int(rng.choice([1, 1, 2, 3, 16, 33]))
     inputs, outputs = groups * int(rng.choice([1, 1, 2, 5, 16, 31])), groups * int(rng.choice([1, 1, 3, 16, 40, 65]))
-    kernel, stride, pad, dilation = (tuple(int(v) for v in rng.integers(*ends, 2)) for ends in ((1, 6), (1, 4), (0, 4), (1, 3)))
+    kernel, stride, pad, dilation = (
+        tuple(int(v) for v in rng.integers(*ends, 2)) for ends in ((1, 6), (1, 4), (0, 4), (1, 3))
+    )
     size = tuple(int(rng.integers(d * (k - 1) + 1, d * (k - 1) + 9)) for k, d in zip(kernel, dilation))
     bias = bool(rng.random() < 0.5)
     attrs = {"channels": outputs, "kernel_size": kernel, "strides": stride, "padding": pad, "dilation": dilation}
@@ -75,7 +84,11 @@ def test_longest_sums(kernels: str, tmp_path, monkeypatch) -> None:
     """Nearly 2^31 in one accumulator: no kernel may saturate or lose a carry."""
     monkeypatch.setenv("CVM_KERNELS", kernels)
     for sign in (1, -1):
-        nodes = [Node("null", "data"), Node("null", "w"), Node("dense", "y", ((0, 0), (1, 0)), {"units": "17", "use_bias": "False"})]
+        nodes = [
+            Node("null", "data"),
+            Node("null", "w"),
+            Node("dense", "y", ((0, 0), (1, 0)), {"units": "17", "use_bias": "False"}),
+        ]
         weights = np.full((17, 65535), sign * 127, np.int32)
         model = Model(nodes, [(2, 0)], {"w": weights}, {"data": 8, "w": 8}, (1, 65535))
         x = np.full((2, 65535), 127, np.int32)
@@ -91,7 +104,22 @@ def test_chain_of_shape_operators(seed: int, count: int, tmp_path) -> None:
     nodes, shape = [Node("null", "data")], (2, 3, 4, 5)
     model = Model(nodes, [(0, 0)], {}, {"data": 8}, shape)
     for i in range(count):
-        op = str(rng.choice(["transpose", "reshape", "repeat", "tile", "strided_slice", "relu", "negative", "abs", "flatten", "cvm_clip"]))
+        op = str(
+            rng.choice(
+                [
+                    "transpose",
+                    "reshape",
+                    "repeat",
+                    "tile",
+                    "strided_slice",
+                    "relu",
+                    "negative",
+                    "abs",
+                    "flatten",
+                    "cvm_clip",
+                ]
+            )
+        )
         attrs = {
             "transpose": {"axes": str(tuple(int(a) for a in rng.permutation(len(shape))))},
             "reshape": {"shape": str(tuple(int(d) for d in rng.permutation(shape)))},
@@ -123,7 +151,13 @@ def test_input_is_clipped_to_its_precision(tmp_path) -> None:
 
 def test_illegal_batch_is_refused(tmp_path) -> None:
     """A reshape that fixes the batch."""
-    model = Model([Node("null", "data"), Node("reshape", "y", ((0, 0),), {"shape": "(2, 6)"})], [(1, 0)], {}, {"data": 8}, (2, 3, 2))
+    model = Model(
+        [Node("null", "data"), Node("reshape", "y", ((0, 0),), {"shape": "(2, 6)"})],
+        [(1, 0)],
+        {},
+        {"data": 8},
+        (2, 3, 2),
+    )
     save(tmp_path, model)
     with pytest.raises(CVMError, match="reshape"):
         run_native(tmp_path, np.zeros((3, 3, 2), np.int32))

@@ -2,6 +2,12 @@
 
 namespace cvm {
 
+void throw_error(std::string message) {
+    for (char& c : message)
+        if (c < 0x20 || c > 0x7e) c = '?';
+    throw Error(message);
+}
+
 std::string to_string(const Shape& shape) {
     std::ostringstream text;
     text << "(";

@@ -14,11 +14,14 @@ struct Error : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
+// Throws Error; bytes that are not printable ASCII become '?', so that a message is always one line of text.
+[[noreturn]] void throw_error(std::string message);
+
 template <typename... Parts>
 [[noreturn]] void fail(const Parts&... parts) {
     std::ostringstream text;
     (text << ... << parts);
-    throw Error(text.str());
+    throw_error(text.str());
 }
 
 using Shape = std::vector<int64_t>;

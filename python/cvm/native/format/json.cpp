@@ -15,6 +15,7 @@ public:
     explicit Parser(std::string_view text) : text_(text) {}
 
     Json document() {
+        check_utf8();
         Json value = parse_value(0);
         skip_space();
         if (at_ != text_.size()) error("something follows the JSON document");
@@ -23,6 +24,25 @@ public:
 
 private:
     [[noreturn]] void error(const char* what) const { fail("invalid JSON at byte ", at_, ": ", what); }
+
+    void check_utf8() {
+        while (at_ < text_.size()) {
+            const unsigned lead = byte(at_);
+            const size_t more = lead < 0x80 ? 0 : lead >= 0xC2 && lead < 0xE0 ? 1 : (lead & 0xF0) == 0xE0 ? 2 : lead >= 0xF0 && lead < 0xF5 ? 3 : 4;
+            if (more == 4) error("not UTF-8");
+            for (size_t i = 1; i <= more; ++i)
+                if ((byte(at_ + i) & 0xC0) != 0x80) error("not UTF-8");
+            // Overlong forms, surrogates and what lies beyond U+10FFFF.
+            const unsigned second = byte(at_ + 1);
+            if ((lead == 0xE0 && second < 0xA0) || (lead == 0xED && second > 0x9F) || (lead == 0xF0 && second < 0x90) ||
+                (lead == 0xF4 && second > 0x8F))
+                error("not UTF-8");
+            at_ += more + 1;
+        }
+        at_ = 0;
+    }
+
+    unsigned byte(size_t at) const { return at < text_.size() ? static_cast<unsigned char>(text_[at]) : 0; }
 
     void skip_space() {
         while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\r' || text_[at_] == '\t'))
@@ -220,6 +240,10 @@ const Json* Json::find(std::string_view key) const {
     for (const auto& [name, value] : object)
         if (name == key) return &value;
     return nullptr;
+}
+
+bool Json::empty() const {
+    return !boolean && integer == 0 && real == 0 && string.empty() && array.empty() && object.empty();
 }
 
 const std::vector<Json>& Json::as_array(const std::string& what) const {

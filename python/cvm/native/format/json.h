@@ -26,6 +26,9 @@ struct Json {
     // Member of an object, or nullptr.
     const Json* find(std::string_view key) const;
 
+    // null, false, 0, "", [] or {}.
+    bool empty() const;
+
     // Typed access; throws Error "<what> must be a ..." when the kind differs.
     const std::vector<Json>& as_array(const std::string& what) const;
     const std::vector<std::pair<std::string, Json>>& as_object(const std::string& what) const;

@@ -117,9 +117,11 @@ std::map<std::string, std::shared_ptr<const Tensor>> read_params(ByteSource& sou
     std::vector<std::string> names;
     for (uint64_t i = 0; i < count; ++i) {
         const uint64_t length = read_value<uint64_t>(source);
-        if (length > kMaxName || length > source.remaining()) fail("params: a name of ", length, " bytes");
+        if (length < 1 || length > kMaxName || length > source.remaining()) fail("params: a name of ", length, " bytes");
         std::string name(size_t(length), '\0');
         source.read(name.data(), length);
+        for (char c : name)
+            if (static_cast<unsigned char>(c) > 127) fail("params: the name '", name, "' is not ASCII");
         names.push_back(std::move(name));
     }
     if (read_value<uint64_t>(source) != count) fail("params: the number of arrays differs from the number of names");

@@ -42,7 +42,7 @@ Entry read_entry(const Json& json, const std::vector<Node>& nodes, size_t limit,
     const auto& triple = json.as_array(what);
     if (triple.size() != 3) fail(what, " must be [node, output, version]");
     const int64_t node = triple[0].as_integer(what), index = triple[1].as_integer(what);
-    triple[2].as_integer(what);
+    if (triple[2].as_integer(what) < 0) fail(what, " has a negative version");
     if (node < 0 || node >= int64_t(limit)) fail(what, " refers to node ", node, ", which is not before it");
     if (index < 0 || index >= num_outputs(nodes[size_t(node)].op)) fail(what, " refers to output ", index, " of node ", node);
     return {int(node), int(index)};
@@ -68,7 +68,7 @@ void read_nodes(const Json& root, Graph& graph) {
         node.name = name->as_string(where + ".name");
         const std::string& kind = op->as_string(where + ".op");
         if (kind == "null") {
-            if (attrs) fail(where, ": a variable has no attrs");
+            if (attrs && !attrs->as_object(where + ".attrs").empty()) fail(where, ": a variable has no attrs");
             if (!inputs->as_array(where + ".inputs").empty()) fail(where, ": a variable has no inputs");
             if (node.name.empty() ||
                 std::any_of(node.name.begin(), node.name.end(), [](char c) { return static_cast<unsigned char>(c) > 127; }))
@@ -98,6 +98,17 @@ void read_nodes(const Json& root, Graph& graph) {
     if (graph.data < 0) fail("symbol: no variable named 'data'");
 }
 
+// Operators whose output may lie in the storage of an input.
+bool works_in_place(Op op) {
+    switch (op) {
+        case Op::Flatten: case Op::Relu: case Op::ExpandDims: case Op::Reshape: case Op::Squeeze: case Op::Abs:
+        case Op::CvmPrecision: case Op::ElemwiseAdd: case Op::ElemwiseSub: case Op::Clip: case Op::CvmClip:
+        case Op::CvmRightShift: case Op::CvmLeftShift:
+            return true;
+        default: return false;
+    }
+}
+
 // Infers one operator node from its inputs.
 void infer_node(const Graph& graph, Node& node) {
     std::vector<Shape> shapes;
@@ -118,11 +129,12 @@ std::string describe(const Node& node) { return std::string(op_name(node.op)) + 
 
 Graph read_graph(std::string_view symbol, std::map<std::string, std::shared_ptr<const Tensor>> params) {
     const Json root = Json::parse(symbol);
-    static const std::set<std::string> kTopLevel = {"nodes", "arg_nodes", "node_row_ptr", "heads", "attrs", "version"};
+    static const std::set<std::string> kTopLevel = {"nodes", "arg_nodes", "node_row_ptr", "heads", "attrs", "version", "postprocess"};
     for (const auto& [key, value] : root.as_object("symbol"))
-        if (!kTopLevel.count(key)) fail("symbol: key '", key, "' is not supported");
-    if (const Json* version = root.find("version"); version && version->as_string("symbol: version") != "cvm_1.0.0")
-        fail("symbol: version must be cvm_1.0.0");
+        if (!kTopLevel.count(key)) fail("symbol: unknown key '", key, "'");
+    const Json* version = root.find("version");
+    if (!version || version->as_string("symbol: version") != "cvm_1.0.0") fail("symbol: version must be cvm_1.0.0");
+    if (const Json* post = root.find("postprocess"); post && !post->empty()) fail("symbol: postprocess is not supported");
 
     Graph graph;
     read_nodes(root, graph);
@@ -155,9 +167,6 @@ Graph read_graph(std::string_view symbol, std::map<std::string, std::shared_ptr<
     const Json* attrs = root.find("attrs");
     if (!attrs) fail("symbol: no 'attrs'");
     attrs->as_object("symbol: attrs");
-    for (const auto& [key, value] : attrs->object)
-        if (key != "dltype" && key != "shape" && key != "storage_id" && key != "precision" && key != "op_attrs")
-            fail("symbol: attrs has an unknown list '", key, "'");
     const auto& types = tagged_list(*attrs, "dltype", "list_str", entry_count);
     const auto& shapes = tagged_list(*attrs, "shape", "list_shape", entry_count);
     const auto& storage = tagged_list(*attrs, "storage_id", "list_int", entry_count);
@@ -170,6 +179,8 @@ Graph read_graph(std::string_view symbol, std::map<std::string, std::shared_ptr<
         const std::string& text = op_attrs[i].as_string(where + " op_attrs");
         const size_t entry = first_entry[i];
         if (node.op == Op::Variable) {
+            const Json own = Json::parse(text);
+            if (!own.as_object(where + " op_attrs").empty()) fail(where, ": a variable has no attributes");
             node.shapes = {read_shape(shapes[entry], where + " shape")};
             const int64_t precision = precisions[entry].as_integer(where + " precision");
             if (precision < 1 || precision > 32) fail(where, ": precision ", precision, " is outside 1..32");
@@ -193,6 +204,15 @@ Graph read_graph(std::string_view symbol, std::map<std::string, std::shared_ptr<
             if (stored != node.shapes[j])
                 fail(where, ": stored shape ", to_string(stored), " is not the inferred ", to_string(node.shapes[j]));
         }
+    }
+
+    for (size_t i = 0; i < graph.nodes.size(); ++i) {
+        const Node& node = graph.nodes[i];
+        if (works_in_place(node.op)) continue;
+        for (size_t out = first_entry[i]; out < first_entry[i + 1]; ++out)
+            for (Entry input : node.inputs)
+                if (storage[out].integer == storage[first_entry[size_t(input.node)] + size_t(input.index)].integer)
+                    fail("symbol: ", describe(node), " may not write into the storage of its input");
     }
 
     for (int64_t id : variables) {
