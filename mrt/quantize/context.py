@@ -128,8 +128,8 @@ class QuantizeContext:
         """min(max(value, low), high); nothing is emitted where the range is proven already."""
         if value.range.min() >= low and value.range.max() <= high:
             return value
-        if value.range.max() <= low or value.range.min() >= high:
-            return self.filled(value, low if value.range.max() <= low else high)
+        if low >= high or value.range.max() <= low or value.range.min() >= high:
+            return self.filled(value, high if value.range.min() >= high else low)
         if low == 0 and value.range.max() <= high:
             return self.emit("Activation", [value], {"act_type": "relu"})
         low, high = max(low, value.range.min()), min(high, value.range.max())
@@ -146,7 +146,7 @@ class QuantizeContext:
         """(value * multiplier + addend) >> shift, rounded half up, clipped to `precision` bits.
 
         This is the only requantization there is. Multiplier and addend are integers, scalar or per channel; where the
-        product would not fit in 32 bits the value is shifted first, by as little as possible.
+        product or the addend would not fit in 32 bits the value is shifted first, by as little as possible.
         """
         multiplier = np.atleast_1d(np.asarray(multiplier, dtype=np.int64))
         addend = np.atleast_1d(np.asarray(addend, dtype=np.int64))
@@ -155,14 +155,14 @@ class QuantizeContext:
         multiplier_bits = 0 if (multiplier == 1).all() else Range.constant(multiplier).bits()
         room = INT32_BITS - multiplier_bits - (1 if addend.any() else 0)
         if value.precision > room and multiplier_bits:
-            value = self.fit(value, max(value.bits, 1)) if value.bits < value.precision else value
-            excess = value.precision - room
-            if excess > 0:
-                if excess >= shift:
-                    raise MRTError(f"node {self.node.name if self.node else '?'}: no room to requantize in 32 bits")
-                value = self._shift(value, excess, value.precision - excess)
-                shift -= excess
-                addend = (addend + (1 << excess >> 1)) >> excess
+            value = self.fit(value, max(value.bits, 1))
+        excess = max(value.precision - room if multiplier_bits else 0, Range.constant(addend).bits() - INT32_BITS + 1)
+        if excess > 0:
+            if excess >= min(shift, value.precision):
+                raise MRTError(f"node {self.node.name if self.node else '?'}: no room to requantize in 32 bits")
+            value = self._shift(value, excess, value.precision - excess)
+            shift -= excess
+            addend = (addend + (1 << excess >> 1)) >> excess
         if multiplier_bits:
             value = self.emit("broadcast_mul", [value, self.param(multiplier)])
         if addend.any():

@@ -469,3 +469,11 @@ add(
     lambda x: dense(sym.Concat(sym.mean(relu(conv(x)), axis=(2, 3)), sym.mean(conv(x), axis=(2, 3)), dim=1)),
     (-1, 4, 16, 16),
 )
+add(
+    "sigmoid-of-large-mean",
+    lambda x: sym.sigmoid(sym.mean(relu(x), axis=(1, 2, 3))),
+    (-1, 4, 40, 40),
+    low=0.5,
+    high=1.0,
+)
+add("dense-of-large-mean", lambda x: dense(sym.mean(relu(x + 4), axis=(2, 3))), (-1, 2, 128, 128))
