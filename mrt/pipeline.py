@@ -288,7 +288,9 @@ class _Run:
     def _open(self, dataset: type[Dataset], folder: Path | None, preprocess: Preprocess | None) -> Dataset:
         shape = self._config.default.input_shape
         try:
-            return dataset(folder, shape, preprocess)
+            opened = dataset(folder, shape, preprocess)
+            opened.size("calibration")  # some open their files only when asked
+            return opened
         except MissingDataError as error:
             if not self._structural:
                 raise

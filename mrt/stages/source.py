@@ -92,7 +92,10 @@ def _from_zoo(name: str, tried: list[Path], shape: Shape) -> Graph:
 
 def _exported(net: mx.gluon.HybridBlock, shape: Shape) -> Graph:
     net.hybridize()
-    net(mx.nd.zeros(tuple(1 if d == -1 else d for d in shape)))
+    try:
+        net(mx.nd.zeros(tuple(1 if d == -1 else d for d in shape)))
+    except (ValueError, mx.MXNetError):
+        raise MRTError(f"Input_shape={shape}: {net.name} cannot take this shape") from None
     with tempfile.TemporaryDirectory() as folder:
         net.export(str(Path(folder) / "net"))
         return _from_files(Path(folder) / "net-symbol.json", Path(folder) / "net-0000.params", shape)

@@ -116,7 +116,8 @@ def fit_batch_norm(network: Graph, pictures: Array) -> Graph:
     params = dict(network.params)
     for norm, mean, inverse_deviation in zip(found, arrays[0::2], arrays[1::2]):
         names = [value.node.name for value in norm.inputs]
-        variance = 1.0 / np.square(inverse_deviation.astype(np.float64)) - number(norm, "eps", 1e-3)
+        deviation = 1.0 / np.maximum(inverse_deviation.astype(np.float64), np.finfo(np.float64).tiny)
+        variance = np.square(deviation) - number(norm, "eps", 1e-3)
         if not (np.isfinite(mean).all() and np.isfinite(variance).all()):
             raise MRTError(f"node {norm.name}: takes values that are not finite with random weights")
         params[names[_MEAN]] = mean

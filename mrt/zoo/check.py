@@ -71,7 +71,7 @@ def _dataset(config: Config) -> str | None:
     preprocess = datasets.Preprocess(**given.model_dump()) if given else None
     try:
         data = datasets.get(config.calibration.dataset)
-        data(config.calibration.dataset_dir, config.default.input_shape, preprocess)
+        data(config.calibration.dataset_dir, config.default.input_shape, preprocess).size("calibration")
     except MRTError as error:
         return str(error)
     return None
