@@ -23,6 +23,7 @@ INT32_BITS = 32
 _MULTIPLIER_BITS = 14
 _MIN_MULTIPLIER_BITS = 8
 _EXACT_TOLERANCE = 2.0**-10
+_FINEST_STEPS = 2**10  # where there is a choice, one step becomes at most this many
 
 
 class QuantizeContext:
@@ -231,17 +232,22 @@ class QuantizeContext:
         Raises:
             MRTError: `exactly` can be met neither to 2^-10 nor to one step of the target.
         """
-        ratio = q.scale / target.scale
+        if not exactly:
+            target = target.no_finer_than(float(q.scale) / _FINEST_STEPS)
+        ratio = min(q.scale / target.scale, sympy.Integer(2) ** (target.precision + 4))  # more saturates just the same
         if ratio == 1:
             moved = self.scale_shift(q.tensor, np.array(1), np.array(q.offset - target.offset), 0, target.precision)
             return QValue(moved, target.scale, target.offset)
         room = INT32_BITS - 1 - q.tensor.bits
         bits = _MULTIPLIER_BITS if exactly else min(_MULTIPLIER_BITS, max(room, _MIN_MULTIPLIER_BITS))
         shift = _shift_for(float(ratio), bits)
+        ceiling = INT32_BITS - 2 - target.offset.bit_length()
+        if q.tensor.range.magnitude() < 2 ** (ceiling - 2):
+            shift = min(shift, ceiling)  # keeps the addend small; what the multiplier loses is below a quarter step
         multiplier = max(1, round(float(ratio * 2**shift)))
         scale = q.scale * 2**shift / multiplier
         if exactly:
-            error = abs(float(scale / target.scale) - 1)
+            error = abs(float(sympy.Integer(multiplier) / (ratio * 2**shift)) - 1)
             steps = error * float(ratio) * q.tensor.range.magnitude()
             if error > _EXACT_TOLERANCE and steps > 1:
                 name = self.node.name if self.node else "?"
