@@ -17,6 +17,7 @@ from mrt.graph import Graph, Value
 from mrt.graph.execute import Executor
 from mrt.graph.mxnet_json import from_symbol
 from mrt.stages.structural import fit_batch_norm, seed_weights, structural_network
+from mrt.zoo.weights import random_network
 
 
 @pytest.fixture(autouse=True)
@@ -81,6 +82,15 @@ def test_layers_keep_the_power_of_their_input() -> None:
     params = {"dense_weight": np.zeros((500, 400), np.float32), "dense_bias": np.zeros(500, np.float32)}
     graph = seed_weights(from_symbol(weight, params, {"data": (-1, 400)}))
     assert graph.params["dense_weight"].std() == pytest.approx((2 / 400) ** 0.5, rel=0.02)
+
+
+def test_a_zoo_network_can_be_had_without_data() -> None:
+    data = np.random.default_rng(0).random((2, 1, 28, 28), np.float32)
+    one, same, other = (Executor(random_network("qd10_resnetv1_20", seed=seed))(data)[0] for seed in (0, 0, 1))
+    assert one.shape == (2, 10)
+    assert one.std() > 0.1
+    np.testing.assert_array_equal(one, same)
+    assert not np.allclose(one, other)
 
 
 def test_activations_that_are_not_finite_are_refused() -> None:

@@ -1,0 +1,32 @@
+"""A network of the zoo with seeded weights, for tests and measurements that need no data."""
+
+from __future__ import annotations
+
+from mrt import datasets, zoo
+from mrt.config import load
+from mrt.graph import Array, Graph
+from mrt.stages.source import untrained_network
+from mrt.stages.structural import structural_network
+
+_PICTURES = 16
+
+
+def random_network(name: str, pictures: Array | None = None, seed: int = 0) -> Graph:
+    """The float network that a structural run of the zoo network `name` quantizes.
+
+    Args:
+        name: in the zoo, such as "resnet50_v1".
+        pictures: network input (n, C, H, W) to fit BatchNorm statistics on; synthetic pictures where None.
+        seed: of the weights.
+
+    Raises:
+        MRTError: the zoo has no such network.
+    """
+    (name,) = zoo.select([name])
+    config = load(zoo.configuration(name))
+    if pictures is None:
+        given = config.dataset
+        preprocess = datasets.Preprocess(**given.model_dump()) if given else None
+        stand_in = datasets.Synthetic(datasets.get(config.calibration.dataset), config.default.input_shape, preprocess)
+        ((pictures, _),) = stand_in.batches("calibration", _PICTURES, 0, _PICTURES)
+    return structural_network(untrained_network(config, name), pictures, seed)
