@@ -217,7 +217,10 @@ void Grouping::absorb_maps() {
         }
         if (!map || !reads_conv) continue;
         const auto in = grid_of(shape(group.source));
-        if (absorb_map(*group.conv, *map, in->h, in->w, group.grid.h, group.grid.w)) group.absorbed = group.members[0];
+        if (absorb_map(*group.conv, *map, in->h, in->w, group.grid.h, group.grid.w)) {
+            group.absorbed = group.members[0];
+            tightened_[{group.absorbed, 0}] = output_range(*group.conv, range(group.source));
+        }
     }
 }
 

@@ -40,7 +40,10 @@ public:
     Entry resolve(Entry entry) const;
     bool is_constant(Entry entry) const { return constants_.find(entry) != nullptr; }
     const Shape& shape(Entry entry) const { return shapes_[size_t(entry.node)][size_t(entry.index)]; }
-    const Range& range(Entry entry) const { return ranges_[size_t(entry.node)][size_t(entry.index)]; }
+    const Range& range(Entry entry) const {
+        const auto found = tightened_.find(entry);
+        return found != tightened_.end() ? found->second : ranges_[size_t(entry.node)][size_t(entry.index)];
+    }
     int group_of(Entry entry) const;  // -1 for constants
 
     // Entries that a group reads from others, and those that must be stored because another group or the caller reads them.
@@ -64,6 +67,7 @@ private:
     const std::vector<std::vector<Shape>>& shapes_;
     const Ranges& ranges_;
     std::map<Entry, Entry> alias_;
+    std::map<Entry, Range> tightened_;  // of additions that became a convolution's padding and bias
     std::vector<int> group_of_node_;
     std::map<Entry, std::vector<int>> stored_;
     std::vector<bool> live_;

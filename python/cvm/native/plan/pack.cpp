@@ -110,6 +110,27 @@ bool absorb_map(Convolution& conv, const Tensor& map, int64_t in_h, int64_t in_w
     return true;
 }
 
+Range output_range(const Convolution& conv, const Range& input) {
+    Range r;
+    for (int64_t o = 0; o < conv.outputs; ++o) {
+        int64_t lo = conv.bias[size_t(o)], hi = lo;
+        for (int64_t i = 0; i < conv.inputs; ++i) {
+            const int64_t channel = o / (conv.outputs / conv.groups) * conv.inputs + i;
+            const int64_t low = std::min(input.low(channel), conv.pad_value);
+            const int64_t high = std::max(input.high(channel), conv.pad_value);
+            for (int64_t y = 0; y < conv.kernel_h; ++y)
+                for (int64_t x = 0; x < conv.kernel_w; ++x) {
+                    const int64_t w = conv.weight(o, i, y, x);
+                    lo += w * (w > 0 ? low : high);
+                    hi += w * (w > 0 ? high : low);
+                }
+        }
+        r.lo.push_back(lo);
+        r.hi.push_back(hi);
+    }
+    return r;
+}
+
 PackedConv pack_conv(const Convolution& conv, int64_t pixel_bytes, int offset) {
     PackedConv packed;
     const int64_t group_outputs = conv.outputs / conv.groups;
@@ -135,7 +156,7 @@ PackedConv pack_conv(const Convolution& conv, int64_t pixel_bytes, int offset) {
         block.weights = bytes;
         bytes += taps * packed.steps * block.blocks * kLanes * 4;
     }
-    auto weights = std::make_shared<std::vector<int8_t>>(size_t(bytes), int8_t(0));
+    auto weights = std::make_shared<Aligned<int8_t>>(size_t(bytes), int8_t(0));
     packed.init.assign(size_t(round_up(conv.outputs, kLanes)), 0);
     for (const ConvStep::Block& block : packed.blocks) {
         const int64_t width = block.blocks * kLanes;
@@ -160,14 +181,14 @@ PackedConv pack_conv(const Convolution& conv, int64_t pixel_bytes, int offset) {
     return packed;
 }
 
-PackedDepthwise pack_depthwise(const Convolution& conv, bool interleaved, int offset) {
+PackedDepthwise pack_depthwise(const Convolution& conv, bool interleaved, int offset, int64_t repeat) {
     const int64_t taps = conv.kernel_h * conv.kernel_w, quads = ceil_div(taps, 4);
-    const int64_t tiles = ceil_div(conv.outputs, kTileWidth);
-    auto weights = std::make_shared<std::vector<int8_t>>(size_t(tiles * quads * kTileWidth * 4), int8_t(0));
+    const int64_t tiles = ceil_div(conv.outputs * repeat, kTileWidth);
+    auto weights = std::make_shared<Aligned<int8_t>>(size_t(tiles * quads * kTileWidth * 4), int8_t(0));
     PackedDepthwise packed;
     packed.init.assign(size_t(tiles * kTileWidth), 0);
-    for (int64_t o = 0; o < conv.outputs; ++o) {
-        const int64_t tile = o / kTileWidth, c = o % kTileWidth;
+    for (int64_t channel = 0; channel < conv.outputs * repeat; ++channel) {
+        const int64_t o = channel % conv.outputs, tile = channel / kTileWidth, c = channel % kTileWidth;
         // Interleaved: sums[i] of a 512-bit kernel holds channels 4 i .. 4 i + 3 of every 16.
         const int64_t slot = interleaved ? c % kLanes / 4 * kLanes + c / kLanes * 4 + c % 4 : c;
         int64_t sum = 0;
@@ -176,7 +197,7 @@ PackedDepthwise pack_depthwise(const Convolution& conv, bool interleaved, int of
             (*weights)[size_t(((tile * quads + t / 4) * kTileWidth + slot) * 4 + t % 4)] = int8_t(w);
             sum += w;
         }
-        packed.init[size_t(o)] = wrap(-offset * sum);
+        packed.init[size_t(channel)] = wrap(-offset * sum);
     }
     packed.weights = weights;
     return packed;

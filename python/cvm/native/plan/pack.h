@@ -4,7 +4,7 @@
 #include <memory>
 #include <optional>
 
-#include "plan/constants.h"
+#include "plan/range.h"
 #include "runtime/steps.h"
 
 namespace cvm {
@@ -34,25 +34,28 @@ void crop(Convolution& conv);
 // with one value and adds one bias per channel; if so turns `conv` into that.
 bool absorb_map(Convolution& conv, const Tensor& map, int64_t in_h, int64_t in_w, int64_t out_h, int64_t out_w);
 
+// Proven values of every output channel, for an input of the given range.
+Range output_range(const Convolution& conv, const Range& input);
+
 // Packed weights do not depend on the bias; init cancels the offset that the
 // kernels add to every input value (Kernels::offset).
 struct PackedConv {
     int steps = 0;
     bool row_taps = false;   // a tap is a whole row of the kernel
     std::vector<ConvStep::Block> blocks;
-    std::shared_ptr<const std::vector<int8_t>> weights;
-    std::vector<int32_t> init;
+    std::shared_ptr<const Aligned<int8_t>> weights;
+    Aligned<int32_t> init;
 };
 
 // `pixel_bytes`: distance between neighbouring pixels of the input.
 PackedConv pack_conv(const Convolution& conv, int64_t pixel_bytes, int offset);
 
 struct PackedDepthwise {
-    std::shared_ptr<const std::vector<int8_t>> weights;
-    std::vector<int32_t> init;
+    std::shared_ptr<const Aligned<int8_t>> weights;
+    Aligned<int32_t> init;
 };
 
-// `interleaved`: as Kernels::interleaved.
-PackedDepthwise pack_depthwise(const Convolution& conv, bool interleaved, int offset);
+// `interleaved`: as Kernels::interleaved. `repeat`: so many neighbouring pixels are seen as one of more channels.
+PackedDepthwise pack_depthwise(const Convolution& conv, bool interleaved, int offset, int64_t repeat);
 
 }  // namespace cvm

@@ -11,7 +11,7 @@ namespace cvm {
 struct PackCache {
     std::mutex mutex;
     std::map<std::pair<int, bool>, std::shared_ptr<const PackedConv>> convs;   // node, row taps
-    std::map<int, std::shared_ptr<const PackedDepthwise>> depthwise;
+    std::map<std::pair<int, int64_t>, std::shared_ptr<const PackedDepthwise>> depthwise;  // node, repeat
 };
 
 std::shared_ptr<PackCache> make_pack_cache() { return std::make_shared<PackCache>(); }
@@ -67,7 +67,7 @@ private:
 
     template <typename T>
     Place constant_block(std::vector<T> values) {
-        auto bytes = std::make_shared<std::vector<uint8_t>>(values.size() * sizeof(T) + kSlack);
+        auto bytes = std::make_shared<Aligned<uint8_t>>(values.size() * sizeof(T) + kSlack);
         std::copy_n(reinterpret_cast<const uint8_t*>(values.data()), values.size() * sizeof(T), bytes->data());
         plan_->constant_bytes += int64_t(bytes->size());
         return {-1, 0, bytes};
@@ -371,7 +371,7 @@ private:
         for (int64_t y = 0; y < conv.kernel_h; ++y)
             for (int64_t x = 0; x < conv.kernel_w; ++x) taps.push_back(y * conv.dilation_h * in.sy + x * conv.dilation_w * in.sx);
 
-        const auto fill = [&](auto& step) {
+        const auto fill = [&](auto& step) {  // needs init, set from the packed weights
             step.kernels = &kernels_;
             step.in = in;
             step.out_n = group.grid.n;
@@ -380,6 +380,7 @@ private:
             step.step_y = conv.stride_h * in.sy;
             step.step_x = conv.stride_w * in.sx;
             for (size_t o = 0; o < bias.size(); ++o) step.init[o] = wrap(step.init[o] + bias[o]);
+            step.finish = ending.kind == Ending::Kind::U8 ? "u8" : ending.kind == Ending::Kind::Joint ? "joint" : "program";
             step.ending = std::move(ending);
             step.macs = rows * macs_per_row;
             step.title = title(group);
@@ -387,15 +388,21 @@ private:
 
         if (conv.depthwise()) {
             auto step = std::make_unique<DepthwiseStep>();
-            const auto packed = packed_depthwise(group);
+            const int64_t repeat = pixels_per_tile(conv, group.grid, in, ending);
+            const auto packed = packed_depthwise(group, repeat);
             step->weights = packed->weights;
             step->init = packed->init;
             while (taps.size() % 4) taps.push_back(taps.back());
             step->taps = std::move(taps);
             step->channels = conv.outputs;
+            std::vector<int64_t> repeated;
+            for (int64_t k = 0; k < repeat; ++k) repeated.insert(repeated.end(), bias.begin(), bias.end());
+            bias = repeated;
             fill(*step);
-            step->row_chunk = chunk_rows(rows, double(macs_per_row) * 4);
-            step->tasks = int(ceil_div(rows, step->row_chunk));
+            if (repeat > 1) widen_pixels(*step, repeat);
+            const int64_t tile_rows = rows / repeat;
+            step->row_chunk = chunk_rows(tile_rows, double(macs_per_row * repeat) * 4);
+            step->tasks = int(ceil_div(tile_rows, step->row_chunk));
             emit(std::move(step));
             return;
         }
@@ -413,6 +420,32 @@ private:
         fill(*step);
         split(*step, rows, macs_per_row, in);
         emit(std::move(step));
+    }
+
+    // A depthwise convolution of 16 or 32 channels fills the 64 of a tile with neighbouring pixels, where the step from
+    // one to the next is the same for input and output.
+    static int64_t pixels_per_tile(const Convolution& conv, const Grid& grid, const View& in, const Ending& ending) {
+        if (ending.kind != Ending::Kind::U8 || conv.stride_w != 1 || in.sx != grid.c || ending.narrow.sx != grid.c) return 1;
+        if (kTileWidth % grid.c || grid.c % kLanes) return 1;
+        const int64_t repeat = kTileWidth / grid.c;
+        return grid.w % repeat == 0 ? repeat : 1;
+    }
+
+    static void widen_pixels(DepthwiseStep& step, int64_t repeat) {
+        const int64_t channels = step.channels;
+        const auto repeated = [&](const int32_t*& constants) {
+            if (!constants) return;
+            auto wide = std::make_shared<Aligned<int32_t>>();
+            for (int64_t k = 0; k < repeat; ++k) wide->insert(wide->end(), constants, constants + channels);
+            constants = wide->data();
+            step.ending.epilogue.constants.push_back(wide);
+        };
+        repeated(step.ending.joint.first.multiplier);
+        repeated(step.ending.joint.first.addend);
+        step.channels *= repeat;
+        step.out_w /= repeat;
+        step.step_x *= repeat;
+        step.ending.narrow.sx *= repeat;
     }
 
     // Tasks of a convolution: the weights of many channels stay in the cache of one core (split by channels), or
@@ -443,10 +476,10 @@ private:
         return packed;
     }
 
-    std::shared_ptr<const PackedDepthwise> packed_depthwise(const Group& group) {
+    std::shared_ptr<const PackedDepthwise> packed_depthwise(const Group& group, int64_t repeat) {
         const std::lock_guard lock(cache_.mutex);
-        auto& packed = cache_.depthwise[group.node];
-        if (!packed) packed = std::make_shared<PackedDepthwise>(pack_depthwise(*group.conv, kernels_.interleaved, kernels_.offset));
+        auto& packed = cache_.depthwise[{group.node, repeat}];
+        if (!packed) packed = std::make_shared<PackedDepthwise>(pack_depthwise(*group.conv, kernels_.interleaved, kernels_.offset, repeat));
         plan_->constant_bytes += int64_t(packed->weights->size());
         return packed;
     }
@@ -680,7 +713,7 @@ std::string describe(const Plan& plan, const Kernels& kernels) {
     for (size_t i = 0; i < plan.steps.size(); ++i) {
         const Step& step = *plan.steps[i];
         out += std::string(i ? ", " : "") + "{\"title\": " + quote(step.title) + ", \"macs\": " + std::to_string(step.macs) +
-               ", \"tasks\": " + std::to_string(step.tasks) + ", \"bytes\": [";
+               (step.finish.empty() ? "" : ", \"ending\": " + quote(step.finish)) + ", \"tasks\": " + std::to_string(step.tasks) + ", \"bytes\": [";
         std::vector<int> touched;
         step.touch(touched);
         std::sort(touched.begin(), touched.end());

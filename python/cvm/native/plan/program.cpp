@@ -10,7 +10,7 @@ namespace {
 
 constexpr int32_t kMin = std::numeric_limits<int32_t>::min(), kMax = std::numeric_limits<int32_t>::max();
 
-using Vector = std::shared_ptr<const std::vector<int32_t>>;
+using Vector = std::shared_ptr<const Aligned<int32_t>>;
 
 // One value of the program, computed once.
 struct Value {
@@ -85,7 +85,7 @@ private:
             if (i + lead != 1) return nullptr;
             channels = tensor.shape[i];
         }
-        auto vector = std::make_shared<std::vector<int32_t>>(size_t(round_up(group_.grid.c, kLanes)), 0);
+        auto vector = std::make_shared<Aligned<int32_t>>(size_t(round_up(group_.grid.c, kLanes)), 0);
         for (int64_t c = 0; c < group_.grid.c; ++c) (*vector)[size_t(c)] = tensor.at(channels > 1 ? c : 0);
         return vector;
     }
@@ -161,7 +161,8 @@ private:
                 const bool lut = node.op == Op::CvmLut;
                 value.code = Code::Lut;
                 value.a = operand(node.inputs[lut ? 0 : 1], out);
-                auto table = std::make_shared<std::vector<int32_t>>(widen(*in_.constants.find(node.inputs[lut ? 1 : 0])));
+                const std::vector<int32_t> entries = widen(*in_.constants.find(node.inputs[lut ? 1 : 0]));
+                auto table = std::make_shared<Aligned<int32_t>>(entries.begin(), entries.end());
                 value.hi = int32_t(table->size()) - 1;
                 value.constants = table;
                 return push(value);
@@ -186,7 +187,7 @@ private:
         if (is_const(value.b) && !is_const(value.a)) {
             Vector constants = values_[size_t(value.b)].constants;
             if (value.code == Code::Sub) {
-                auto negated = std::make_shared<std::vector<int32_t>>(*constants);
+                auto negated = std::make_shared<Aligned<int32_t>>(*constants);
                 for (int32_t& v : *negated) v = wrap(-int64_t(v));
                 constants = negated;
                 value.code = Code::Add;
@@ -314,7 +315,7 @@ private:
             if (value->code == Code::Shift) {
                 const int64_t most = chain.current()->most, half = int64_t(1) << (value->shift - 1);
                 if (most < 0 || value->shift > 30 || most + half > kMax) return false;
-                auto rounded = std::make_shared<std::vector<int32_t>>(size_t(round_up(group_.grid.c, kLanes)), int32_t(half));
+                auto rounded = std::make_shared<Aligned<int32_t>>(size_t(round_up(group_.grid.c, kLanes)), int32_t(half));
                 if (addend)
                     for (size_t c = 0; c < rounded->size(); ++c) (*rounded)[c] = wrap(int64_t((*addend)[c]) + half);
                 addend = rounded;

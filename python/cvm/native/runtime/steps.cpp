@@ -301,23 +301,26 @@ namespace {
 
 // One row of all channels: clipped plane by plane, which vectorizes, then interleaved.
 template <typename To, typename From>
-void read_input_row(const From* source, int32_t limit, int32_t bias, int64_t channels, int64_t plane, int64_t width, To* to,
-                    int64_t padded, std::vector<To>& planes) {
-    planes.resize(size_t(channels * width));
-    for (int64_t c = 0; c < channels; ++c)
-        for (int64_t x = 0; x < width; ++x)
-            planes[size_t(c * width + x)] = To(std::clamp<int32_t>(source[c * plane + x], -limit, limit) + bias);
-    const To* from = planes.data();
+void read_input_row(const From* source, int32_t limit, int32_t bias, int64_t channels, int64_t plane, int64_t width,
+                    To* __restrict to, int64_t padded, To* __restrict planes) {
+    for (int64_t c = 0; c < channels; ++c) {
+        const From* __restrict from = source + c * plane;
+        To* __restrict row = planes + c * width;
+        for (int64_t x = 0; x < width; ++x) {
+            const int32_t v = from[x];
+            row[x] = To((v < -limit ? -limit : v > limit ? limit : v) + bias);
+        }
+    }
     if (padded == 3) {
         for (int64_t x = 0; x < width; ++x) {
-            to[3 * x] = from[x];
-            to[3 * x + 1] = from[width + x];
-            to[3 * x + 2] = from[2 * width + x];
+            to[3 * x] = planes[x];
+            to[3 * x + 1] = planes[width + x];
+            to[3 * x + 2] = planes[2 * width + x];
         }
         return;
     }
     for (int64_t x = 0; x < width; ++x) {
-        for (int64_t c = 0; c < channels; ++c) to[x * padded + c] = from[c * width + x];
+        for (int64_t c = 0; c < channels; ++c) to[x * padded + c] = planes[c * width + x];
         for (int64_t c = channels; c < padded; ++c) to[x * padded + c] = To(bias);
     }
 }
@@ -325,8 +328,9 @@ void read_input_row(const From* source, int32_t limit, int32_t bias, int64_t cha
 template <typename To, typename From>
 void read_input_view(const InputStep& step, const From* source, const View& view, int32_t bias, uint8_t* to) {
     thread_local std::vector<To> planes;
+    planes.resize(size_t(step.c * step.w));
     read_input_row(source, step.limit, bias, step.c, step.h * step.w, step.w, reinterpret_cast<To*>(to),
-                   view.sx / int64_t(sizeof(To)), planes);
+                   view.sx / int64_t(sizeof(To)), planes.data());
 }
 
 template <typename T>

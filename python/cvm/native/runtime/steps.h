@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/aligned.h"
 #include "graph/graph.h"
 #include "kernels/kernels.h"
 
@@ -15,7 +16,7 @@ namespace cvm {
 struct Place {
     int buffer = -1;                                        // -1: constant
     int64_t offset = 0;
-    std::shared_ptr<const std::vector<uint8_t>> constant;
+    std::shared_ptr<const Aligned<uint8_t>> constant;
 };
 
 // A channel-last tensor: pixel (n, y, x) starts at offset + n * sn + y * sy + x * sx (bytes).
@@ -77,6 +78,7 @@ public:
     int tasks = 1;
     std::vector<Border> borders;  // of the tensors that this step is the first to write
     std::string title;   // for the plan's report
+    std::string finish;  // how a convolution finishes: "u8", "joint" or "program"
     int64_t macs = 0;
 };
 
@@ -84,7 +86,7 @@ public:
 struct Epilogue {
     std::vector<Instruction> code;
     std::vector<View> operands;
-    std::vector<std::shared_ptr<const std::vector<int32_t>>> constants;  // what the code points into
+    std::vector<std::shared_ptr<const Aligned<int32_t>>> constants;  // what the code points into
     int input = 0;                                                        // register of the anchor's result
 
     void touch(std::vector<int>& buffers) const;
@@ -121,8 +123,8 @@ public:
     int64_t step_y = 0, step_x = 0;   // bytes between windows
     std::vector<int64_t> taps;
     int steps = 0;
-    std::shared_ptr<const std::vector<int8_t>> weights;
-    std::vector<int32_t> init;   // bias, per output channel (padded)
+    std::shared_ptr<const Aligned<int8_t>> weights;
+    Aligned<int32_t> init;   // bias, per output channel (padded)
     std::vector<Block> blocks;
     int64_t row_chunk = 0, row_chunks = 1, block_chunk = 0, block_chunks = 1;
 
@@ -140,8 +142,8 @@ public:
     int64_t out_n = 1, out_h = 1, out_w = 1;
     int64_t step_y = 0, step_x = 0;
     std::vector<int64_t> taps;   // padded to whole quads
-    std::shared_ptr<const std::vector<int8_t>> weights;
-    std::vector<int32_t> init;
+    std::shared_ptr<const Aligned<int8_t>> weights;
+    Aligned<int32_t> init;
     int64_t channels = 0, row_chunk = 0;
 
     Ending ending;
