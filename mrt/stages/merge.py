@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from mrt.errors import MRTError
-from mrt.graph import Graph, Node, Value
+from mrt.graph import Array, Graph, Namer, Node, Value
 from mrt.quantize.quantizer import Quantized
 
 logger = logging.getLogger(__name__)
@@ -35,8 +36,9 @@ def merge(
     if len(quantized.outputs) != len(top.inputs):
         raise MRTError(f"merge: the base has {len(quantized.outputs)} outputs, the top {len(top.inputs)} inputs")
     _check(top, attribute_deps or {}, oscale_maps or {})
+    base = _renamed(quantized.graph, top)
     seams: dict[str, Value] = {}
-    for name, info, value in zip(top.inputs, quantized.outputs, quantized.graph.outputs):
+    for name, info, value in zip(top.inputs, quantized.outputs, base.outputs):
         shifted = Node("_plus_scalar", f"{name}_seam_offset", (value,), {"scalar": str(info.offset)}, (name,))
         scale = {"scalar": repr(float(info.scale))}
         scaled = Node("_mul_scalar", f"{name}_seam_scale", (Value(shifted),), scale, (name,))
@@ -45,8 +47,24 @@ def merge(
     def visit(node: Node, _: tuple[Value, ...]) -> Sequence[Value] | None:
         return [seams[node.name]] if node.is_variable and node.name in seams else None
 
-    params = {**quantized.graph.params, **top.params}
-    return Graph(top.outputs, params, {**top.inputs, **quantized.graph.inputs}).rebuild(visit).pruned()
+    return Graph(top.outputs, {**base.params, **top.params}, {**top.inputs, **base.inputs}).rebuild(visit)
+
+
+def _renamed(base: Graph, top: Graph) -> Graph:
+    """The base with other names for the nodes that are called like one of the top's."""
+    namer = Namer(Graph((*base.outputs, *top.outputs), {}, {}))
+    taken = {node.name for node in top.nodes()} - set(top.inputs)
+    params: dict[str, Array] = {}
+
+    def visit(node: Node, inputs: tuple[Value, ...]) -> Sequence[Value] | None:
+        if node.name not in taken:
+            return None
+        name = namer(node.name)
+        if node.is_variable:
+            params[name] = base.params[node.name]
+        return [Value(replace(node, name=name, inputs=inputs))]
+
+    return base.rebuild(visit, params)
 
 
 def _check(top: Graph, attribute_deps: Mapping[str, Mapping[str, str]], oscale_maps: Mapping[str, str | None]) -> None:
