@@ -130,24 +130,32 @@ void run_program(const Program& program, const Pixels& pixels, int channel, int 
     }
 }
 
-template <typename T>
-inline void max_into(T* __restrict out, const T* __restrict in, int64_t channels) {
-    for (int64_t c = 0; c < channels; ++c) out[c] = out[c] > in[c] ? out[c] : in[c];
+// Largest value per channel, a vector of BYTES bytes at a time.
+template <typename T, int BYTES>
+inline void max_of(const uint8_t* const* pointers, int count, int64_t at, uint8_t* out) {
+    typedef T Vector __attribute__((vector_size(BYTES)));
+    Vector best, value;
+    __builtin_memcpy(&best, pointers[0] + at, BYTES);
+    for (int i = 1; i < count; ++i) {
+        __builtin_memcpy(&value, pointers[i] + at, BYTES);
+        best = best > value ? best : value;
+    }
+    __builtin_memcpy(out + at, &best, BYTES);
 }
 
 template <typename T>
-inline void max_of(const uint8_t* const* pointers, int count, int64_t channels, uint8_t* out) {
-    T* to = reinterpret_cast<T*>(out);
-    const T* first = reinterpret_cast<const T*>(pointers[0]);
-    for (int64_t c = 0; c < channels; ++c) to[c] = first[c];
-    for (int i = 1; i < count; ++i) max_into(to, reinterpret_cast<const T*>(pointers[i]), channels);
+inline void max_of_all(const uint8_t* const* pointers, int count, int64_t channels, uint8_t* out) {
+    const int64_t end = channels * int64_t(sizeof(T));
+    int64_t at = 0;
+    for (; at + 64 <= end; at += 64) max_of<T, 64>(pointers, count, at, out);
+    for (; at < end; at += 16) max_of<T, 16>(pointers, count, at, out);
 }
 
 void run_max_pool(const uint8_t* const* pointers, int count, int64_t channels, Store type, uint8_t* out) {
     // The bias of U8 keeps the order.
-    if (type == Store::U8) max_of<uint8_t>(pointers, count, channels, out);
-    else if (type == Store::I16) max_of<int16_t>(pointers, count, channels, out);
-    else max_of<int32_t>(pointers, count, channels, out);
+    if (type == Store::U8) max_of_all<uint8_t>(pointers, count, channels, out);
+    else if (type == Store::I16) max_of_all<int16_t>(pointers, count, channels, out);
+    else max_of_all<int32_t>(pointers, count, channels, out);
 }
 
 void run_sum(const uint8_t* first, int64_t pixels, int64_t stride, int64_t channels, Store type, int32_t* __restrict sums) {

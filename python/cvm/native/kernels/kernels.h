@@ -132,7 +132,7 @@ struct Kernels {
     void (*conv_joint)(const ConvTile& tile, const Joint& post, const JointRows& rows);
     // Runs a program on registers[kMaxRegisters][kTileRows][kTileWidth] for `width` channels from `channel` on.
     void (*program)(const Program& program, const Pixels& pixels, int channel, int width, int32_t* registers);
-    // out[c] = max over pointers[i][c], for `bytes` bytes of channels.
+    // out[c] = max over pointers[i][c]; channels are a multiple of kLanes.
     void (*max_pool)(const uint8_t* const* pointers, int count, int64_t channels, Store type, uint8_t* out);
     // sums[c] += values of one row of `pixels` pixels, stride in bytes.
     void (*sum)(const uint8_t* first, int64_t pixels, int64_t stride, int64_t channels, Store type, int32_t* sums);

@@ -71,6 +71,13 @@ bool Model::outputs_are_int8() const {
     return std::all_of(graph_.heads.begin(), graph_.heads.end(), [this](Entry head) { return graph_.precision(head) <= 8; });
 }
 
+int64_t Model::largest_tensor() const {
+    int64_t most = 0;
+    for (const Node& node : graph_.nodes)
+        for (const Shape& shape : node.shapes) most = std::max(most, elements(shape));
+    return most;
+}
+
 std::shared_ptr<Model::Prepared> Model::prepare(int64_t batch) {
     const std::lock_guard lock(mutex_);
     const auto found = plans_.find(batch);

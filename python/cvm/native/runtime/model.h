@@ -25,6 +25,7 @@ public:
     int output_precision(size_t i) const { return graph_.precision(graph_.heads[i]); }
     bool outputs_are_int8() const;
     int threads() const { return threads_; }
+    int64_t largest_tensor() const;  // elements, at the stored batch size
 
     // Shapes of the outputs for a batch. Throws Error where the model cannot take that batch size.
     std::vector<Shape> output_shapes(int64_t batch);

@@ -113,30 +113,37 @@ namespace {
 class BoundEnding {
 public:
     BoundEnding(const Ending& ending, const Call& call) : ending_(ending), bound_(ending.epilogue, call) {
-        if (ending.has_residual) residual_ = call.at(ending.residual.place);
-        if (ending.has_wide) wide_ = call.at(ending.wide.place);
-        if (ending.has_narrow) narrow_ = call.at(ending.narrow.place);
+        if (ending.has_residual) residual_base_ = call.at(ending.residual.place);
+        if (ending.has_wide) wide_base_ = call.at(ending.wide.place);
+        if (ending.has_narrow) narrow_base_ = call.at(ending.narrow.place);
+    }
+
+    // The next tiles are at these pixels.
+    void move_to(const Pixels& pixels) {
+        pixels_ = &pixels;
+        if (ending_.has_residual) rows(ending_.residual, residual_base_, residual_);
+        if (ending_.has_wide) rows(ending_.wide, wide_base_, wide_);
+        if (ending_.has_narrow) rows(ending_.narrow, narrow_base_, narrow_);
     }
 
     // Tile functions of convolutions and of depthwise convolutions share this tail.
     template <typename Tile>
-    void run(const Kernels& kernels, const Tile& tile, const Pixels& pixels, int64_t channel, int blocks,
-             Registers& registers) const {
+    void run(const Kernels& kernels, const Tile& tile, int64_t channel, int blocks, Registers& registers) const {
         if (ending_.kind == Ending::Kind::Program) {
             accumulate(kernels, tile, registers.tiles[ending_.epilogue.input]);
-            kernels.program(bound_.program, pixels, int(channel), blocks * kLanes, registers.first());
+            kernels.program(bound_.program, *pixels_, int(channel), blocks * kLanes, registers.first());
             return;
         }
         uint8_t *residual[kTileRows], *wide[kTileRows], *narrow[kTileRows];
-        if (ending_.has_residual) rows(ending_.residual, residual_, pixels, channel, residual);
-        if (ending_.has_wide) rows(ending_.wide, wide_, pixels, channel, wide);
-        if (ending_.has_narrow) rows(ending_.narrow, narrow_, pixels, channel, narrow);
+        if (ending_.has_narrow) shift(ending_.narrow, narrow_, channel, narrow);
         if (ending_.kind == Ending::Kind::U8) {
             narrow_to_u8(kernels, tile, ending_.joint.first.from(channel), narrow);
-        } else {
-            join(kernels, tile, ending_.joint.from(channel),
-                 {ending_.has_residual ? residual : nullptr, ending_.has_wide ? wide : nullptr, ending_.has_narrow ? narrow : nullptr});
+            return;
         }
+        if (ending_.has_residual) shift(ending_.residual, residual_, channel, residual);
+        if (ending_.has_wide) shift(ending_.wide, wide_, channel, wide);
+        join(kernels, tile, ending_.joint.from(channel),
+             {ending_.has_residual ? residual : nullptr, ending_.has_wide ? wide : nullptr, ending_.has_narrow ? narrow : nullptr});
     }
 
 private:
@@ -149,15 +156,20 @@ private:
     static void join(const Kernels& k, const ConvTile& t, const Joint& j, const JointRows& r) { k.conv_joint(t, j, r); }
     static void join(const Kernels&, const DepthwiseTile&, const Joint&, const JointRows&) {}  // never planned
 
-    static void rows(const View& view, uint8_t* base, const Pixels& pixels, int64_t channel, uint8_t** out) {
-        base += channel * store_bytes(view.type);
-        for (int r = 0; r < pixels.rows; ++r)
-            out[r] = base + pixels.n[r] * view.sn + pixels.y[r] * view.sy + pixels.x[r] * view.sx;
+    void rows(const View& view, uint8_t* base, uint8_t** out) const {
+        const Pixels& p = *pixels_;
+        for (int r = 0; r < p.rows; ++r) out[r] = base + p.n[r] * view.sn + p.y[r] * view.sy + p.x[r] * view.sx;
+    }
+    void shift(const View& view, uint8_t* const* from, int64_t channel, uint8_t** to) const {
+        const int64_t bytes = channel * store_bytes(view.type);
+        for (int r = 0; r < pixels_->rows; ++r) to[r] = from[r] + bytes;
     }
 
     const Ending& ending_;
     const Bound bound_;
-    uint8_t *residual_ = nullptr, *wide_ = nullptr, *narrow_ = nullptr;
+    const Pixels* pixels_ = nullptr;
+    uint8_t *residual_base_ = nullptr, *wide_base_ = nullptr, *narrow_base_ = nullptr;
+    uint8_t *residual_[kTileRows], *wide_[kTileRows], *narrow_[kTileRows];
 };
 
 }  // namespace
@@ -168,20 +180,26 @@ void ConvStep::run(const Call& call, int task) const {
     const int64_t first_block = task / row_chunks * block_chunk;
     const int64_t last_block = std::min(first_block + block_chunk, int64_t(blocks.size()));
     const uint8_t* base = call.at(in.place);
-    const BoundEnding bound(ending, call);
+    BoundEnding bound(ending, call);
     Registers registers;
     Pixels pixels;
-    for (int64_t b = first_block; b < last_block; ++b) {
-        const Block& block = blocks[size_t(b)];
+    // Many weights: one block of channels at a time, over all pixels. Few: all blocks at once for a tile of pixels.
+    const int64_t blocks_at_once = many_weights ? 1 : last_block - first_block;
+    for (int64_t start = first_block; start < last_block; start += blocks_at_once) {
         for (int64_t row = first_row; row < last_row; row += kTileRows) {
             const int rows = int(std::min<int64_t>(kTileRows, last_row - row));
             locate(row, rows, out_h, out_w, pixels);
+            bound.move_to(pixels);
             const uint8_t* from[kTileRows];
-            for (int r = 0; r < rows; ++r)
-                from[r] = base + pixels.n[r] * in.sn + pixels.y[r] * step_y + pixels.x[r] * step_x + block.input_channel;
-            const ConvTile tile = {from, rows, taps.data(), int(taps.size()), steps, weights->data() + block.weights,
-                                   block.blocks, init.data() + block.channel};
-            bound.run(*kernels, tile, pixels, block.channel, block.blocks, registers);
+            for (int r = 0; r < rows; ++r) from[r] = base + pixels.n[r] * in.sn + pixels.y[r] * step_y + pixels.x[r] * step_x;
+            for (int64_t b = start; b < start + blocks_at_once; ++b) {
+                const Block& block = blocks[size_t(b)];
+                const uint8_t* window[kTileRows];
+                for (int r = 0; r < rows; ++r) window[r] = from[r] + block.input_channel;
+                const ConvTile tile = {window, rows, taps.data(), int(taps.size()), steps, weights->data() + block.weights,
+                                       block.blocks, init.data() + block.channel};
+                bound.run(*kernels, tile, block.channel, block.blocks, registers);
+            }
         }
     }
 }
@@ -202,21 +220,22 @@ void DepthwiseStep::run(const Call& call, int task) const {
     const int64_t total = out_n * out_h * out_w;
     const int64_t first_row = task * row_chunk, last_row = std::min(first_row + row_chunk, total);
     const uint8_t* base = call.at(in.place);
-    const BoundEnding bound(ending, call);
+    BoundEnding bound(ending, call);
     Registers registers;
     Pixels pixels;
     const int64_t block_bytes = int64_t(taps.size()) * kTileWidth;
     for (int64_t row = first_row; row < last_row; row += kTileRows) {
         const int rows = int(std::min<int64_t>(kTileRows, last_row - row));
         locate(row, rows, out_h, out_w, pixels);
+        bound.move_to(pixels);
         const uint8_t* from[kTileRows];
+        for (int r = 0; r < rows; ++r) from[r] = base + pixels.n[r] * in.sn + pixels.y[r] * step_y + pixels.x[r] * step_x;
         for (int64_t channel = 0; channel < channels; channel += kTileWidth) {
             const int blocks = int(std::min<int64_t>(kMaxBlocks, ceil_div(channels - channel, kLanes)));
-            for (int r = 0; r < rows; ++r)
-                from[r] = base + pixels.n[r] * in.sn + pixels.y[r] * step_y + pixels.x[r] * step_x + channel;
             const DepthwiseTile tile = {from, rows, taps.data(), int(taps.size()) / 4,
                                         weights->data() + channel / kTileWidth * block_bytes, init.data() + channel, blocks};
-            bound.run(*kernels, tile, pixels, channel, blocks, registers);
+            bound.run(*kernels, tile, channel, blocks, registers);
+            for (int r = 0; r < rows; ++r) from[r] += kTileWidth;
         }
     }
 }
@@ -299,26 +318,46 @@ void CopyStep::touch(std::vector<int>& buffers) const {
 
 namespace {
 
+// Clipped values of one row of one channel.
+template <typename To, typename From>
+void clip_row(const From* __restrict from, int32_t limit, int32_t bias, int64_t width, To* __restrict to) {
+    if (sizeof(From) == 1 && sizeof(To) == 1) {  // in bytes all the way
+        const From hi = From(limit), lo = From(-limit), flip = From(bias);
+        for (int64_t x = 0; x < width; ++x) {
+            const From v = from[x];
+            to[x] = To((v < lo ? lo : v > hi ? hi : v) ^ flip);
+        }
+        return;
+    }
+    for (int64_t x = 0; x < width; ++x) {
+        const int32_t v = from[x];
+        to[x] = To((v < -limit ? -limit : v > limit ? limit : v) + bias);
+    }
+}
+
+// Three planes of bytes to pixels of three bytes. Four are stored at a time where another pixel follows.
+void interleave3(const uint8_t* __restrict planes, int64_t width, uint8_t* __restrict to) {
+    const uint8_t *a = planes, *b = planes + width, *c = planes + 2 * width;
+    int64_t x = 0;
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    for (; x + 1 < width; ++x) {
+        const uint32_t pixel = uint32_t(a[x]) | uint32_t(b[x]) << 8 | uint32_t(c[x]) << 16;
+        std::memcpy(to + 3 * x, &pixel, 4);
+    }
+#endif
+    for (; x < width; ++x) {
+        to[3 * x] = a[x];
+        to[3 * x + 1] = b[x];
+        to[3 * x + 2] = c[x];
+    }
+}
+
 // One row of all channels: clipped plane by plane, which vectorizes, then interleaved.
 template <typename To, typename From>
 void read_input_row(const From* source, int32_t limit, int32_t bias, int64_t channels, int64_t plane, int64_t width,
                     To* __restrict to, int64_t padded, To* __restrict planes) {
-    for (int64_t c = 0; c < channels; ++c) {
-        const From* __restrict from = source + c * plane;
-        To* __restrict row = planes + c * width;
-        for (int64_t x = 0; x < width; ++x) {
-            const int32_t v = from[x];
-            row[x] = To((v < -limit ? -limit : v > limit ? limit : v) + bias);
-        }
-    }
-    if (padded == 3) {
-        for (int64_t x = 0; x < width; ++x) {
-            to[3 * x] = planes[x];
-            to[3 * x + 1] = planes[width + x];
-            to[3 * x + 2] = planes[2 * width + x];
-        }
-        return;
-    }
+    for (int64_t c = 0; c < channels; ++c) clip_row(source + c * plane, limit, bias, width, planes + c * width);
+    if (padded == 3 && sizeof(To) == 1) return interleave3(reinterpret_cast<uint8_t*>(planes), width, reinterpret_cast<uint8_t*>(to));
     for (int64_t x = 0; x < width; ++x) {
         for (int64_t c = 0; c < channels; ++c) to[x * padded + c] = planes[c * width + x];
         for (int64_t c = channels; c < padded; ++c) to[x * padded + c] = To(bias);

@@ -1,0 +1,39 @@
+// libFuzzer target: the first four bytes are the length of the symbol, which the params follow. What loads is planned
+// and run. Build with clang: cmake -DCVM_FUZZ=ON -DCVM_PYTHON=OFF -DCMAKE_CXX_COMPILER=clang++
+// -DCMAKE_CXX_FLAGS=-fsanitize=fuzzer-no-link,address,undefined; seeds: fuzz/seeds.py.
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+#include "runtime/model.h"
+
+namespace {
+
+constexpr int64_t kMaxElements = int64_t(1) << 22;  // larger models are legal but too slow to fuzz
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+    uint32_t length = 0;
+    if (size < sizeof(length)) return 0;
+    std::memcpy(&length, data, sizeof(length));
+    data += sizeof(length);
+    size -= sizeof(length);
+    if (length > size) return 0;
+    try {
+        const std::string_view symbol(reinterpret_cast<const char*>(data), length);
+        const auto model = cvm::Model::parse(symbol, data + length, size - length, 1);
+        if (model->largest_tensor() > kMaxElements) return 0;
+        const std::vector<cvm::Shape> shapes = model->output_shapes(model->input_shape()[0]);
+        std::vector<std::vector<int32_t>> outputs;
+        std::vector<void*> pointers;
+        for (const cvm::Shape& shape : shapes) {
+            outputs.emplace_back(size_t(cvm::elements(shape)));
+            pointers.push_back(outputs.back().data());
+        }
+        const std::vector<int32_t> input(size_t(cvm::elements(model->input_shape())), 77);
+        model->run(input.data(), false, model->input_shape()[0], pointers.data());
+    } catch (const cvm::Error&) {
+    }
+    return 0;
+}
