@@ -35,7 +35,7 @@ from mrt.quantize.quantizer import Quantized, QuantizeSettings, quantize
 from mrt.report import Progress, Report, SizeBytes
 from mrt.stages.checkpoint import Checkpoints
 from mrt.stages.costs import costly_layers
-from mrt.stages.evaluate import Run, dequantize, evaluate, quantize_input
+from mrt.stages.evaluate import Run, dequantize, evaluate, in_pieces, quantize_input
 from mrt.stages.merge import merge
 from mrt.stages.source import load_network, untrained_network
 from mrt.stages.split import Split, split
@@ -82,6 +82,7 @@ class _Run:
         self._progress = progress
         self._start = config.default.start
         self._checkpoints = Checkpoints(config.default.output_dir, config.default.model_name)
+        self._batch_axis = config.default.input_shape.index(-1)
         self._datasets: dict[tuple[str, Path | None], Dataset] = {}
 
     def report(self) -> Report:
@@ -116,15 +117,22 @@ class _Run:
                 report.certificate = {"ok": proof.ok, "peak": proof.peak, "verdict": proof.verdict()}
                 native = _native_run(folder)
                 if not self._structural:
-                    executors["cvm"] = native or (lambda data: formal.run(compiled.model, data))
-                elif native:
-                    executors = {"cvm": native}  # one is enough where they are not compared: the fastest
+                    executors["cvm"] = self._any_batch(
+                        native or (lambda data: formal.run(compiled.model, data)), compiled
+                    )
+                elif native:  # one is enough where they are not compared: the fastest
+                    executors = {"cvm": self._any_batch(native, compiled)}
             if config.evaluation and config.evaluation.iter_num != 0:
                 self._evaluate(network, quantized, cut, executors, report)
                 if self._structural:
                     report.costly_layers = costly_layers(prepared, quantized, self._pictures(_VERIFIED_PICTURES))
         report.seconds = dict(progress.seconds)
         return report
+
+    def _any_batch(self, run: Run, compiled: Compiled) -> Run:
+        """A compiled model takes any batch where that is the first axis, else the one that it was compiled for."""
+        axis = self._batch_axis
+        return run if axis == 0 else in_pieces(run, axis, compiled.model.input_shape[axis])
 
     def _network(self) -> Graph:
         if not self._structural:
@@ -156,7 +164,7 @@ class _Run:
             def batches() -> Any:
                 for data, _ in dataset.batches("calibration", settings.batch, 0, count):
                     yield data
-                    step.advance(len(data))
+                    step.advance(data.shape[self._batch_axis])
 
             gathered = calibrate(prepared, batches(), _context(settings))
             if settings.dump:
@@ -231,10 +239,10 @@ class _Run:
         return compiled
 
     def _write_model(self, folder: Path, compiled: Compiled, quantized: Quantized) -> None:
-        batch = compiled.model.input_shape[0]
+        batch = compiled.model.input_shape[self._batch_axis]
         sample = quantize_input(self._pictures(batch), quantized.input)
         description = describe(compiled.model, quantized, self._calibration_data())
-        save_package(folder, compiled.model, description, np.resize(sample, (batch, *sample.shape[1:])))
+        save_package(folder, compiled.model, description, np.resize(sample, compiled.model.input_shape))
         atomic_write(folder / "certificate.json", compiled.certificate.to_json())
         atomic_write(folder / "certificate.txt", compiled.certificate.to_text())
 

@@ -163,7 +163,8 @@ def _initial(settings: TrainSettings, dataset: Dataset) -> gluon.HybridBlock:
     network = nets.get(settings.network)
     network.initialize(mx.init.Xavier())
     network.hybridize(static_alloc=True, static_shape=True)
-    network(mx.nd.zeros((1, *dataset.input_shape[1:])))  # deferred shapes: draws every initial weight now
+    shape = [1 if size == -1 else size for size in dataset.input_shape]
+    network(mx.nd.zeros(shape))  # deferred shapes: draws every initial weight now
     return network
 
 

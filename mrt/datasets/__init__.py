@@ -10,12 +10,13 @@ from mrt.datasets.metric import Metric
 from mrt.datasets.mnist import MNIST
 from mrt.datasets.quickdraw import QuickDraw
 from mrt.datasets.synthetic import Synthetic
+from mrt.datasets.trec import Trec
 from mrt.errors import MRTError
 
 __all__ = ["Dataset", "Metric", "MissingDataError", "Preprocess", "Synthetic", "get", "names"]
 
 _DATASETS: dict[str, type[Dataset]] = {
-    dataset.name: dataset for dataset in (CIFAR10, Digits, ImageNet, MNIST, QuickDraw)
+    dataset.name: dataset for dataset in (CIFAR10, Digits, ImageNet, MNIST, QuickDraw, Trec)
 }
 
 

@@ -61,6 +61,8 @@ def to_symbol(graph: Graph, outputs: tuple[Value, ...] | None = None) -> Any:
 def from_symbol(symbol: Any, params: Mapping[str, Array], inputs: Mapping[str, Shape]) -> Graph:
     """The graph of an MXNet symbol.
 
+    Blocks that are used several times leave nodes of the same name; the later ones are called `name_1`, `name_2`, ….
+
     Args:
         symbol: an MXNet symbol.
         params: parameters by variable name; names the symbol does not use are ignored.
@@ -72,7 +74,8 @@ def from_symbol(symbol: Any, params: Mapping[str, Array], inputs: Mapping[str, S
     document = json.loads(symbol.tojson())
     nodes: list[Node] = []
     by_name: dict[str, Node] = {}
-    for raw in document["nodes"]:
+    unique = _unique_names(document["nodes"])
+    for name, raw in zip(unique, document["nodes"]):
         attrs = dict(raw.get("attrs", {}))
         sources = tuple(Value(nodes[i], index) for i, index, *_ in raw["inputs"])
         op = raw["op"]
@@ -80,13 +83,30 @@ def from_symbol(symbol: Any, params: Mapping[str, Array], inputs: Mapping[str, S
             folded = json.loads(attrs[_FOLDED])
             op, attrs = folded["op"], folded["attrs"]
             sources = tuple(_by_entry_name(by_name, name) for name in folded["inputs"])
-        origin = tuple(json.loads(attrs.pop(_ORIGIN))) if _ORIGIN in attrs else (raw["name"],)
-        node = Node(op, raw["name"], sources, attrs, origin)
+        origin = tuple(json.loads(attrs.pop(_ORIGIN))) if _ORIGIN in attrs else (name,)
+        node = Node(op, name, sources, attrs, origin)
         nodes.append(node)
         if _PART not in attrs:
             by_name[node.name] = node
     outputs = tuple(Value(nodes[i], index) for i, index, *_ in document["heads"])
     return Graph(outputs, params, dict(inputs)).pruned()
+
+
+def _unique_names(nodes: list[Any]) -> list[str]:
+    """The nodes' names; of operators of one name, all but the first get a number. Parts of expansions do not count."""
+    fixed = [raw["op"] == VARIABLE or _PART in raw.get("attrs", {}) for raw in nodes]
+    taken = {raw["name"] for raw in nodes}
+    seen = {raw["name"] for raw, keep in zip(nodes, fixed) if keep and raw["op"] == VARIABLE}
+    names = []
+    for raw, keep in zip(nodes, fixed):
+        name, count = raw["name"], 0
+        while not keep and (name in seen or (count and name in taken)):
+            count += 1
+            name = f"{raw['name']}_{count}"
+        if not keep:
+            seen.add(name)
+        names.append(name)
+    return names
 
 
 def _by_entry_name(by_name: Mapping[str, Node], name: str) -> Value:

@@ -12,6 +12,7 @@ from mrt.nets.lenet import lenet
 from mrt.nets.qd10_resnetv1_20 import qd10_resnetv1_20
 from mrt.nets.quickdraw import quickdraw
 from mrt.nets.tf_inception_v3 import tf_inception_v3
+from mrt.nets.trec import trec, trec_lstm
 
 _OWN: dict[str, Callable[[], mx.gluon.HybridBlock]] = {
     "digits_cnn": digits_cnn,
@@ -19,6 +20,8 @@ _OWN: dict[str, Callable[[], mx.gluon.HybridBlock]] = {
     "qd10_resnetv1_20": qd10_resnetv1_20,
     "quickdraw": quickdraw,
     "tf_inception_v3": tf_inception_v3,
+    "trec": trec,
+    "trec_lstm": trec_lstm,
 }
 
 

@@ -25,6 +25,8 @@ class Form(Enum):
     """16 bits: sums, products, tables, the network's outputs."""
     SAME = "same"
     """Whatever form its output is wanted in: operators that only move values."""
+    INDEX = "index"
+    """Numbers of a table's rows, as they are: scale 1."""
     ANY = "any"
     """Whatever form the input happens to have."""
 

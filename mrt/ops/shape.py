@@ -187,14 +187,3 @@ class Concat(Operator):
     def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
         """concatenate."""
         return "concatenate", {"axis": str(integer(node, "dim", 1) % len(shapes[0]))}
-
-
-class Take(Operator):
-    """Gathers rows of a table: in the integer graph only."""
-
-    names = ("take",)
-    summary = "integer only: gather along an axis, indices clamped"
-
-    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
-        """take."""
-        return "take", {"axis": str(integer(node, "axis", 0))}

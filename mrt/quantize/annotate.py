@@ -3,7 +3,8 @@
 Three decisions, each a backward or union walk over the graph:
 
 1. carrier: a tensor read only by a clamp (ReLU, ReLU6) is never stored; what is stored is the clamp's result.
-2. form: narrow (8 bits) where only convolutions and dense layers read it, wide (16 bits) where anything else does.
+2. form: narrow (8 bits) where only convolutions and dense layers read it, wide (16 bits) where anything else does, the
+   integers themselves where they number the rows of a table.
 3. scale: tensors that an operator ties together share one. Concatenation and operators that only move values tie the
    narrow form; additions, in addition, tie the wide form, so the whole residual stream is on one scale.
 """
@@ -101,7 +102,7 @@ class Annotation:
         return self._carrier.get(value, value)
 
     def form(self, value: Value) -> Form:
-        """NARROW or WIDE."""
+        """NARROW, WIDE or INDEX."""
         return self._form.get(self.carrier(value), Form.NARROW)
 
     def target(self, value: Value) -> Target:
@@ -126,6 +127,8 @@ class Annotation:
 
     def input_scale(self, value: Value, limit: int) -> sympy.Rational:
         """The scale of the run-time input, whose integers are in -limit..limit."""
+        if self.form(value) is Form.INDEX:
+            return sympy.Integer(1)
         low, high = self._range[value] if value in self._range else self._threshold_range(value)
         return exact(max(-low, high, _TINY) / limit)
 
@@ -159,9 +162,9 @@ class Annotation:
             wanted = ops.get(node.op).form
             if wanted is Form.SAME:
                 wanted = forms.get(self.carrier(Value(node)), Form.NARROW)
-            if wanted is Form.WIDE:
+            if wanted in (Form.WIDE, Form.INDEX):
                 for value in node.inputs:
-                    forms[self.carrier(value)] = Form.WIDE
+                    forms[self.carrier(value)] = wanted
         return forms
 
     def _tie(self) -> None:

@@ -208,8 +208,10 @@ class QuantizeContext:
 
     def like_output(self, node: Node, index: int = 0) -> QValue:
         """An input of the node in the form that the node's output is wanted in."""
-        value = node.inputs[index]
-        return self.wide(value) if self.annotation.form(Value(node)) is Form.WIDE else self.narrow(value)
+        value, form = node.inputs[index], self.annotation.form(Value(node))
+        if form is Form.INDEX:
+            return self.get(value)
+        return self.wide(value) if form is Form.WIDE else self.narrow(value)
 
     def centered(self, q: QValue) -> QValue:
         """The same values with offset 0."""

@@ -88,6 +88,18 @@ def dequantize(array: Array, info: TensorInfo) -> Array:
     return real
 
 
+def in_pieces(run: Run, axis: int, size: int) -> Run:
+    """`run`, `size` samples at a time along the batch axis; the last piece is filled up with its own last sample."""
+
+    def call(data: Array) -> list[Array]:
+        count = data.shape[axis]
+        padded = np.take(data, np.minimum(np.arange(-(-count // size) * size), count - 1), axis)
+        pieces = [run(piece) for piece in np.split(padded, padded.shape[axis] // size, axis)]
+        return [np.concatenate(parts)[:count] for parts in zip(*pieces)]
+
+    return call
+
+
 def evaluate(
     metric: Callable[[], Metric] | None,
     batches: Iterator[tuple[Array, Array]],
@@ -130,7 +142,7 @@ def evaluate(
             else:
                 agreement.compare(results[0], results[-1])
         agreement.iterations += 1
-        advance(len(data))
+        advance(len(labels))
     contenders = [reference, *integers]
     report.samples, report.iterations = agreement.samples, agreement.iterations
     report.accuracy = {contender.name: contender.metric.values() for contender in contenders if contender.metric}

@@ -78,7 +78,7 @@ def _list(options: argparse.Namespace, console: Console) -> int:
         if known.problem:
             rows.add_row(name, "", "", "", f"configuration not valid: {known.problem}")
             continue
-        shape = "x".join(map(str, known.input_shape[1:]))
+        shape = "x".join(str(size) for size in known.input_shape if size != -1)
         rows.add_row(name, known.dataset, shape, "found" if known.weights else "not found", results.summary(name))
     _print(rows)
     return 0

@@ -59,7 +59,7 @@ def table(names: Sequence[str], results: Results) -> str:
 
 def _row(name: str, results: Results) -> tuple[str, ...]:
     known = entry(name)
-    shape = "x".join(str(size) for size in known.input_shape[1:]) or "-"
+    shape = "x".join(str(size) for size in known.input_shape if size != -1) or "-"
     report = results.report(name)
     if report is None:
         return (name, known.dataset or "-", shape, *"-" * (len(HEADERS) - 3))

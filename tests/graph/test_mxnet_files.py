@@ -205,3 +205,24 @@ def test_saving_leaves_no_partial_files(network: Graph, tmp_path: Path, monkeypa
         mxnet_json.save(network, symbol, params)
     assert params.read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["net.json", "net.params"]
+
+
+def test_operators_of_one_name_get_numbers() -> None:
+    """As a Gluon block leaves them that is used several times."""
+    x = sym.Variable("data")
+    weight = sym.Variable("w", shape=(4, 4))
+    for _ in range(3):
+        x = sym.FullyConnected(x, weight, num_hidden=4, no_bias=True, name="shared")
+    symbol = sym.Group([x, sym.relu(x, name="shared_1")])
+    graph = random_network(symbol, (-1, 4))
+    assert [node.name for node in graph.nodes() if not node.is_variable] == [
+        "shared",
+        "shared_2",
+        "shared_3",
+        "shared_1",
+    ]
+    data = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    product = graph.params["w"].T @ graph.params["w"].T @ graph.params["w"].T
+    last, rectified = Executor(graph)(data)
+    np.testing.assert_allclose(last, data @ product, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(rectified, np.maximum(data @ product, 0), rtol=1e-4, atol=1e-6)
