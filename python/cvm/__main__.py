@@ -28,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _run(options)
         else:
             print(describe(load_package(options.model)), end="")
+            print(_plan(options.model), end="")
     except CVMError as error:
         print(f"cvm: {error}", file=sys.stderr)
         return 2
@@ -47,6 +48,15 @@ def _parser() -> argparse.ArgumentParser:
     inspect = commands.add_parser("inspect", help="show nodes, shapes, sizes and the overflow certificate")
     inspect.add_argument("model", metavar="MODEL_DIR", help="directory with symbol and params")
     return parser
+
+
+def _plan(directory: str) -> str:
+    """How the native runtime runs the model; nothing where it was not built."""
+    try:
+        from cvm import runtime
+    except ImportError:
+        return ""
+    return f"\n{runtime.load(directory).describe()}"
 
 
 def _run(options: argparse.Namespace) -> None:

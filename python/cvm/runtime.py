@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from cvm import _native
 from cvm.errors import CVMError
+from cvm.table import table
 
 Array = NDArray[Any]
 
@@ -74,6 +75,19 @@ class Model:
         except _native.Error as error:
             raise CVMError(str(error)) from None
         return plan
+
+    def describe(self) -> str:
+        """The plan of the stored batch as a table."""
+        plan = self.plan()
+        rows = [
+            (s["macs"], s["weight_bytes"], s["tensor_bytes"], s["tasks"], s.get("ending", ""), s["title"])
+            for s in plan["steps"]
+        ]
+        return (
+            table(("MACs", "weight bytes", "tensor bytes", "tasks", "ending", "step"), rows)
+            + f"\n\n{len(rows)} steps on {plan['kernels']} kernels, {plan['arena_bytes']} bytes of arena, "
+            + f"{plan['constant_bytes']} bytes of packed constants.\n"
+        )
 
     def profile(self, x: Array) -> list[float]:
         """Seconds that each step of the plan takes on one thread for this batch, in the order of `plan`."""

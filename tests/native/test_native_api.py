@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 
 import native_models
 import numpy as np
 import pytest
 from cvm import CVMError, Model, Node, formal, load
+from cvm.__main__ import main
 from cvm.package import save_package
 from native_compare import save
 
@@ -145,3 +148,25 @@ def test_without_scales_there_is_no_quantization(tmp_path) -> None:
         (tmp_path / "ext.json").write_text(text)
         with pytest.raises(CVMError):
             load(tmp_path).dequantize_output(np.zeros((1, 2)))
+
+
+def test_inspect_shows_the_plan(folder, capsys) -> None:
+    assert main(["inspect", str(folder)]) == 0
+    text = capsys.readouterr().out
+    assert "ending" in text and "tensor bytes" in text and "bytes of arena" in text
+
+
+def test_memory_stays_near_weights_and_arena(tmp_path) -> None:
+    """Peak of a process that loads ResNet-50 and runs it: under 1.5 x (weights + arena) + 64 MB."""
+    save(tmp_path, native_models.resnet50())
+    code = (
+        "import sys, numpy, cvm\n"
+        "model = cvm.load(sys.argv[1])\n"
+        "model(numpy.zeros((1, 3, 224, 224), numpy.int8))\n"
+        "plan = model.plan()\n"
+        "peak = next(int(line.split()[1]) for line in open('/proc/self/status') if line.startswith('VmHWM')) * 1024\n"
+        "print(peak, plan['arena_bytes'] + plan['constant_bytes'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    peak, planned = map(int, done.stdout.split())
+    assert peak < 1.5 * planned + 64e6

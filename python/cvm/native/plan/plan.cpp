@@ -383,6 +383,7 @@ private:
             step.finish = ending.kind == Ending::Kind::U8 ? "u8" : ending.kind == Ending::Kind::Joint ? "joint" : "program";
             step.ending = std::move(ending);
             step.macs = rows * macs_per_row;
+            step.weight_bytes = int64_t(step.weights->size());
             step.title = title(group);
         };
 
@@ -665,6 +666,7 @@ private:
             }), b);
         }
         for (size_t i = 0; i < count; ++i) plan_->buffer_offsets[i] = plan_->buffer_offsets[owner[i]];
+        plan_->buffer_bytes = buffer_bytes_;
     }
 
     const Graph& graph_;
@@ -714,13 +716,15 @@ std::string describe(const Plan& plan, const Kernels& kernels) {
     for (size_t i = 0; i < plan.steps.size(); ++i) {
         const Step& step = *plan.steps[i];
         out += std::string(i ? ", " : "") + "{\"title\": " + quote(step.title) + ", \"macs\": " + std::to_string(step.macs) +
-               (step.finish.empty() ? "" : ", \"ending\": " + quote(step.finish)) + ", \"tasks\": " + std::to_string(step.tasks) + ", \"bytes\": [";
+               (step.finish.empty() ? "" : ", \"ending\": " + quote(step.finish)) +
+               ", \"tasks\": " + std::to_string(step.tasks) + ", \"weight_bytes\": " + std::to_string(step.weight_bytes);
         std::vector<int> touched;
         step.touch(touched);
         std::sort(touched.begin(), touched.end());
         touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
-        for (size_t k = 0; k < touched.size(); ++k) out += std::string(k ? ", " : "") + std::to_string(touched[k]);
-        out += "]}";
+        int64_t bytes = 0;
+        for (int b : touched) bytes += plan.buffer_bytes[size_t(b)];
+        out += ", \"tensor_bytes\": " + std::to_string(bytes) + "}";
     }
     return out + "]}";
 }

@@ -13,7 +13,7 @@ namespace cvm {
 
 struct Plan {
     std::vector<std::unique_ptr<Step>> steps;
-    std::vector<int64_t> buffer_offsets;
+    std::vector<int64_t> buffer_offsets, buffer_bytes;
     int64_t arena_bytes = 0;
     int64_t constant_bytes = 0;
     int max_tasks = 1;

@@ -80,6 +80,7 @@ public:
     std::string title;   // for the plan's report
     std::string finish;  // how a convolution finishes: "u8", "joint" or "program"
     int64_t macs = 0;
+    int64_t weight_bytes = 0;  // packed
 };
 
 // A program over the pixels of a tile, with its operands as places.
