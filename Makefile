@@ -5,9 +5,11 @@ PYTHON := $(VENV)/bin/python
 PIP := $(PYTHON) -m pip --disable-pip-version-check --quiet
 READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
+BENCH_VENV := .venv-bench
+READY_BENCH := $(BENCH_VENV)/.ready
 CVM_SOURCES := $(shell find python -type f -not -path '*/__pycache__/*' -not -path '*/build/*' -not -name '*.so')
 
-.PHONY: demo test lint accuracy clean
+.PHONY: demo test lint accuracy bench clean
 
 demo: $(READY)
 	$(PYTHON) mrt/main.py mrt/zoo/digits.ini
@@ -23,8 +25,12 @@ lint: $(READY_DEV)
 accuracy: $(READY)
 	$(PYTHON) tools/accuracy.py $(if $(MODELS),--models $(MODELS))
 
+# Times the native runtime beside MXNet, ONNX Runtime and OpenVINO, and writes docs/bench.*; `BENCH=--help make bench`.
+bench: $(READY) $(READY_BENCH)
+	$(BENCH_VENV)/bin/python -m bench $(BENCH)
+
 clean:
-	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(BENCH_VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # cvm is a distribution of this repository, on no index: it comes first.
 $(READY): pyproject.toml $(CVM_SOURCES) | $(PYTHON)
@@ -34,6 +40,12 @@ $(READY): pyproject.toml $(CVM_SOURCES) | $(PYTHON)
 
 $(READY_DEV): $(READY)
 	$(PIP) install --editable '.[dev]'
+	touch $@
+
+# The peers are in an environment of their own: they need other versions of numpy than mxnet does.
+$(READY_BENCH): bench/requirements.txt | $(PYTHON)
+	$(PYTHON) -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/python -m pip --disable-pip-version-check --quiet install --requirement $<
 	touch $@
 
 # A name on the path isn't enough (a version manager's shim may have nothing behind it): each candidate must run.

@@ -1,0 +1,160 @@
+"""`python -m bench`: build the networks, time every engine on them, write docs/bench.{json,md,png}."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import subprocess
+import sys
+from contextlib import ExitStack
+from importlib.metadata import version
+from pathlib import Path
+
+from bench import report
+from bench.engines import ENGINES, OURS
+from bench.results import Machine, Memory, Network, Results, Timing
+from bench.rounds import BenchError, Effort, Process, best, compare, median, ratio
+from mrt.atomic import atomic_write
+from mrt.errors import MRTError
+
+ROOT = Path(__file__).resolve().parent.parent
+WORK = ROOT / "build" / "bench"
+NETWORKS = ("resnet50_v1", "mobilenet1.0", "resnet18_v1", "squeezenet1.0", "mobilenetv2_1.0", "cifar_resnet20_v1")
+_MEMORY_OF = "resnet50_v1"
+_ROUNDS = 7
+_BATCH = 16
+_PEERS = ("onnxruntime", "openvino", "nncf")
+
+
+def main() -> int:
+    """The command; its exit status."""
+    options = _options()
+    try:
+        results = _run(options)
+        folder = options.output
+        atomic_write(folder / "bench.json", results.to_json())
+        atomic_write(folder / "bench.png", report.plot(results))
+        atomic_write(folder / "bench.md", report.markdown(results))
+    except (BenchError, MRTError) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+    print(report.markdown(results))
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--networks", nargs="+", default=NETWORKS, choices=NETWORKS, help="default: all six")
+    parser.add_argument("--rounds", type=int, default=_ROUNDS, help=f"turns of each engine (default {_ROUNDS})")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of each engine (default: all processors)")
+    parser.add_argument("--keep", action="store_true", help="use the networks that an earlier run built")
+    parser.add_argument("--python", type=Path, default=ROOT / ".venv/bin/python", help="the interpreter that has mrt")
+    parser.add_argument("--output", type=Path, default=ROOT / "docs", help="folder to write to (default: docs)")
+    options = parser.parse_args()
+    options.python = options.python.absolute()  # workers run in ROOT; not resolve(), which would leave the environment
+    if options.rounds < 1 or options.threads < 1:
+        parser.error("--rounds and --threads must be 1 or more")
+    return options
+
+
+def _run(options: argparse.Namespace) -> Results:
+    WORK.mkdir(parents=True, exist_ok=True)
+    load = os.getloadavg()[0]
+    instruction, peak = _peak(options.threads)
+    for name in options.networks:
+        if not (options.keep and (WORK / name / "int8.xml").is_file()):
+            _tell(f"{name}: building")
+            _build(name, options.python)
+    with ExitStack() as stack:
+        processes = []
+        for engine, kind in ENGINES.items():
+            python = options.python if kind.beside_mrt else Path(sys.executable)
+            log = WORK / f"{engine.replace(' ', '-')}.log"
+            processes.append(stack.enter_context(Process(engine, python, ROOT, options.threads, log)))
+        networks = [_measure(name, processes, options.rounds) for name in options.networks]
+    _, again = _peak(options.threads)
+    memory = _memory(options) if _MEMORY_OF in options.networks else None
+    fastest = max(peak, again) if peak and again else None
+    machine = Machine(_processor(), platform.system(), options.threads, load, instruction, fastest)
+    today = datetime.date.today().isoformat()
+    return Results(today, machine, _versions(options.python), options.rounds, networks, memory)
+
+
+def _build(name: str, python: Path) -> None:
+    from bench.export import export
+    from bench.quantize import quantize
+
+    _command([str(python), "-m", "bench.networks", str(WORK), name])
+    export(WORK / name)
+    quantize(WORK / name)
+
+
+def _measure(name: str, processes: list[Process], rounds: int) -> Network:
+    single = Effort(rounds, seconds=0.3, runs=8)
+    many = Effort(max(1, rounds // 2), seconds=0.5, runs=3)
+    batches = {}
+    for batch, effort in ((1, single), (_BATCH, many)):
+        correlations = {process.engine: process.load(WORK / name, batch) for process in processes}
+        turns = compare(processes, effort)
+        batches[batch] = {
+            engine: Timing(median(found), best(found), ratio(turns[OURS], found), correlations[engine])
+            for engine, found in turns.items()
+        }
+        times = ", ".join(f"{engine} {1e3 * t.median:.2f}" for engine, t in batches[batch].items())
+        _tell(f"{name}, batch {batch}, ms: {times}")
+    return Network(name, int((WORK / name / "macs").read_text()), batches)
+
+
+def _peak(threads: int) -> tuple[str | None, float | None]:
+    """The instruction that multiplies and adds int8 fastest and its rate, by `peak.cpp`; Nones where it knows none."""
+    program = WORK / "peak"
+    source = Path(__file__).parent / "peak.cpp"
+    _command([os.environ.get("CXX", "g++"), "-O2", "-std=c++17", "-pthread", str(source), "-o", str(program)])
+    result = subprocess.run([program, str(threads)], capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        return None, None
+    instruction, _, rate = result.stdout.strip().rpartition(" ")
+    return instruction, float(rate)
+
+
+def _memory(options: argparse.Namespace) -> Memory:
+    model = WORK / _MEMORY_OF / "model"
+    sizes = json.loads(_command([str(options.python), "-m", "bench.memory", str(model), str(options.threads)]))
+    return Memory(network=_MEMORY_OF, **sizes)
+
+
+def _versions(python: Path) -> dict[str, str]:
+    code = "import cvm, mxnet; print(cvm.__version__, mxnet.__version__)"
+    ours, mxnet = _command([str(python), "-c", code]).split()
+    return {"cvm": ours, "mxnet": mxnet, **{name: version(name) for name in _PEERS}}
+
+
+def _processor() -> str:
+    """The processor's name; on Linux, platform.processor() is only its architecture."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
+
+
+def _command(arguments: list[str]) -> str:
+    """Standard output of a command run in the root of the project."""
+    try:
+        result = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise BenchError(f"{arguments[0]}: {error.strerror}") from None
+    if result.returncode != 0:
+        reason = (result.stderr.strip().splitlines() or ["no message"])[-1]
+        raise BenchError(f"{' '.join(arguments[:3])} … failed: {reason}")
+    return result.stdout
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
