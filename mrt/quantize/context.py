@@ -22,6 +22,7 @@ from mrt.quantize.qvalue import IntValue, QValue, Target
 INT32_BITS = 32
 _MULTIPLIER_BITS = 14
 _MIN_MULTIPLIER_BITS = 8
+_SHARED_SIZE = 2**16
 _EXACT_TOLERANCE = 2.0**-10
 _FINEST_STEPS = 2**10  # where there is a choice, one step becomes at most this many
 
@@ -100,14 +101,19 @@ class QuantizeContext:
         proven = Range.constant(data)
         if proven.bits() > INT32_BITS:
             raise MRTError(f"node {self.node.name} ({self.node.op}): a constant does not fit in 32 bits")
+        if data.size > _SHARED_SIZE:  # a layer's weights: there is one of each, and remembering them costs memory
+            return self._new_param(data, proven, precision)
         key = (self.node.name, data.tobytes(), data.shape)
         if key not in self._constants:
-            name = self._namer(f"{self.node.name}_const")
-            self.params[name] = data.astype(np.int32)
-            node = Node("null", name, origin=self.node.origin)
-            bits = max(precision or 1, proven.bits())
-            self._constants[key] = IntValue(Value(node), data.shape, bits, proven)
+            self._constants[key] = self._new_param(data, proven, precision)
         return self._constants[key]
+
+    def _new_param(self, data: Array, proven: Range, precision: int | None) -> IntValue:
+        assert self.node is not None
+        name = self._namer(f"{self.node.name}_const")
+        self.params[name] = data.astype(np.int32)
+        node = Node("null", name, origin=self.node.origin)
+        return IntValue(Value(node), data.shape, max(precision or 1, proven.bits()), proven)
 
     def scalar(self, value: int) -> IntValue:
         """An integer constant of shape (1,)."""

@@ -18,6 +18,7 @@ import numpy as np
 
 from mrt.calibrate.moments import Moments
 from mrt.graph import Array
+from mrt.quantize.blocks import row_blocks
 from mrt.quantize.qvalue import QValue, Target
 from mrt.quantize.rounding import mean_error, round_weights
 
@@ -26,6 +27,7 @@ _PREFERRED_BITS = 12
 _MIN_BITS = 6
 _CLIP_FRACTIONS = np.linspace(0.75, 0.98, 12)
 _GRID_LEVELS = 512
+_GRID_SAMPLE = 2**16
 _GRID_TOLERANCE = 0.02
 _PRODUCT_BITS = 31  # one of the 32 is left for adding B
 
@@ -62,12 +64,13 @@ def quantize_layer(
         moments: of the layer's input, for rounding by effect; None rounds each weight to the nearest.
     """
     channels = len(weight)
-    flat = weight.reshape(channels, -1).astype(np.float64)
+    flat = weight.reshape(channels, -1)
     constant = (np.zeros(channels) if bias is None else bias.astype(np.float64)) / float(target.scale) - target.offset
     rescale = float(x.scale) / float(target.scale)
     ideal = weight_steps(flat)
     reach = max(abs(x.tensor.range.min() + x.offset), abs(x.tensor.range.max() + x.offset), 1)
-    accumulator_bits = int(np.max(np.sum(np.abs(np.rint(flat / ideal[:, None])), axis=1)) * reach).bit_length() + 1
+    largest = max(np.abs(np.rint(flat[rows] / ideal[rows, None])).sum(axis=1).max() for rows in row_blocks(flat))
+    accumulator_bits = int(largest * reach).bit_length() + 1
     bits = max(_MIN_BITS, min(_PREFERRED_BITS, _PRODUCT_BITS - accumulator_bits))
     shift = _largest_shift(2 ** (bits - 1) - 1, float(np.max(ideal)) * rescale)
     shift = max(1, min(shift, 30, _largest_shift(2 ** (_PRODUCT_BITS - 1) - 1, float(np.max(np.abs(constant))) + 1)))
@@ -77,7 +80,7 @@ def quantize_layer(
     scale = multiplier * unit
     multiplier = multiplier.astype(np.int64)
     if moments is None:
-        quantized = np.clip(np.rint(flat / scale[:, None]), -_WEIGHT_LIMIT, _WEIGHT_LIMIT).astype(np.int64)
+        quantized = np.concatenate([_rounded(flat[rows], scale[rows]).astype(np.int8) for rows in row_blocks(flat)])
     else:
         quantized = round_weights(flat, scale, _WEIGHT_LIMIT, moments)
         constant = constant - mean_error(flat, quantized, scale, moments) / float(target.scale)
@@ -91,7 +94,7 @@ def weight_steps(flat: Array) -> Array:
     Candidates are a range of steps that clip the largest weights more or less, and, for weights that were quantized
     before and so lie on a grid, that grid, which loses nothing.
     """
-    full = np.maximum(np.max(np.abs(flat), axis=1), 1e-30) / _WEIGHT_LIMIT
+    full = np.maximum(np.max(np.abs(flat), axis=1).astype(np.float64), 1e-30) / _WEIGHT_LIMIT
     best: Array = full
     least = _rounding_error(flat, full)
     grid = common_step(flat)
@@ -104,14 +107,21 @@ def weight_steps(flat: Array) -> Array:
 
 
 def _rounding_error(flat: Array, step: Array) -> Array:
-    quantized = np.clip(np.rint(flat / step[:, None]), -_WEIGHT_LIMIT, _WEIGHT_LIMIT)
-    error: Array = np.sum((quantized * step[:, None] - flat) ** 2, axis=1)
-    return error
+    return np.concatenate(
+        [np.sum((_rounded(flat[r], step[r]) * step[r, None] - flat[r]) ** 2, axis=1) for r in row_blocks(flat)]
+    )
+
+
+def _rounded(flat: Array, step: Array) -> Array:
+    rounded: Array = np.clip(np.rint(flat / step[:, None]), -_WEIGHT_LIMIT, _WEIGHT_LIMIT)
+    return rounded
 
 
 def common_step(values: Array) -> float | None:
     """The step of the grid on which all values lie, or None when they do not lie on one of a few hundred levels."""
-    levels = np.unique(np.abs(values))
+    if len(np.unique(np.abs(values.reshape(-1)[:_GRID_SAMPLE]))) > _GRID_LEVELS:
+        return None  # most weights are told by a few of them
+    levels = np.unique(np.abs(values)).astype(np.float64)
     if not 2 < len(levels) <= _GRID_LEVELS:
         return None
     gaps = np.diff(levels)

@@ -15,6 +15,7 @@ import numpy as np
 
 from mrt.calibrate.moments import Moments
 from mrt.graph import Array
+from mrt.quantize.blocks import row_blocks
 
 _DAMPING = 0.01
 _PANEL = 64
@@ -26,26 +27,27 @@ def round_weights(flat: Array, step: Array, limit: int, moments: Moments) -> Arr
     Columns that are zero in every row stay zero: they are padding of the kernel, not weights.
     """
     groups = len(moments.total)
-    rows = flat.reshape(groups, -1, flat.shape[1]).astype(np.float64)
+    rows = flat.reshape(groups, -1, flat.shape[1])
     steps = step.reshape(groups, -1)
-    result = np.zeros_like(rows)
+    result = np.zeros(rows.shape, np.int8 if limit <= 127 else np.int32)
     for block, columns in enumerate(moments.columns):
-        part = rows[:, :, columns]
+        part = rows[:, :, columns].astype(np.float64)
         active = np.flatnonzero(np.any(part != 0, axis=(0, 1)))
         if not len(active):
             continue
         covariance = moments.covariance(block)[:, active[:, None], active[None, :]]
         rounded = _compensate(part[:, :, active], steps, limit, _factor(covariance))
         result[:, :, columns.start + active] = rounded
-    return result.reshape(flat.shape).astype(np.int64)
+    return result.reshape(flat.shape)
 
 
 def mean_error(flat: Array, quantized: Array, step: Array, moments: Moments) -> Array:
     """The constant (O,) by which the rounded weights raise the layer's output on the mean input."""
     groups = len(moments.total)
-    error = (quantized * step[:, None] - flat).reshape(groups, -1, flat.shape[1])
-    result: Array = np.einsum("gok,gk->go", error, moments.mean.astype(np.float64)).reshape(-1)
-    return result
+    mean = moments.mean.astype(np.float64)
+    owner = np.arange(len(flat)) // (len(flat) // groups)
+    parts = [np.einsum("ok,ok->o", quantized[r] * step[r, None] - flat[r], mean[owner[r]]) for r in row_blocks(flat)]
+    return np.concatenate(parts)
 
 
 def _factor(covariance: Array) -> Array:

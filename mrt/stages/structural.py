@@ -28,6 +28,7 @@ from mrt.errors import MRTError
 from mrt.graph import Array, Graph, Node, Shape, Value
 from mrt.graph.attrs import number
 from mrt.graph.execute import Executor
+from mrt.quantize.blocks import row_blocks
 
 _LAYERS = ("Convolution", "FullyConnected", "Deconvolution")
 _NORMS = ("BatchNorm", "BatchNorm_v1")
@@ -77,13 +78,15 @@ def seed_weights(network: Graph, seed: int = 0) -> Graph:
 def _weight(shape: Shape, rng: np.random.Generator) -> Array:
     """A layer's weights (O, I, …): independent, but for neighbouring taps of depthwise filters, which are alike."""
     std = (2.0 / max(1, int(np.prod(shape[1:])))) ** 0.5
-    weight = rng.normal(0, std, shape)
+    weight = np.empty((shape[0], int(np.prod(shape[1:]))), np.float32)
+    for rows in row_blocks(weight):
+        weight[rows] = rng.normal(0, std, weight[rows].shape)
     if len(shape) == 4 and shape[1] == 1 and shape[2:] != (1, 1):
         taps = np.stack(np.meshgrid(*map(np.arange, shape[2:]), indexing="ij"), axis=-1).reshape(-1, 2)
         distance = np.sum(np.square(taps[:, None] - taps[None]), axis=-1)
         root = np.linalg.cholesky(np.exp(-distance / (2 * _DEPTHWISE_WIDTH**2)))
-        weight = (weight.reshape(len(weight), -1) @ root.T).reshape(shape)
-    return weight.astype(np.float32)
+        weight = (weight @ root.T).astype(np.float32)
+    return weight.reshape(shape)
 
 
 def fit_batch_norm(network: Graph, pictures: Array) -> Graph:
