@@ -11,11 +11,12 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from mrt.graph import Array, Graph, Node
 from mrt.graph.attrs import integer, pair
-from mrt.graph.execute import Executor
+from mrt.graph.execute import Executor, infer_shapes
 
 LAYERS = ("Convolution", "FullyConnected")
 _BLOCK = 1152  # inputs further apart than this are treated as uncorrelated: memory and time stay linear in the layer
 _POSITIONS = 128
+_BUDGET_BYTES = 256 * 2**20
 _SEED = 20
 
 
@@ -55,17 +56,22 @@ def gather(
 ) -> dict[str, Moments]:
     """The moments of every layer with constant weights, by node name.
 
-    At most `_POSITIONS` output positions of a picture, drawn with a fixed seed, stand for all of them.
+    At most `_POSITIONS` output positions of a picture, drawn with a fixed seed, stand for all of them. Batches are cut
+    so that all inputs of one piece fit in a fixed budget of memory.
     """
     layers = [n for n in graph.nodes() if n.op in LAYERS and graph.constant(n.inputs[1]) is not None]
     layers = [n for n in layers if graph.constant(n.inputs[0]) is None]
     if not layers:
         return {}
-    executor = Executor(graph, [layer.inputs[0] for layer in layers], context=context)
+    inputs = [layer.inputs[0] for layer in layers]
+    executor = Executor(graph, inputs, context=context)
+    shapes = infer_shapes(graph)
+    piece = max(1, _BUDGET_BYTES // (4 * sum(int(np.prod(shapes[value])) for value in inputs)))
     generator = np.random.default_rng(_SEED)
     gathered: dict[str, Moments] = {}
-    for batch in batches:
-        for layer, data in zip(layers, executor(batch)):
+    pieces = (batch[start : start + piece] for batch in batches for start in range(0, len(batch), piece))
+    for pictures in pieces:
+        for layer, data in zip(layers, executor(pictures)):
             patches = _patches(layer, data, graph.params[layer.inputs[1].node.name], generator)
             moments = gathered.get(layer.name)
             if moments is None:
@@ -77,7 +83,7 @@ def gather(
                 part = patches[:, :, columns]
                 product += np.matmul(part.transpose(0, 2, 1), part)
         if advance:
-            advance(len(batch))
+            advance(len(pictures))
     return gathered
 
 
