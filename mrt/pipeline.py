@@ -30,12 +30,13 @@ from mrt.datasets import Dataset, MissingDataError, Preprocess, Synthetic
 from mrt.errors import MRTError
 from mrt.graph import Array, Graph
 from mrt.graph.execute import Executor
-from mrt.passes import PREPARE, PassManager
+from mrt.passes import PREPARE, FixShapes, PassManager
 from mrt.quantize.quantizer import Quantized, QuantizeSettings, quantize
 from mrt.report import Progress, Report, SizeBytes
 from mrt.stages.checkpoint import Checkpoints
 from mrt.stages.costs import costly_layers
 from mrt.stages.evaluate import Run, dequantize, evaluate, in_pieces, quantize_input
+from mrt.stages.keys import AUTO, find_keys
 from mrt.stages.merge import merge
 from mrt.stages.source import load_network, untrained_network
 from mrt.stages.split import Split, split
@@ -89,7 +90,7 @@ class _Run:
         config, progress = self._config, self._progress
         with progress.stage("load"):
             network = self._network()
-            cut = split(network, config.split_model.keys) if config.split_model.keys else None
+            cut = self._split(network)
         prepared = self._prepare(cut.base if cut else network)
         if cut and self._start < Stage.SPLIT_MODEL and config.split_model.dump:
             with progress.stage("split"):
@@ -128,6 +129,14 @@ class _Run:
                     report.costly_layers = costly_layers(prepared, quantized, self._pictures(_VERIFIED_PICTURES))
         report.seconds = dict(progress.seconds)
         return report
+
+    def _split(self, network: Graph) -> Split | None:
+        keys = self._config.split_model.keys
+        if keys == AUTO:
+            network = FixShapes().run(network)
+            keys = find_keys(network)
+            logger.info("[SPLIT_MODEL] Keys = auto: %s", ", ".join(keys))
+        return split(network, keys) if keys else None
 
     def _any_batch(self, run: Run, compiled: Compiled) -> Run:
         """A compiled model takes any batch where that is the first axis, else the one that it was compiled for."""

@@ -121,7 +121,7 @@ class Prepare(OnDevice):
 class SplitModel(Section):
     """[SPLIT_MODEL]: where the graph is cut into a quantized base and a top."""
 
-    keys: Names = Field(default=(), description="names of nodes split by commas")
+    keys: Names = Field(default=(), description="names of nodes split by commas, or auto")
     dump: bool = Field(default=True, description=_DUMP)
 
 

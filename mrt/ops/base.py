@@ -59,6 +59,8 @@ class Operator:
     summary: ClassVar[str]
     form: ClassVar[Form] = Form.WIDE
     expand_order: ClassVar[tuple[int, ...] | None] = None
+    moves: ClassVar[bool] = False
+    """Whether it only rearranges values."""
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """Refuse what cannot be handled, with an `MRTError` that names node and attribute."""

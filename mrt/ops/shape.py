@@ -20,6 +20,7 @@ class Mover(Operator):
     """Shared rule: the output has the input's integer form."""
 
     form = Form.SAME
+    moves = True
 
     def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
         """Apply the operator to the integers."""
@@ -101,6 +102,7 @@ class SwapAxis(Operator):
 
     names = ("SwapAxis", "swapaxes", "SwapAxes")
     summary = "transpose"
+    moves = True
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """transpose."""
@@ -162,6 +164,7 @@ class Concat(Operator):
     names = ("Concat", "concat")
     summary = "concatenate, all inputs on one scale"
     form = Form.SAME
+    moves = True
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
         """One name; a single input passes."""

@@ -54,6 +54,7 @@ class SliceAxis(Operator):
 
     names = ("slice_axis",)
     summary = "slice"
+    moves = True
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """slice."""
@@ -70,6 +71,7 @@ class SliceLike(Operator):
 
     names = ("slice_like",)
     summary = "slice, from the shape that the second input has"
+    moves = True
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """slice."""
@@ -84,6 +86,7 @@ class SliceChannel(Operator):
 
     names = ("SliceChannel", "split")
     summary = "one slice per part"
+    moves = True
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """Equal parts."""

@@ -1,13 +1,24 @@
 """Graph transformations and the sequence that prepares a network."""
 
 from mrt.passes.base import Pass, PassManager
+from mrt.passes.fix_shapes import FixShapes
 from mrt.passes.fold_affine import FoldAffine
 from mrt.passes.fold_constants import FoldConstants
 from mrt.passes.fold_pad import FoldPad
 from mrt.passes.rewrite_operators import RewriteOperators
 from mrt.passes.validate import Validate
 
-__all__ = ["PREPARE", "FoldAffine", "FoldConstants", "FoldPad", "Pass", "PassManager", "RewriteOperators", "Validate"]
+__all__ = [
+    "PREPARE",
+    "FixShapes",
+    "FoldAffine",
+    "FoldConstants",
+    "FoldPad",
+    "Pass",
+    "PassManager",
+    "RewriteOperators",
+    "Validate",
+]
 
 PREPARE: tuple[Pass, ...] = (Validate(), FoldConstants(), RewriteOperators(), FoldConstants(), FoldAffine(), FoldPad())
 """What the prepare stage runs, in order."""

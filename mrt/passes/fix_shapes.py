@@ -1,0 +1,31 @@
+"""Makes constants of what depends on the shape of the network's data only, as anchors do.
+
+slice_like(anchors, x)    =>   slice(anchors)    =>   param
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mrt import ops
+from mrt.graph import Graph, Node, Value
+from mrt.passes.base import Builder, Pass
+from mrt.passes.fold_constants import FoldConstants
+
+
+class FixShapes(Pass):
+    """Leaves no slice_like; the sizes are those that Input_shape leads to."""
+
+    name = "fix_shapes"
+
+    def run(self, graph: Graph) -> Graph:
+        """The network, for this input shape."""
+        builder = Builder(graph)
+
+        def visit(node: Node, inputs: tuple[Value, ...]) -> Sequence[Value] | None:
+            if node.op != "slice_like":
+                return None
+            builder.current = node
+            return ops.get(node.op).rewrite(node, inputs, builder)
+
+        return FoldConstants().run(graph.rebuild(visit, builder.params))
