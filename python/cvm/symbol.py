@@ -87,9 +87,9 @@ def decode(content: bytes) -> Symbol:
     op_attrs = _tagged(attrs, "op_attrs", len(raw))
     nodes = [_decode_node(i, node, op_attrs[i]) for i, node in enumerate(raw)]
     rows = _row_pointers(nodes)
-    if document["node_row_ptr"] != rows:
+    if _integers(document["node_row_ptr"], "node_row_ptr") != rows:
         raise CVMError("node_row_ptr does not count the outputs of the nodes")
-    if document["arg_nodes"] != [i for i, node in enumerate(nodes) if node.is_variable]:
+    if _integers(document["arg_nodes"], "arg_nodes") != [i for i, node in enumerate(nodes) if node.is_variable]:
         raise CVMError("arg_nodes does not list the variables")
     entries = rows[-1]
     if any(kind != "int32" for kind in _tagged(attrs, "dltype", entries)):
