@@ -125,7 +125,11 @@ class OpenVino(Engine):
         }
         request = core.compile_model(model, "CPU", settings).create_infer_request()
         request.set_input_tensor(openvino.Tensor(pictures, shared_memory=True))
-        return lambda: request.infer(share_outputs=True)[0]
+
+        def run(_kept: Array = pictures) -> Array:  # the request holds their memory, but doesn't keep it alive
+            return request.infer(share_outputs=True)[0]  # type: ignore[no-any-return]
+
+        return run
 
 
 ENGINES: dict[str, Engine] = {

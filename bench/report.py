@@ -49,8 +49,8 @@ def markdown(results: Results) -> str:
         + ", ".join(f"{name} {version}" for name, version in results.versions.items())
         + ".",
         "![Milliseconds per picture](bench.png)",
-        "## One picture\n\nMilliseconds; the ratio is that of the times of "
-        + f"{OURS} and of the faster of {' and '.join(_RIVALS)}.",
+        f"## One picture\n\nMilliseconds. The ratio is the time of {OURS} by that of the faster of "
+        + f"{' and '.join(_RIVALS)}: below 1, {OURS} is faster.",
         _latency(results),
     ]
     for batch in batches:
