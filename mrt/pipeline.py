@@ -107,7 +107,7 @@ class _Run:
             size_bytes=SizeBytes(float=sum(int(array.nbytes) for array in network.params.values())),
         )
         with tempfile.TemporaryDirectory() as scratch:
-            executors: dict[str, Run] = {"quantized": self._quantized_run(quantized)}
+            executors: dict[str, Run] = {}
             if compiled:
                 folder = Path(scratch)
                 if config.compilation:
@@ -121,8 +121,10 @@ class _Run:
                     executors["cvm"] = self._any_batch(
                         native or (lambda data: formal.run(compiled.model, data)), compiled
                     )
-                elif native:  # one is enough where they are not compared: the fastest
-                    executors = {"cvm": self._any_batch(native, compiled)}
+                elif native:
+                    executors["cvm"] = self._any_batch(native, compiled)
+            if not (self._structural and executors):  # one is enough where they are not compared: the fastest
+                executors = {"quantized": self._quantized_run(quantized), **executors}
             if config.evaluation and config.evaluation.iter_num != 0:
                 self._evaluate(network, quantized, cut, executors, report)
                 if self._structural:
