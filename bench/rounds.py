@@ -19,6 +19,9 @@ from typing import Any
 
 LEAST_CORRELATION = 0.9  # of an engine's outputs with the float network's: below, it computes something else
 
+# MXNet has more OpenMP pools than one: spinning, they take the processors from each other.
+_MXNET = {"OMP_WAIT_POLICY": "PASSIVE", "MXNET_SUBGRAPH_VERBOSE": "0"}
+
 
 class BenchError(Exception):
     """One line for the user."""
@@ -54,7 +57,7 @@ class Process:
                 stderr=errors,
                 text=True,
                 cwd=root,
-                env={**os.environ, "OMP_NUM_THREADS": str(threads), "MXNET_SUBGRAPH_VERBOSE": "0"},
+                env={**os.environ, **_MXNET, "OMP_NUM_THREADS": str(threads)},
             )
 
     @property
