@@ -30,16 +30,16 @@ from mrt.datasets import Dataset, MissingDataError, Preprocess, Synthetic
 from mrt.errors import MRTError
 from mrt.graph import Array, Graph
 from mrt.graph.execute import Executor
-from mrt.passes import PREPARE, FixShapes, PassManager
+from mrt.passes import PREPARE, PassManager
 from mrt.quantize.quantizer import Quantized, QuantizeSettings, quantize
 from mrt.report import Progress, Report, SizeBytes
 from mrt.stages.checkpoint import Checkpoints
 from mrt.stages.costs import costly_layers
 from mrt.stages.evaluate import Run, dequantize, evaluate, in_pieces, quantize_input
-from mrt.stages.keys import AUTO, find_keys
+from mrt.stages.keys import split_as_configured
 from mrt.stages.merge import merge
 from mrt.stages.source import load_network, untrained_network
-from mrt.stages.split import Split, split
+from mrt.stages.split import Split
 from mrt.stages.structural import structural_network
 
 logger = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ class _Run:
         config, progress = self._config, self._progress
         with progress.stage("load"):
             network = self._network()
-            cut = self._split(network)
+            cut = split_as_configured(network, config.split_model.keys)
         prepared = self._prepare(cut.base if cut else network)
         if cut and self._start < Stage.SPLIT_MODEL and config.split_model.dump:
             with progress.stage("split"):
@@ -131,14 +131,6 @@ class _Run:
                     report.costly_layers = costly_layers(prepared, quantized, self._pictures(_VERIFIED_PICTURES))
         report.seconds = dict(progress.seconds)
         return report
-
-    def _split(self, network: Graph) -> Split | None:
-        keys = self._config.split_model.keys
-        if keys == AUTO:
-            network = FixShapes().run(network)
-            keys = find_keys(network)
-            logger.info("[SPLIT_MODEL] Keys = auto: %s", ", ".join(keys))
-        return split(network, keys) if keys else None
 
     def _any_batch(self, run: Run, compiled: Compiled) -> Run:
         """A compiled model takes any batch where that is the first axis, else the one that it was compiled for."""
@@ -277,6 +269,8 @@ class _Run:
                 f"[EVALUATION] Dataset={settings.dataset}: calibration uses all {start} pictures; lower Calibrate_num"
             )
         context = _context(settings)
+        if self._structural and cut:  # random boxes are near ties, of which any could be first: compare what selects
+            network, cut = cut.base, None
         top = Executor(cut.top, context=context) if cut else None
 
         def finish(outputs: list[Array]) -> list[Array]:

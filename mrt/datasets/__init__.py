@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mrt.datasets.base import Dataset, MissingDataError, Preprocess
 from mrt.datasets.cifar10 import CIFAR10
+from mrt.datasets.coco import COCO
 from mrt.datasets.digits import Digits
 from mrt.datasets.imagenet import ImageNet
 from mrt.datasets.metric import Metric
@@ -11,12 +12,13 @@ from mrt.datasets.mnist import MNIST
 from mrt.datasets.quickdraw import QuickDraw
 from mrt.datasets.synthetic import Synthetic
 from mrt.datasets.trec import Trec
+from mrt.datasets.voc import VOC
 from mrt.errors import MRTError
 
 __all__ = ["Dataset", "Metric", "MissingDataError", "Preprocess", "Synthetic", "get", "names"]
 
 _DATASETS: dict[str, type[Dataset]] = {
-    dataset.name: dataset for dataset in (CIFAR10, Digits, ImageNet, MNIST, QuickDraw, Trec)
+    dataset.name: dataset for dataset in (CIFAR10, COCO, Digits, ImageNet, MNIST, QuickDraw, Trec, VOC)
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,14 @@ class Metric(ABC):
 
     @abstractmethod
     def update(self, labels: NDArray[Any], outputs: NDArray[Any]) -> None:
-        """Adds a batch: class indices (N,) and the network's outputs (N, classes), float or integer."""
+        """Adds a batch: the dataset's labels, and what `select` took of the network's outputs, float or integer.
+
+        For classification: class indices (N,) and outputs (N, classes).
+        """
+
+    def select(self, outputs: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        """What `update` takes of all the network's outputs: the first."""
+        return outputs[0]
 
     @abstractmethod
     def values(self) -> dict[str, float]:

@@ -24,6 +24,8 @@ _OWN: dict[str, Callable[[], mx.gluon.HybridBlock]] = {
     "trec_lstm": trec_lstm,
 }
 
+_DETECTORS = ("ssd_", "yolo3_")  # whose base would be fetched even where they themselves are not pretrained
+
 
 def known(name: str) -> bool:
     """Whether `get` has a network of that name."""
@@ -46,7 +48,8 @@ def get(name: str) -> mx.gluon.HybridBlock:
         import gluoncv  # takes seconds, and only zoo networks need it
 
         try:
-            return gluoncv.model_zoo.get_model(name, pretrained=False)
+            base = {"pretrained_base": False} if name.lower().startswith(_DETECTORS) else {}
+            return gluoncv.model_zoo.get_model(name, pretrained=False, **base)
         except ValueError:
             raise MRTError(
                 f"unknown network {name!r}; use one of {', '.join(sorted(_OWN))} or a name from GluonCV's model zoo"

@@ -29,7 +29,7 @@ class Contender:
     def judge(self, labels: Array, outputs: Sequence[Array]) -> None:
         """Adds a batch to the metric."""
         if self.metric:
-            self.metric.update(labels, outputs[0])
+            self.metric.update(labels, self.metric.select(outputs))
 
     @contextmanager
     def timed(self) -> Iterator[None]:

@@ -10,16 +10,34 @@ what the head reads, followed back through operators that only rearrange it:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Sequence
 
 from mrt import ops
 from mrt.errors import MRTError
 from mrt.graph import Graph, Node, Value
 from mrt.graph.attrs import number
+from mrt.passes.fix_shapes import FixShapes
+from mrt.stages.split import Split, split
 
-AUTO = ("auto",)
+logger = logging.getLogger(__name__)
+
+_AUTO = ("auto",)
 _SELECTING = ("_contrib_box_nms", "_contrib_box_non_maximum_suppression")
 _SHAPE_ONLY = ("zeros_like", "ones_like", "shape_array")
+
+
+def split_as_configured(network: Graph, keys: Sequence[str]) -> Split | None:
+    """The network cut at `keys`, `auto` among them; None where there are none.
+
+    Raises:
+        MRTError: it cannot be cut there.
+    """
+    if tuple(keys) == _AUTO:
+        network = FixShapes().run(network)
+        keys = find_keys(network)
+        logger.info("[SPLIT_MODEL] Keys = auto: %s", ", ".join(keys))
+    return split(network, keys) if keys else None
 
 
 def find_keys(graph: Graph) -> tuple[str, ...]:

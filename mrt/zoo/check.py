@@ -79,11 +79,13 @@ def _dataset(config: Config) -> str | None:
 
 def _prepare(config: Config, name: str, trained: bool) -> str | None:
     from mrt.passes import PREPARE, PassManager  # imports mxnet, which takes seconds
+    from mrt.stages.keys import split_as_configured
     from mrt.stages.source import load_network, untrained_network
 
     try:
         network = load_network(config) if trained else untrained_network(config, name)
-        PassManager(PREPARE).run(network)
+        cut = split_as_configured(network, config.split_model.keys)
+        PassManager(PREPARE).run(cut.base if cut else network)
     except MRTError as error:
         return str(error)
     return None

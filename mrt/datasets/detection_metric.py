@@ -1,0 +1,118 @@
+"""Metrics of object detection. A detector's outputs, joined on the last axis, are rows (class, score, corners)."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrt.datasets.metric import Metric
+from mrt.errors import MRTError
+
+_ROW = 6
+
+
+class DetectionMetric(Metric):
+    """What the metrics of detection share."""
+
+    primary = "mAP"
+
+    def select(self, outputs: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        """All outputs, joined: class numbers (N, K, 1), below 0 where there is no box, scores (N, K, 1), (N, K, 4)."""
+        shapes = [output.shape for output in outputs]
+        if any(len(shape) != 3 for shape in shapes) or sum(shape[-1] for shape in shapes) != _ROW:
+            raise MRTError(
+                f"metric {self.primary}: outputs of shapes {shapes}; a detector must give class numbers (N, K, 1), "
+                "scores (N, K, 1) and corners (N, K, 4)"
+            )
+        return np.concatenate(outputs, axis=-1)
+
+
+class VOC07(DetectionMetric):
+    """Pascal VOC 2007's mean average precision: at 11 recalls, boxes that overlap by half; by GluonCV.
+
+    Labels are (N, M, 6): corners in the network's input, class number (-1 pads), whether it is difficult.
+
+    Args:
+        classes: their names.
+        size: width and height of the network's input, to which boxes are cut.
+    """
+
+    def __init__(self, classes: Sequence[str], size: tuple[int, int]) -> None:
+        """See the class."""
+        from gluoncv.utils.metrics.voc_detection import VOC07MApMetric  # takes seconds
+
+        self._size = np.array([*size, *size], np.float64)
+        self._metric = VOC07MApMetric(iou_thresh=0.5, class_names=list(classes))
+        self._objects = 0
+
+    def update(self, labels: NDArray[Any], outputs: NDArray[Any]) -> None:
+        """See `Metric.update`."""
+        corners = np.clip(outputs[:, :, 2:].astype(np.float64), 0, self._size)
+        self._objects += int((labels[:, :, 4] >= 0).sum())
+        self._metric.update(
+            corners, outputs[:, :, 0], outputs[:, :, 1], labels[:, :, :4], labels[:, :, 4], labels[:, :, 5]
+        )
+
+    def values(self) -> dict[str, float]:
+        """The mean over the classes that occur, in [0, 1]."""
+        if not self._objects:
+            raise MRTError("metric mAP: none of the pictures shows an object; evaluate more of them")
+        return {"mAP": float(self._metric.get()[1][-1])}
+
+
+class CocoAP(DetectionMetric):
+    """COCO's average precision over overlaps of 0.5 to 0.95, and at 0.5, by pycocotools.
+
+    Labels are (N, 3): number of the picture, its width and height, to which corners are brought back.
+
+    Args:
+        truth: pycocotools' `COCO`.
+        categories: the category of each class number.
+        size: width and height of the network's input.
+    """
+
+    def __init__(self, truth: Any, categories: Sequence[int], size: tuple[int, int]) -> None:
+        """See the class."""
+        self._truth = truth
+        self._categories = np.asarray(categories)
+        self._size = size
+        self._pictures: list[int] = []
+        self._found: list[NDArray[Any]] = [np.empty((0, 7))]
+
+    def update(self, labels: NDArray[Any], outputs: NDArray[Any]) -> None:
+        """See `Metric.update`."""
+        width, height = self._size
+        for (picture, *real), rows in zip(labels.tolist(), outputs):
+            rows = rows[rows[:, 0] >= 0].astype(np.float64)
+            if rows.size and rows[:, 0].max() >= len(self._categories):
+                raise MRTError(f"metric mAP: class {int(rows[:, 0].max())} of {len(self._categories)} classes")
+            limits = np.array([width, height, width, height])
+            corners = np.clip(rows[:, 2:], 0, limits) * (np.array([*real, *real]) / limits)
+            sides = corners[:, 2:] - corners[:, :2] + 1  # GluonCV's corners are those of pixels, both inside
+            category = self._categories[rows[:, 0].astype(int)]
+            self._found.append(
+                np.column_stack([np.full(len(rows), picture), corners[:, :2], sides, rows[:, 1], category])
+            )
+            self._pictures.append(picture)
+
+    def values(self) -> dict[str, float]:
+        """Both in [0, 1]."""
+        from pycocotools.cocoeval import COCOeval
+
+        found = np.concatenate(self._found)
+        if not any(self._truth.getAnnIds(imgIds=self._pictures)):
+            raise MRTError("metric mAP: none of the pictures shows an object; evaluate more of them")
+        if not len(found):
+            return {"mAP": 0.0, "mAP50": 0.0}
+        with contextlib.redirect_stdout(io.StringIO()):  # pycocotools reports its steps and a table
+            judge = COCOeval(self._truth, self._truth.loadRes(found), "bbox")
+            judge.params.imgIds = sorted(self._pictures)
+            judge.evaluate()
+            judge.accumulate()
+            judge.summarize()
+        return {"mAP": float(judge.stats[0]), "mAP50": float(judge.stats[1])}
