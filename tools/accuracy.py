@@ -33,7 +33,7 @@ HEADERS = (
 def main() -> int:
     """Run, print, return the exit status: 1 where a network failed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="files of mrt/zoo, without .ini; default: all")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="files of mrt/zoo, without .ini; default: all whose weights are there")
     parser.add_argument("--models", type=Path, help="the folder of the weights that aren't in data/")
     options = parser.parse_args()
     rows, failed = [], []
@@ -41,8 +41,11 @@ def main() -> int:
         path = ROOT / "mrt/zoo" / f"{name}.ini"
         config = load(path)
         overrides = []
-        if model_files(config.default.model_dir, config.default.model_name) is None and options.models:
-            overrides = ["--set", f"DEFAULT.Model_dir={options.models}"]
+        if model_files(config.default.model_dir, config.default.model_name) is None:
+            if options.models and model_files(options.models, config.default.model_name):
+                overrides = ["--set", f"DEFAULT.Model_dir={options.models}"]
+            elif not options.names:
+                continue
         if subprocess.run([sys.executable, ROOT / "mrt/main.py", path, *overrides], check=False).returncode != 0:
             failed.append(name)
             continue
