@@ -33,11 +33,14 @@ def split_as_configured(network: Graph, keys: Sequence[str]) -> Split | None:
     Raises:
         MRTError: it cannot be cut there.
     """
+    if not keys:
+        return None
+    fixed = FixShapes().run(network)  # anchors read the data for its shape: without that, a cut leaves a way around
     if tuple(keys) == _AUTO:
-        network = FixShapes().run(network)
-        keys = find_keys(network)
+        keys = find_keys(fixed)
         logger.info("[SPLIT_MODEL] Keys = auto: %s", ", ".join(keys))
-    return split(network, keys) if keys else None
+    kept = {node.name for node in fixed.nodes()}
+    return split(fixed if kept.issuperset(keys) else network, keys)
 
 
 def find_keys(graph: Graph) -> tuple[str, ...]:

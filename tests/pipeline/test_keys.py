@@ -21,7 +21,7 @@ from mrt.graph.mxnet_json import from_symbol
 from mrt.passes import PREPARE, FixShapes, PassManager
 from mrt.quantize.quantizer import quantize
 from mrt.stages.evaluate import dequantize, quantize_input
-from mrt.stages.keys import find_keys
+from mrt.stages.keys import find_keys, split_as_configured
 from mrt.stages.split import Split, split
 from mrt.stages.structural import structural_network
 
@@ -86,6 +86,24 @@ def test_shapes_that_an_input_leads_to_are_no_dependence_on_it() -> None:
     cut = split(network, ["act"])
     (expected,) = Executor(random_network(symbol, (-1, 3, 8, 8)))(data)
     np.testing.assert_array_equal(Executor(cut.top)(Executor(cut.base)(data)[0])[0], expected)
+
+
+def test_keys_may_be_typed_in_found_or_none() -> None:
+    anchors = sym.slice_like(
+        sym.Variable("anchors", shape=(1, 1, 16, 16)), conv(DATA, "trunk") * 0, axes=(2, 3), name="cut"
+    )
+    trunk = sym.relu(conv(DATA, "c", 1), name="act")
+    network = random_network(sym.sort(sym.broadcast_add(trunk, anchors, name="sum"), axis=1), (-1, 3, 8, 8))
+    assert split_as_configured(network, ()) is None
+    expected = {("auto",): ["sum"], ("act",): ["act"], ("act", "cut"): ["act", "cut"], ("c",): ["c"]}
+    data = np.random.default_rng(0).normal(size=(2, 3, 8, 8)).astype(np.float32)
+    for keys, inputs in expected.items():
+        cut = split_as_configured(network, keys)
+        assert cut is not None
+        assert list(cut.top.inputs) == inputs
+        check_float(network, cut, data)
+    with pytest.raises(MRTError, match="the network has no node nowhere"):
+        split_as_configured(network, ("nowhere",))
 
 
 def test_a_network_without_head_is_not_split() -> None:
