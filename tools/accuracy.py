@@ -33,7 +33,9 @@ HEADERS = (
 def main() -> int:
     """Run, print, return the exit status: 1 where a network failed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="files of mrt/zoo, without .ini; default: all whose weights are there")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="files of mrt/zoo, without .ini; default: all whose weights are there"
+    )
     parser.add_argument("--models", type=Path, help="the folder of the weights that aren't in data/")
     options = parser.parse_args()
     rows, failed = [], []
