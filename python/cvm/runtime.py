@@ -69,7 +69,10 @@ class Model:
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
     def plan(self, batch: int | None = None) -> dict[str, Any]:
-        """How a batch runs (default: the stored batch): kernels, steps with what is fused in them, bytes, MACs."""
+        """How a batch runs (default: the stored batch): kernels, steps with what is fused in them, bytes, MACs.
+
+        `input` is the shape of the part of the batch that runs at a time.
+        """
         try:
             plan: dict[str, Any] = json.loads(self._native.plan(self.input_shape[0] if batch is None else batch))
         except _native.Error as error:

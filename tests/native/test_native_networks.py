@@ -7,7 +7,7 @@ import functools
 import native_models
 import numpy as np
 import pytest
-from cvm import formal
+from cvm import Model, Node, formal, runtime
 from cvm.package import load_package
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -53,10 +53,50 @@ def test_known_network(name: str, tmp_path, monkeypatch) -> None:
 @pytest.mark.parametrize("size", [64, 96])
 def test_padding_of_an_offset_becomes_the_convolution(size: int, tmp_path) -> None:
     """The map that corrects a padded convolution costs no step of its own."""
-    from cvm import runtime
-
     folder = save(tmp_path, native_models.mobilenet(size))
     titles = [step["title"] for step in runtime.load(folder).plan()["steps"]]
     assert len(titles) == 31  # input, 27 convolutions, pool, dense, output
     assert sum("broadcast_add" in title and title.startswith("conv2d") for title in titles) == 13
     assert load_package(folder).model.infer().shapes[-1] == [(1, 1000)]
+
+
+def test_a_batch_that_runs_in_parts(tmp_path) -> None:
+    """A network too large for the cache takes a batch one picture after another, to the same integers."""
+    model = native_models.mobilenet(160)
+    runtime_model = runtime.load(save(tmp_path, model), threads=2)
+    assert runtime_model.plan(5)["input"][0] < 5
+    x = np.random.default_rng(6).integers(-127, 128, (5, 3, 160, 160)).astype(np.int8)
+    want = formal.run(model, x.astype(np.int32))
+    assert_same(model, [runtime_model(x)], want)
+
+
+@pytest.mark.parametrize(
+    ("op", "attrs", "inputs"),
+    [
+        ("repeat", {"repeats": "2"}, 1),
+        ("sum", {"axis": "(0,)"}, 1),
+        ("max", {}, 1),
+        ("transpose", {}, 1),
+        ("strided_slice", {"begin": "(-1,)", "end": "(-9999,)", "stride": "(-1,)"}, 1),
+        ("concatenate", {"axis": "0"}, 2),
+        ("take", {"axis": "0"}, 2),
+        ("dense", {"units": "6", "use_bias": "False"}, 2),
+    ],
+)
+def test_operators_that_mix_the_batch(op, attrs, inputs, tmp_path, monkeypatch) -> None:
+    """Followed by enough work that a batch would not fit the cache: these may not be split."""
+    nodes = [
+        Node("null", "data"),
+        Node("negative", "n", ((0, 0),)),
+        Node("strided_slice", "s", ((1, 0),), {"begin": "(0,)", "end": "(6,)"}),
+    ]
+    second = 2 if op == "dense" else 1
+    nodes.append(Node(op, "y", ((0, 0), (second, 0))[:inputs], attrs))
+    nodes.append(Node("negative", "z", ((3, 0),)))
+    model = Model(nodes, [(4, 0), (1, 0)], {}, {"data": 6}, (6, 65000 if op != "take" else 4000))
+    x = np.random.default_rng(7).integers(-31, 32, (9, *model.input_shape[1:])).astype(np.int32)
+    if op == "take":
+        x %= 9
+        x = x[:, :40]
+        model.input_shape = (6, 40)
+    assert_same(model, run_native(save(tmp_path, model), x), formal.run(model, x))

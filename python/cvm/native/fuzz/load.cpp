@@ -9,7 +9,7 @@
 
 namespace {
 
-constexpr int64_t kMaxElements = int64_t(1) << 22;  // larger models are legal but too slow to fuzz
+constexpr int64_t kMaxElements = int64_t(1) << 14;  // larger models are legal but too slow to fuzz
 
 }  // namespace
 

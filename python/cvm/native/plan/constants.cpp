@@ -21,6 +21,7 @@ Constants::Constants(const Graph& graph) {
         for (Entry input : graph.nodes[i].inputs) last_use[input] = int(i);
     for (Entry head : graph.heads) last_use[head] = int(graph.nodes.size());
     for (const auto& [id, tensor] : graph.constants) values_[{id, 0}] = tensor;
+    for (const auto& [entry, tensor] : values_) known_.insert(entry);
 
     for (size_t i = 0; i < graph.nodes.size(); ++i) {
         const Node& node = graph.nodes[i];
@@ -48,7 +49,10 @@ Constants::Constants(const Graph& graph) {
             results.push_back(std::move(tensor));
         }
         evaluate(node.op, node.attrs, in, out);
-        for (size_t k = 0; k < results.size(); ++k) values_[{int(i), int(k)}] = results[k];
+        for (size_t k = 0; k < results.size(); ++k) {
+            values_[{int(i), int(k)}] = results[k];
+            known_.insert({int(i), int(k)});
+        }
         // What no later node reads is dropped, so that a chain of constants holds one link at a time.
         for (Entry input : node.inputs)
             if (last_use[input] == int(i) && graph.nodes[size_t(input.node)].op != Op::Variable) values_.erase(input);

@@ -64,7 +64,7 @@ const std::vector<int>& Grouping::readers(Entry entry) const {
 
 void Grouping::add(int id) {
     const Node& node = graph_.nodes[size_t(id)];
-    if (is_constant({id, 0})) return;
+    if (constants_.knows({id, 0})) return;
     Group group;
     group.node = id;
     if (node.op == Op::Variable) {

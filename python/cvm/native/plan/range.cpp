@@ -226,7 +226,7 @@ Ranges infer_ranges(const Graph& graph, const Constants& constants, const std::v
         for (size_t k = 0; k < node.precisions.size(); ++k) {
             const int64_t limit = magnitude(node.precisions[k]);
             // Constants are read where they are used.
-            const bool given = node.op == Op::Variable || constants.find({int(i), int(k)});
+            const bool given = node.op == Op::Variable || constants.knows({int(i), int(k)});
             Range r = given ? whole(-limit, limit) : inference.node(node, shapes[i][k]);
             for (int64_t& v : r.lo) v = std::clamp(v, -limit, limit);  // the inferred precision is a bound as well
             for (int64_t& v : r.hi) v = std::clamp(v, -limit, limit);

@@ -37,13 +37,28 @@ public:
     // The same on the calling thread alone; returns the seconds that each step of the plan took.
     std::vector<double> profile(const void* input, bool input_is_int8, int64_t batch, void* const* outputs);
 
-    // The plan for a batch as JSON.
+    // The plan for a batch as JSON. Its input shape says how many pictures run at a time.
     std::string plan_json(int64_t batch);
 
 private:
     struct Prepared;
+    // What a batch size gives, and how many pictures of it run at a time.
+    struct Batch {
+        std::vector<Shape> outputs;
+        bool apart = false;  // the pictures never meet
+        int64_t part = 1;
+    };
+    // The caller's tensors for a batch.
+    struct Request {
+        const void* input;
+        bool input_is_int8;
+        int64_t batch;
+        void* const* outputs;
+    };
+    class Parts;
     template <typename F>
-    void with_call(const void* input, bool input_is_int8, int64_t batch, void* const* outputs, F f);
+    void with_part(const Request& request, const Batch& whole, int64_t first, int64_t count, F f);
+    Batch look_at(int64_t batch);
 
     Model(Graph graph, int threads);
     std::shared_ptr<Prepared> prepare(int64_t batch);
@@ -55,6 +70,7 @@ private:
     std::shared_ptr<PackCache> packed_;
     std::mutex mutex_;
     std::map<int64_t, std::shared_ptr<Prepared>> plans_;
+    std::map<int64_t, Batch> batches_;
 };
 
 }  // namespace cvm
