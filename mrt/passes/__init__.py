@@ -20,5 +20,5 @@ __all__ = [
     "Validate",
 ]
 
-PREPARE: tuple[Pass, ...] = (Validate(), FoldConstants(), RewriteOperators(), FoldConstants(), FoldAffine(), FoldPad())
+PREPARE: tuple[Pass, ...] = (Validate(), FixShapes(), RewriteOperators(), FoldConstants(), FoldAffine(), FoldPad())
 """What the prepare stage runs, in order."""
