@@ -20,7 +20,7 @@ namespace {
 
 constexpr int64_t kSlack = 128;           // vectors may read this far behind a tensor
 constexpr double kMacsPerMicrosecond = 2e5;
-constexpr double kTaskMicroseconds = 10;  // smaller tasks are not worth handing out
+constexpr double kTaskMicroseconds = 3;  // smaller tasks are not worth handing out
 
 struct Margins {
     int64_t top = 0, left = 0, bottom = 0, right = 0;
@@ -291,12 +291,14 @@ private:
         return text + " (" + graph_.nodes[size_t(first)].name + ")";
     }
 
-    // Rows per task, for `rows` rows of `macs` multiply-adds each.
-    int64_t chunk_rows(int64_t rows, double macs) const {
-        const double tasks = rows * macs / (kMacsPerMicrosecond * kTaskMicroseconds);
-        const int64_t count = std::clamp<int64_t>(int64_t(tasks), 1, 4 * threads_);
-        return std::max<int64_t>(1, ceil_div(rows, count));
+    // How many tasks work of so many multiply-adds is worth: one, or a few for each thread.
+    int64_t task_count(double macs) const {
+        const double tasks = macs / (kMacsPerMicrosecond * kTaskMicroseconds);
+        return tasks < 2 ? 1 : std::min<int64_t>(round_up(int64_t(std::min(tasks, 1e6)), threads_), 4 * threads_);
     }
+
+    // Rows per task, for `rows` rows of `macs` multiply-adds each.
+    int64_t chunk_rows(int64_t rows, double macs) const { return ceil_div(rows, task_count(double(rows) * macs)); }
 
     void lower(const Group& group) {
         switch (group.kind) {
@@ -339,7 +341,8 @@ private:
             step->h = grid->h;
             step->w = grid->w;
         }
-        step->tasks = int(step->n * step->h);
+        step->rows_per_task = chunk_rows(step->n * step->h, double(step->c * step->w) * 60);
+        step->tasks = int(ceil_div(step->n * step->h, step->rows_per_task));
         step->title = "input";
         emit(std::move(step));
     }
@@ -453,8 +456,7 @@ private:
     // the weights are few and every core takes its own pixels.
     void split(ConvStep& step, int64_t rows, int64_t macs_per_row, const View& in) const {
         constexpr int64_t kCacheBytes = 256 * 1024;
-        const double microseconds = double(rows) * double(macs_per_row) / kMacsPerMicrosecond;
-        const int64_t wanted = std::clamp<int64_t>(int64_t(microseconds / kTaskMicroseconds), 1, 4 * threads_);
+        const int64_t wanted = task_count(double(rows) * double(macs_per_row));
         const int64_t blocks = int64_t(step.blocks.size()), tiles = ceil_div(rows, kTileRows);
         const int64_t input_bytes = in.sn * in.n;
         int64_t by_block = int64_t(step.weights->size()) > kCacheBytes ? std::min(blocks, wanted) : 1;
@@ -518,7 +520,9 @@ private:
             step->pool_y = step->in.h;
             step->pool_x = step->in.w;
         }
-        step->tasks = int(step->out.n * step->out.h);
+        const int64_t window = step->pool_y * step->pool_x;
+        step->rows_per_task = chunk_rows(step->out.n * step->out.h, double(step->out.w * step->out.c * window) * 3);
+        step->tasks = int(ceil_div(step->out.n * step->out.h, step->rows_per_task));
         step->title = title(group);
         if (step->in.type != step->out.type) {  // a concatenation keeps wider values
             const View target = step->out;
@@ -526,7 +530,7 @@ private:
             auto copy = std::make_unique<CopyStep>();
             copy->in = step->out;
             copy->out = target;
-            copy->tasks = step->tasks;
+            copy->tasks = int(target.n * target.h);
             copy->title = "convert";
             emit(std::move(step));
             emit(std::move(copy));

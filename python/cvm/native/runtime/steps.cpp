@@ -260,16 +260,19 @@ void ProgramStep::run(const Call& call, int task) const {
 }
 
 void PoolStep::run(const Call& call, int task) const {
-    const int64_t n = task / out.h, oy = task % out.h;
     const int64_t channels = round_up(out.c, kLanes);
-    const int64_t y0 = std::max<int64_t>(oy * stride_y - pad_y, 0), y1 = std::min(oy * stride_y - pad_y + pool_y, in.h);
     std::vector<const uint8_t*> pointers(size_t(std::min(pool_y, in.h) * std::min(pool_x, in.w)));
-    for (int64_t ox = 0; ox < out.w; ++ox) {
-        const int64_t x0 = std::max<int64_t>(ox * stride_x - pad_x, 0), x1 = std::min(ox * stride_x - pad_x + pool_x, in.w);
-        int count = 0;
-        for (int64_t y = y0; y < y1; ++y)
-            for (int64_t x = x0; x < x1; ++x) pointers[size_t(count++)] = pixel(call, in, n, y, x);
-        kernels->max_pool(pointers.data(), count, channels, in.type, pixel(call, out, n, oy, ox));
+    const int64_t first = task * rows_per_task, last = std::min(first + rows_per_task, out.n * out.h);
+    for (int64_t row = first; row < last; ++row) {
+        const int64_t n = row / out.h, oy = row % out.h;
+        const int64_t y0 = std::max<int64_t>(oy * stride_y - pad_y, 0), y1 = std::min(oy * stride_y - pad_y + pool_y, in.h);
+        for (int64_t ox = 0; ox < out.w; ++ox) {
+            const int64_t x0 = std::max<int64_t>(ox * stride_x - pad_x, 0), x1 = std::min(ox * stride_x - pad_x + pool_x, in.w);
+            int count = 0;
+            for (int64_t y = y0; y < y1; ++y)
+                for (int64_t x = x0; x < x1; ++x) pointers[size_t(count++)] = pixel(call, in, n, y, x);
+            kernels->max_pool(pointers.data(), count, channels, in.type, pixel(call, out, n, oy, ox));
+        }
     }
 }
 
@@ -373,9 +376,9 @@ void read_input_view(const InputStep& step, const From* source, const View& view
 }
 
 template <typename T>
-void read_input(const InputStep& step, const Call& call, int task) {
+void read_input(const InputStep& step, const Call& call, int64_t index) {
     const T* source = static_cast<const T*>(call.input);
-    const int64_t n = task / step.h, y = task % step.h, plane = step.h * step.w;
+    const int64_t n = index / step.h, y = index % step.h, plane = step.h * step.w;
     for (const View& view : step.views) {
         const T* row = source + n * step.c * plane + y * step.w;
         uint8_t* to = pixel(call, view, n, y, 0);
@@ -395,8 +398,11 @@ void read_input(const InputStep& step, const Call& call, int task) {
 }  // namespace
 
 void InputStep::run(const Call& call, int task) const {
-    if (call.input_is_int8) read_input<int8_t>(*this, call, task);
-    else read_input<int32_t>(*this, call, task);
+    const int64_t first = task * rows_per_task, last = std::min(first + rows_per_task, n * h);
+    for (int64_t row = first; row < last; ++row) {
+        if (call.input_is_int8) read_input<int8_t>(*this, call, row);
+        else read_input<int32_t>(*this, call, row);
+    }
 }
 
 void InputStep::touch(std::vector<int>& buffers) const {

@@ -171,6 +171,7 @@ public:
     const Kernels* kernels = nullptr;
     View in, out;
     int64_t pool_y = 1, pool_x = 1, stride_y = 1, stride_x = 1, pad_y = 0, pad_x = 0;
+    int64_t rows_per_task = 1;
 
     void run(const Call& call, int task) const override;
     void touch(std::vector<int>& buffers) const override;
@@ -204,6 +205,7 @@ public:
     std::vector<View> views;
     std::vector<Plain> plains;
     int64_t n = 1, c = 1, h = 1, w = 1;
+    int64_t rows_per_task = 1;
 
     void run(const Call& call, int task) const override;
     void touch(std::vector<int>& buffers) const override;
