@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -75,5 +76,5 @@ def _assemble(symbol: Symbol, arrays: dict[str, Array]) -> Model:
     return model
 
 
-def _stored_type(precision: int) -> np.dtype[np.int8] | np.dtype[np.int32]:
-    return np.dtype(np.int8) if precision <= 8 else np.dtype(np.int32)
+def _stored_type(precision: int) -> np.dtype[np.signedinteger[Any]]:
+    return np.dtype(np.int8 if precision <= 8 else np.int32)
