@@ -76,9 +76,9 @@ class _Agreement:
 
 
 def quantize_input(data: Array, info: TensorInfo) -> Array:
-    """Real input to integers: round half to even, saturate."""
+    """Real input to integers: round halves up, saturate, as the runtime's own `quantize_input` does."""
     limit = 2 ** (info.precision - 1) - 1
-    scaled: Array = np.clip(np.rint(data.astype(np.float64) / float(info.scale)), -limit, limit)
+    scaled: Array = np.clip(np.floor(data.astype(np.float64) / float(info.scale) + 0.5), -limit, limit)
     return scaled.astype(np.int32)
 
 

@@ -18,6 +18,8 @@ from cvm.package import load_package
 from mrt import cli
 from mrt.graph import mxnet_json
 from mrt.graph.execute import Executor
+from mrt.quantize.quantizer import TensorInfo
+from mrt.stages.evaluate import quantize_input
 
 STAGES = ("PREPARE", "CALIBRATION", "QUANTIZATION")
 MODEL_FILES = ("symbol", "params", "ext.json", "data.npy", "certificate.json", "certificate.txt")
@@ -100,6 +102,15 @@ def test_the_compiled_model_computes_what_the_float_network_does(project: Path, 
     (expected,) = Executor(network)(sample * extension["input"]["scale_float"])
     assert np.abs(real - expected).max() < 0.05 * np.abs(expected).max()
     assert extension["labels"] == [str(digit) for digit in range(10)]
+
+
+def test_inputs_are_quantized_as_the_runtime_does_it(finished: Path) -> None:
+    model = cvm.load(finished / "digits_cvm")
+    info = TensorInfo.from_json(json.loads((finished / "digits.quantize.scales.json").read_text())["input"])
+    halves = (np.arange(-300, 300) + 0.5).repeat(2).reshape(-1, 1, 1, 1) * np.ones((1, 1, 8, 8)) * float(info.scale)
+    data = (halves + np.random.default_rng(0).normal(0, 1e-3, halves.shape)).astype(np.float32)
+    for real in (halves, data):
+        assert np.array_equal(model.quantize_input(real), quantize_input(real, info))
 
 
 def test_checkpoints_open_in_mxnet_and_agree_with_the_model(finished: Path) -> None:
