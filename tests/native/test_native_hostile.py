@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import struct
 import subprocess
@@ -156,7 +157,7 @@ def test_damaged_symbol_values(data, good, tmp_path) -> None:
             )
         kind = data.draw(st.sampled_from(["replace", "remove", "double"]))
         if kind == "replace":
-            holder[key] = data.draw(st.sampled_from(LEAVES))
+            holder[key] = copy.deepcopy(data.draw(st.sampled_from(LEAVES)))  # further damage must not reach LEAVES
         elif kind == "remove":
             del holder[key]
         elif isinstance(holder, list):
