@@ -117,12 +117,9 @@ class _Run:
                 proof = compiled.certificate
                 report.certificate = {"ok": proof.ok, "peak": proof.peak, "verdict": proof.verdict()}
                 native = _native_run(folder)
-                if not self._structural:
-                    executors["cvm"] = self._any_batch(
-                        native or (lambda data: formal.run(compiled.model, data)), compiled
-                    )
-                elif native:
-                    executors["cvm"] = self._any_batch(native, compiled)
+                if native or not self._structural:
+                    run = native or (lambda data: formal.run(compiled.model, data))
+                    executors["cvm"] = self._any_batch(run, compiled)
             if not (self._structural and executors):  # one is enough where they are not compared: the fastest
                 executors = {"quantized": self._quantized_run(quantized), **executors}
             if config.evaluation and config.evaluation.iter_num != 0:

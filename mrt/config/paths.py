@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["dataset_dir", "model_dir", "model_files", "written_dir"]
+__all__ = ["dataset_dir", "model_dir", "model_files", "spellings", "written_dir"]
 
 _PROJECT = Path(__file__).resolve().parents[2]
 _SPELLINGS = ((".json", ".params"), ("-symbol.json", "-0000.params"))
@@ -18,11 +18,13 @@ _SPELLINGS = ((".json", ".params"), ("-symbol.json", "-0000.params"))
 
 def model_files(folder: Path, name: str) -> tuple[Path, Path] | None:
     """Return the symbol and parameter files of a model, in either spelling, or None where not both exist."""
-    for symbol, parameters in _SPELLINGS:
-        files = (folder / f"{name}{symbol}", folder / f"{name}{parameters}")
-        if all(file.is_file() for file in files):
-            return files
-    return None
+    pairs = spellings(folder, name)
+    return next((files for files in pairs if all(file.is_file() for file in files)), None)
+
+
+def spellings(folder: Path, name: str) -> list[tuple[Path, Path]]:
+    """Return the paths that a model's symbol and parameter files may have, in either spelling."""
+    return [(folder / f"{name}{symbol}", folder / f"{name}{parameters}") for symbol, parameters in _SPELLINGS]
 
 
 def model_dir(folder: Path, name: str, configuration: Path) -> Path:

@@ -11,13 +11,13 @@ import mxnet as mx
 
 from mrt import nets
 from mrt.config import Config
+from mrt.config.paths import spellings
 from mrt.errors import MRTError
 from mrt.graph import Graph, Shape, mxnet_json
 from mrt.passes.drop_labels import LOSSES, DropLabels
 
 logger = logging.getLogger(__name__)
 
-_SPELLINGS = (("{}.json", "{}.params"), ("{}-symbol.json", "{}-0000.params"))
 _SEED = 0
 
 
@@ -47,13 +47,11 @@ def load_network(config: Config) -> Graph:
         MRTError: no files and no zoo model of that name, or damaged files.
     """
     folder, name = config.default.model_dir, config.default.model_name
-    tried = []
-    for symbol, params in _SPELLINGS:
-        symbol_path, params_path = folder / symbol.format(name), folder / params.format(name)
-        tried.append(symbol_path)
+    files = spellings(folder, name)
+    for symbol_path, params_path in files:
         if symbol_path.is_file():
             return _from_files(symbol_path, params_path, config.default.input_shape)
-    return _from_zoo(name, tried, config.default.input_shape)
+    return _from_zoo(name, [symbol_path for symbol_path, _ in files], config.default.input_shape)
 
 
 def _from_files(symbol_path: Path, params_path: Path, shape: Shape) -> Graph:

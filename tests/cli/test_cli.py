@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import subprocess
 import sys
 import types
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +19,6 @@ from mrt.report import Progress, Report
 
 MAIN = Path(mrt.__file__).parent / "main.py"
 SMALL = "[DEFAULT]\nModel_name=net\nModel_dir=.\nInput_shape=(-1, 1, 8, 8)\n[CALIBRATION]\nDataset=digits\n"
-
-
-@pytest.fixture(autouse=True)
-def _logging_as_before() -> Iterator[None]:
-    logger = logging.getLogger("mrt")
-    before = (logger.handlers[:], logger.level, logger.propagate)
-    yield
-    logger.handlers[:], logger.level, logger.propagate = before
 
 
 @pytest.fixture

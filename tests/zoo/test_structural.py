@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import mxnet as mx
@@ -18,14 +16,6 @@ from mrt.graph.execute import Executor
 from mrt.graph.mxnet_json import from_symbol
 from mrt.stages.structural import fit_batch_norm, seed_weights, structural_network
 from mrt.zoo.weights import random_network
-
-
-@pytest.fixture(autouse=True)
-def _logging_as_before() -> Iterator[None]:
-    logger = logging.getLogger("mrt")
-    before = (logger.handlers[:], logger.level, logger.propagate)
-    yield
-    logger.handlers[:], logger.level, logger.propagate = before
 
 
 def network() -> Graph:
