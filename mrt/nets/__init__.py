@@ -7,6 +7,7 @@ from typing import Callable
 import mxnet as mx
 
 from mrt.errors import MRTError
+from mrt.nets.cifar_mobilenet import cifar_mobilenet
 from mrt.nets.digits_cnn import digits_cnn
 from mrt.nets.lenet import lenet
 from mrt.nets.qd10_resnetv1_20 import qd10_resnetv1_20
@@ -15,6 +16,7 @@ from mrt.nets.tf_inception_v3 import tf_inception_v3
 from mrt.nets.trec import trec, trec_lstm
 
 _OWN: dict[str, Callable[[], mx.gluon.HybridBlock]] = {
+    "cifar_mobilenet": cifar_mobilenet,
     "digits_cnn": digits_cnn,
     "lenet": lenet,
     "qd10_resnetv1_20": qd10_resnetv1_20,
