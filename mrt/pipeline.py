@@ -35,7 +35,7 @@ from mrt.quantize.quantizer import Quantized, QuantizeSettings, quantize
 from mrt.report import Progress, Report, SizeBytes
 from mrt.stages.checkpoint import Checkpoints
 from mrt.stages.costs import costly_layers
-from mrt.stages.evaluate import Run, dequantize, evaluate, in_pieces, quantize_input
+from mrt.stages.evaluate import Run, compare, dequantize, evaluate, in_pieces, quantize_input
 from mrt.stages.keys import split_as_configured
 from mrt.stages.merge import merge
 from mrt.stages.source import load_network, untrained_network
@@ -120,12 +120,16 @@ class _Run:
                 if native or not self._structural:
                     run = native or (lambda data: formal.run(compiled.model, data))
                     executors["cvm"] = self._any_batch(run, compiled)
-            if not (self._structural and executors):  # one is enough where they are not compared: the fastest
+            if not (self._structural and executors):  # there, the fastest is enough for all but a few pictures
                 executors = {"quantized": self._quantized_run(quantized), **executors}
             if config.evaluation and config.evaluation.iter_num != 0:
                 self._evaluate(network, quantized, cut, executors, report)
                 if self._structural:
-                    report.costly_layers = costly_layers(prepared, quantized, self._pictures(_VERIFIED_PICTURES))
+                    pictures = self._pictures(_VERIFIED_PICTURES)
+                    report.costly_layers = costly_layers(prepared, quantized, pictures)
+                    if "quantized" not in executors:
+                        integers = quantize_input(pictures, quantized.input)
+                        report.bit_exact = compare(self._quantized_run(quantized)(integers), executors["cvm"](integers))
         report.seconds = dict(progress.seconds)
         return report
 

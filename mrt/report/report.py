@@ -26,6 +26,12 @@ class BitExact(_Part):
     samples: int
     mismatches: int
 
+    def __add__(self, other: "Optional[BitExact]") -> "BitExact":
+        """Both counts together."""
+        if other is None:
+            return self
+        return BitExact(samples=self.samples + other.samples, mismatches=self.mismatches + other.mismatches)
+
 
 class Latency(_Part):
     """Milliseconds per sample; None where not measured."""
@@ -74,6 +80,7 @@ class Report(_Part):
         versions: of the packages used, by name.
         configuration: as in `Config.as_dict`.
         certificate: summary of the proof that no INT32 can overflow.
+        cpu_seconds: processor time of the whole process, all threads together, where it did nothing else.
         peak_memory_bytes: the largest resident size of the process, where it did nothing else.
     """
 
@@ -94,6 +101,7 @@ class Report(_Part):
     versions: dict[str, str] = {}
     configuration: dict[str, Any] = {}
     certificate: dict[str, Any] = {}
+    cpu_seconds: Optional[float] = None
     peak_memory_bytes: Optional[int] = None
 
     def as_dict(self) -> dict[str, Any]:

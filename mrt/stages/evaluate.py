@@ -46,8 +46,6 @@ class _Agreement:
     signal: list[float] = field(default_factory=list)
     noise: list[float] = field(default_factory=list)
     classes: bool = True
-    mismatches: int = 0
-    compared: int = 0
     iterations: int = field(default=0)
 
     def add(self, references: Sequence[Array], others: Sequence[Array]) -> None:
@@ -66,13 +64,13 @@ class _Agreement:
         """Of each output; None where nothing was lost, or there was no signal."""
         return [10 * float(np.log10(s / n)) if s and n else None for s, n in zip(self.signal, self.noise)]
 
-    def compare(self, one: Sequence[Array], two: Sequence[Array]) -> None:
-        """Count the samples on which two integer executors differ anywhere."""
-        same = np.ones(len(one[0]), dtype=bool)
-        for a, b in zip(one, two):
-            same &= (np.asarray(a).astype(np.int64) == np.asarray(b).astype(np.int64)).reshape(len(a), -1).all(axis=1)
-        self.compared += len(same)
-        self.mismatches += int((~same).sum())
+
+def compare(one: Sequence[Array], two: Sequence[Array]) -> BitExact:
+    """Count the samples on which the outputs of two integer executors differ anywhere."""
+    same = np.ones(len(one[0]), dtype=bool)
+    for a, b in zip(one, two):
+        same &= (np.asarray(a).astype(np.int64) == np.asarray(b).astype(np.int64)).reshape(len(a), -1).all(axis=1)
+    return BitExact(samples=len(same), mismatches=int((~same).sum()))
 
 
 def quantize_input(data: Array, info: TensorInfo) -> Array:
@@ -140,7 +138,7 @@ def evaluate(
             if contender is integers[0]:
                 agreement.add(expected, real)
             else:
-                agreement.compare(results[0], results[-1])
+                report.bit_exact = compare(results[0], results[-1]) + report.bit_exact
         agreement.iterations += 1
         advance(len(labels))
     contenders = [reference, *integers]
@@ -149,7 +147,5 @@ def evaluate(
     report.agreement = agreement.same_class / agreement.samples if agreement.classes else None
     report.sqnr_outputs_db = agreement.sqnr_db()
     report.sqnr_db = report.sqnr_outputs_db[0]
-    if agreement.compared:
-        report.bit_exact = BitExact(samples=agreement.compared, mismatches=agreement.mismatches)
     latency = {c.name: 1000 * c.seconds / agreement.samples for c in contenders}
     report.latency_ms = Latency(float=latency.get("float"), quantized=latency.get("quantized"), cvm=latency.get("cvm"))

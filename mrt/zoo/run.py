@@ -61,6 +61,7 @@ def run(jobs: Sequence[Job], results: Results, tell: Callable[[str], None], prog
             try:
                 report = _alone(job)
                 results.save(job.name, report)
+                _require_exactness(report)
                 tell(f"{job.name}: {summary(report)}, {sum(report.seconds.values()):.0f} s")
             except (MRTError, CVMError) as error:
                 reason = " ".join(str(error).split())
@@ -69,6 +70,14 @@ def run(jobs: Sequence[Job], results: Results, tell: Callable[[str], None], prog
                 tell(f"{job.name}: failed: {reason}")
             step.advance()
     return failed
+
+
+def _require_exactness(report: Report) -> None:
+    exact = report.bit_exact
+    if exact and exact.mismatches:
+        raise MRTError(
+            f"the compiled model differs from the integer graph on {exact.mismatches} of {exact.samples} pictures"
+        )
 
 
 def _alone(job: Job) -> Report:
@@ -103,6 +112,7 @@ def run_one(job: Job) -> Report:
         config = settings(job.name, job.models, *overrides)
         structural = job.random_weights and not has_weights(config)
         report = pipeline.run(config, Progress(), structural, network=job.name)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    report.peak_memory_bytes = peak if sys.platform == "darwin" else 1024 * peak
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    report.cpu_seconds = used.ru_utime + used.ru_stime
+    report.peak_memory_bytes = used.ru_maxrss if sys.platform == "darwin" else 1024 * used.ru_maxrss
     return report

@@ -21,8 +21,10 @@ HEADERS = (
     "integer top-1",
     "agreement with float",
     "SQNR (dB)",
+    "mismatches",
     "model (MB)",
     "time (s)",
+    "CPU (s)",
     "memory (GB)",
 )
 _NUMBERS_FROM = HEADERS.index("pictures")
@@ -38,8 +40,11 @@ Written by `mrt zoo table` from what `mrt zoo run` measured; `mrt/zoo/NAME.ini` 
   dataset was not to be had.
 - **agreement with float**: the share of the pictures on which both models put the same class first.
 - **SQNR**: 10·log10(Σ float² / Σ (float - integer)²) over the logits.
-- **model**: the compiled integer model on disk. **time**: the whole run, from loading to evaluation. **memory**: the
-  largest resident size of the process.
+- **mismatches**: the pictures on which the compiled model on its runtime differs in any bit from the integer graph on
+  MXNet, of those that both computed.
+- **model**: the compiled integer model on disk. **time**: the whole run, from loading to evaluation. **CPU**: the time
+  of all processors together, which other load on the machine changes little. **memory**: the largest resident size of
+  the process.
 
 """
 
@@ -53,6 +58,8 @@ def table(names: Sequence[str], results: Results) -> str:
     rows = [_row(name, results) for name in names]
     alignment = ["left" if i < _NUMBERS_FROM else "right" for i in range(len(HEADERS))]
     text = tabulate(rows, headers=HEADERS, tablefmt="github", disable_numparse=True, colalign=alignment)
+    used = [report.cpu_seconds for name in names if (report := results.report(name)) and report.cpu_seconds]
+    text += f"\n\n{len(used)} runs took {sum(used) / 60:.0f} minutes of processor time."
     failures = [f"- {name}: {reason}" for name in names if (reason := results.failure(name))]
     return _TEXT + text + "\n" + ("\nThe last run failed:\n\n" + "\n".join(failures) + "\n" if failures else "")
 
@@ -73,8 +80,10 @@ def _row(name: str, results: Results) -> tuple[str, ...]:
         _top1(report, "cvm", "quantized"),
         _percent(report.agreement),
         "-" if report.sqnr_db is None else f"{report.sqnr_db:.1f}",
+        "-" if report.bit_exact is None else f"{report.bit_exact.mismatches} of {report.bit_exact.samples}",
         "-" if report.size_bytes.cvm is None else f"{report.size_bytes.cvm / 1e6:.1f}",
         f"{sum(report.seconds.values()):.0f}",
+        "-" if report.cpu_seconds is None else f"{report.cpu_seconds:.0f}",
         "-" if report.peak_memory_bytes is None else f"{report.peak_memory_bytes / 1e9:.1f}",
     )
 

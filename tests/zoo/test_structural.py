@@ -119,6 +119,7 @@ def test_a_run_says_agreement_and_not_accuracy(
     assert 0.5 <= written["agreement"] <= 1
     assert written["sqnr_db"] == written["sqnr_outputs_db"][0] >= 20
     assert written["certificate"]["ok"] is True
+    assert written["bit_exact"] == {"samples": 2, "mismatches": 0}
     added = [layer["added"] for layer in written["costly_layers"]]
     assert added == sorted(added, reverse=True) and added[0] > 0
     assert not list(tmp_path.glob("*.json"))  # what a real run left would still be there

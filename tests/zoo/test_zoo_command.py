@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mrt import cli, zoo
-from mrt.report import Report
+from mrt.report import BitExact, Report
 from mrt.zoo.results import Results
 
 
@@ -89,8 +89,20 @@ def test_run_goes_on_after_a_failure_and_table_tells_all(nothing: Path, capfd: p
     text = (nothing / "zoo.md").read_text()
     assert f"{digits.accuracy['cvm']['top1']:.2%}" in row(text, "digits")
     assert "random" in row(text, "quickdraw") and "synthetic" in row(text, "quickdraw")
+    assert "0 of 20" in row(text, "digits") and "0 of 2 " in row(text, "quickdraw")
     assert "- tf_mobilenetv2_1.0: " in text
     assert all(row(text, name) for name in zoo.names())
+
+
+def test_a_model_that_is_not_exact_is_a_failure(
+    nothing: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = Report(model="digits", bit_exact=BitExact(samples=64, mismatches=1))
+    monkeypatch.setattr("mrt.zoo.run._alone", lambda job: report)
+    assert cli.main(["zoo", "run", "digits"]) == 2
+    assert "digits: failed: the compiled model differs" in capsys.readouterr().out
+    assert cli.main(["zoo", "table", "--file", str(nothing / "zoo.md")]) == 0
+    assert "1 of 64" in row((nothing / "zoo.md").read_text(), "digits")
 
 
 def test_a_success_clears_the_failure(tmp_path: Path) -> None:
