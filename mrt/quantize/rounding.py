@@ -51,28 +51,41 @@ def mean_error(flat: Array, quantized: Array, step: Array, moments: Moments) -> 
 
 
 def _factor(covariance: Array) -> Array:
-    """Upper Cholesky factors of the inverses of (G, B, B) damped covariances."""
+    """Upper U with U^T U the inverse of the damped covariance, (G, B, B).
+
+    U is the inverse of the upper M with M M^T = C, which is the Cholesky factor of C with its axes reversed.
+    """
     size = covariance.shape[1]
     damping = _DAMPING * np.trace(covariance, axis1=1, axis2=2) / size + 1e-12
     damped = covariance + damping[:, None, None] * np.eye(size)
-    inverse = np.linalg.inv(damped)
-    lower: Array = np.linalg.cholesky((inverse + inverse.transpose(0, 2, 1)) / 2)
-    return lower.transpose(0, 2, 1)
+    lower = np.linalg.cholesky(damped[:, ::-1, ::-1])
+    return _inverse_of_upper(np.ascontiguousarray(lower[:, ::-1, ::-1]))
+
+
+def _inverse_of_upper(matrix: Array) -> Array:
+    """The inverses of upper triangular matrices (G, B, B), by halves."""
+    size = matrix.shape[1]
+    if size <= _PANEL:
+        return np.triu(np.linalg.inv(matrix))
+    half = size // 2
+    inverse = np.zeros_like(matrix)
+    first = inverse[:, :half, :half] = _inverse_of_upper(matrix[:, :half, :half])
+    second = inverse[:, half:, half:] = _inverse_of_upper(matrix[:, half:, half:])
+    inverse[:, :half, half:] = -np.matmul(np.matmul(first, matrix[:, :half, half:]), second)
+    return inverse
 
 
 def _compensate(weights: Array, step: Array, limit: int, factor: Array) -> Array:
     """The rounding loop on (G, R, B) weights, in panels so that most of the compensation is matrix multiplication."""
-    weights = weights.copy()
-    quantized = np.zeros_like(weights)
-    width = weights.shape[2]
+    left = weights.transpose(0, 2, 1).copy()  # what belongs to one input lies together
+    quantized = np.empty(left.shape)
+    width = left.shape[1]
     for start in range(0, width, _PANEL):
         stop = min(start + _PANEL, width)
-        errors = np.zeros((*weights.shape[:2], stop - start))
+        errors = np.empty((left.shape[0], stop - start, left.shape[2]))
         for i in range(start, stop):
-            column = weights[:, :, i]
-            quantized[:, :, i] = np.clip(np.rint(column / step), -limit, limit)
-            error = (column - quantized[:, :, i] * step) / factor[:, i, i][:, None]
-            weights[:, :, i:stop] -= error[:, :, None] * factor[:, None, i, i:stop]
-            errors[:, :, i - start] = error
-        weights[:, :, stop:] -= np.matmul(errors, factor[:, start:stop, stop:])
-    return quantized
+            quantized[:, i] = np.minimum(np.maximum(np.rint(left[:, i] / step), -limit), limit)
+            error = errors[:, i - start] = (left[:, i] - quantized[:, i] * step) / factor[:, i, i][:, None]
+            left[:, i + 1 : stop] -= factor[:, i, i + 1 : stop, None] * error[:, None]
+        left[:, stop:] -= np.matmul(factor[:, start:stop, stop:].transpose(0, 2, 1), errors)
+    return quantized.transpose(0, 2, 1)
