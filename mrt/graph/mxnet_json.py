@@ -122,18 +122,31 @@ def load(symbol_path: Path, params_path: Path, inputs: Mapping[str, Shape]) -> G
     Raises:
         MRTError: a file is missing or damaged, or they do not belong together.
     """
-    for path in (symbol_path, params_path):
-        if not path.is_file():
-            raise MRTError(f"{path}: no such file; check Model_dir and Model_name")
+    _require(symbol_path)
+    _require(params_path)
+    return from_symbol(load_symbol(symbol_path), load_params(params_path), inputs)
+
+
+def _require(path: Path) -> None:
+    if not path.is_file():
+        raise MRTError(f"{path}: no such file; check Model_dir and Model_name")
+
+
+def load_symbol(path: Path) -> mx.sym.Symbol:
+    """Read an MXNet symbol.
+
+    Raises:
+        MRTError: the file is missing or damaged.
+    """
+    _require(path)
     try:
-        text = symbol_path.read_text()
+        text = path.read_text()
         unknown = _unknown_operator(json.loads(text))  # MXNet's own reader takes JSON whose end is missing
         if unknown:
-            raise MRTError(f"{symbol_path}: {unknown}; MXNet {mx.__version__} does not have it")
-        symbol = mx.sym.load_json(text)
+            raise MRTError(f"{path}: {unknown}; MXNet {mx.__version__} does not have it")
+        return mx.sym.load_json(text)
     except (mx.base.MXNetError, UnicodeDecodeError, ValueError, KeyError, TypeError, OSError) as error:
-        raise MRTError(f"{symbol_path}: not a readable MXNet symbol ({_first_line(error)})") from None
-    return from_symbol(symbol, load_params(params_path), inputs)
+        raise MRTError(f"{path}: not a readable MXNet symbol ({_first_line(error)})") from None
 
 
 def _unknown_operator(document: Any) -> str | None:
@@ -146,8 +159,9 @@ def load_params(path: Path) -> dict[str, Array]:
     """Read an MXNet parameters file; `arg:` and `aux:` prefixes are dropped.
 
     Raises:
-        MRTError: the file is damaged, or holds unnamed arrays or values that are not finite.
+        MRTError: the file is missing or damaged, or holds unnamed arrays or values that are not finite.
     """
+    _require(path)
     try:
         loaded = mx.nd.load(str(path))
     except (mx.base.MXNetError, ValueError, OSError) as error:

@@ -55,21 +55,18 @@ def load_network(config: Config) -> Graph:
 
 
 def _from_files(symbol_path: Path, params_path: Path, shape: Shape) -> Graph:
-    params = mxnet_json.load_params(params_path) if params_path.is_file() else {}
-    try:
-        nodes = json.loads(symbol_path.read_text())["nodes"]
-        inputs = [n["name"] for n in nodes if n["op"] == "null" and n["name"] not in params]
-        labels = {nodes[n["inputs"][-1][0]]["name"] for n in nodes if n["op"] in LOSSES and len(n["inputs"]) > 1}
-    except (ValueError, KeyError, TypeError, IndexError, UnicodeDecodeError):
-        raise MRTError(f"{symbol_path}: not a readable MXNet symbol") from None
+    symbol, params = mxnet_json.load_symbol(symbol_path), mxnet_json.load_params(params_path)
+    nodes = json.loads(symbol.tojson())["nodes"]
+    inputs = [n["name"] for n in nodes if n["op"] == "null" and n["name"] not in params]
+    labels = {nodes[n["inputs"][-1][0]]["name"] for n in nodes if n["op"] in LOSSES and len(n["inputs"]) > 1}
     names = [name for name in inputs if name not in labels]
-    if not names or (params_path.is_file() and len(names) != 1):
+    if len(names) != 1:
         raise MRTError(
             f"{params_path}: the network needs one input beside its parameters, but there is no parameter for "
             f"{', '.join(names[:3]) or 'any input'}{' …' if len(names) > 3 else ''}; do the two files belong together?"
         )
     shapes: dict[str, Shape] = {names[0]: shape, **{label: (-1,) for label in labels & set(inputs)}}
-    return DropLabels().run(mxnet_json.load(symbol_path, params_path, shapes))
+    return DropLabels().run(mxnet_json.from_symbol(symbol, params, shapes))
 
 
 def _from_zoo(name: str, tried: list[Path], shape: Shape) -> Graph:
