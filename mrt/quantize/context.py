@@ -24,6 +24,7 @@ _MULTIPLIER_BITS = 14
 _MIN_MULTIPLIER_BITS = 8
 _SHARED_SIZE = 2**16
 _EXACT_TOLERANCE = 2.0**-10
+_WORD_SHIFT = 15  # processors multiply 16-bit words and shift by this, rounded, in one instruction
 _FINEST_STEPS = 2**10  # where there is a choice, one step becomes at most this many
 
 
@@ -252,6 +253,8 @@ class QuantizeContext:
         ceiling = INT32_BITS - 2 - target.offset.bit_length()
         if q.tensor.range.magnitude() < 2 ** (ceiling - 2):
             shift = min(shift, ceiling)  # keeps the addend small; what the multiplier loses is below a quarter step
+        if not exactly and target.precision <= 8 and ratio * 2**_WORD_SHIFT >= 2**7:
+            shift = min(shift, _WORD_SHIFT)  # the scale moves by 1/256 at most
         multiplier = max(1, round(float(ratio * 2**shift)))
         scale = q.scale * 2**shift / multiplier
         if exactly:
