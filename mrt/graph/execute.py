@@ -51,6 +51,8 @@ class Executor:
         outputs: the values to return; default the graph's outputs.
         dtype: "float32", or "float64" for integer graphs (exact below 2^53).
         context: MXNet device.
+        shared: MXNet arrays by parameter name, for executors of graphs that have their parameters in common; is
+            added to.
     """
 
     def __init__(
@@ -59,18 +61,18 @@ class Executor:
         outputs: Sequence[Value] | None = None,
         dtype: str = "float32",
         context: Any | None = None,
+        shared: dict[str, Any] | None = None,
     ) -> None:
         self._context = context or mx.cpu()
         self._dtype = dtype
         self._symbol = to_symbol(graph, tuple(outputs) if outputs is not None else None)
         names = self._symbol.list_inputs()
         self._inputs = [name for name in graph.inputs if name in names]
-        arrays = {
-            name: mx.nd.array(graph.params[name], ctx=self._context, dtype=dtype)
-            for name in names
-            if name not in graph.inputs
-        }
-        self._arguments = [arrays.get(name, name) for name in names]
+        arrays = {} if shared is None else shared
+        for name in names:
+            if name not in graph.inputs and name not in arrays:
+                arrays[name] = mx.nd.array(graph.params[name], ctx=self._context, dtype=dtype)
+        self._arguments = [name if name in graph.inputs else arrays[name] for name in names]
         # Not Symbol.bind: its oneDNN graph fusion fails on networks whose inner tensors are outputs too (calibration).
         self._cached = mx.nd.CachedOp(self._symbol)
 

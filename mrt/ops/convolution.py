@@ -11,6 +11,7 @@ from mrt.graph import Array, Node, Shape, Value
 from mrt.graph.attrs import flag, integer, pair, refuse, text
 from mrt.ops.base import Form, Operator, Rewriter
 from mrt.quantize.layer import finest_step, quantize_layer
+from mrt.quantize.limbs import accumulate, constant_limbs, limbs
 from mrt.quantize.qvalue import IntValue, QValue
 
 if TYPE_CHECKING:
@@ -58,9 +59,10 @@ class Convolution(Operator):
             bias = ctx.constant(node.inputs[2])
             if bias is None:
                 raise refuse(node, "the bias is not constant")
-        x = ctx.narrow(node.inputs[0])
+        x = ctx.layer_input(node)
         target = ctx.target(node).no_finer_than(finest_step(weight, bias, x))
-        layer = quantize_layer(weight, bias, x, target, ctx.moments.get(node.name))
+        wide_weight = node.name in ctx.annotation.extra.weights
+        layer = quantize_layer(weight, bias, x, target, ctx.moments.get(node.name), wide_weight)
         attrs = {
             "num_filter": len(weight),
             "kernel": weight.shape[2:],
@@ -70,14 +72,18 @@ class Convolution(Operator):
             "num_group": integer(node, "num_group", 1),
             "no_bias": True,
         }
-        accumulator = ctx.emit("Convolution", [x.tensor, ctx.param(layer.weight, 8)], attrs)
+        weights = constant_limbs(ctx, layer.weight)
+        accumulator = accumulate(
+            ctx, limbs(ctx, x.tensor), weights, layer.dropped, lambda a, b: ctx.emit("Convolution", [a, b], attrs)
+        )
         addend = layer.addend
         if x.offset:
             table, rows, columns = border_table(node, layer.weight, x.tensor.shape, accumulator.shape)
+            table = np.rint(x.offset * table / 2**layer.dropped).astype(np.int64)
             if len(table[0, 0]) == 1 and len(table[0, 0, 0]) == 1:
-                addend = addend + layer.multiplier * x.offset * table[0, :, 0, 0]
+                addend = addend + layer.multiplier * table[0, :, 0, 0]
             else:
-                accumulator = ctx.emit("broadcast_add", [accumulator, _spread(ctx, x.offset * table, rows, columns)])
+                accumulator = ctx.emit("broadcast_add", [accumulator, _spread(ctx, table, rows, columns)])
         column = (1, -1, 1, 1)
         stored = ctx.scale_shift(
             accumulator, layer.multiplier.reshape(column), addend.reshape(column), layer.shift, target.precision

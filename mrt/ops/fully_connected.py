@@ -11,6 +11,7 @@ from mrt.graph import Node, Shape, Value
 from mrt.graph.attrs import flag, integer, refuse
 from mrt.ops.base import Form, Operator, Rewriter
 from mrt.quantize.layer import finest_step, quantize_layer
+from mrt.quantize.limbs import accumulate, constant_limbs, limbs
 from mrt.quantize.qvalue import QValue
 
 if TYPE_CHECKING:
@@ -45,12 +46,17 @@ class FullyConnected(Operator):
         bias = None if flag(node, "no_bias", False) else ctx.constant(node.inputs[2])
         if weight is None or (bias is None and not flag(node, "no_bias", False)):
             raise refuse(node, "the weights or the bias are not constant")
-        x = ctx.narrow(node.inputs[0])
+        x = ctx.layer_input(node)
         target = ctx.target(node).no_finer_than(finest_step(weight, bias, x))
-        layer = quantize_layer(weight, bias, x, target, ctx.moments.get(node.name))
+        wide_weight = node.name in ctx.annotation.extra.weights
+        layer = quantize_layer(weight, bias, x, target, ctx.moments.get(node.name), wide_weight)
         attrs = {"num_hidden": len(weight), "no_bias": True, "flatten": False}
-        accumulator = ctx.emit("FullyConnected", [x.tensor, ctx.param(layer.weight, 8)], attrs)
-        addend = layer.addend + layer.multiplier * x.offset * np.sum(layer.weight, axis=1)
+        weights = constant_limbs(ctx, layer.weight)
+        accumulator = accumulate(
+            ctx, limbs(ctx, x.tensor), weights, layer.dropped, lambda a, b: ctx.emit("FullyConnected", [a, b], attrs)
+        )
+        offset = np.rint(x.offset * np.sum(layer.weight, axis=1, dtype=np.int64) / 2**layer.dropped).astype(np.int64)
+        addend = layer.addend + layer.multiplier * offset
         stored = ctx.scale_shift(accumulator, layer.multiplier[None], addend[None], layer.shift, target.precision)
         return QValue(stored, target.scale, target.offset)
 

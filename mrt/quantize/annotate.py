@@ -3,8 +3,8 @@
 Three decisions, each a backward or union walk over the graph:
 
 1. carrier: a tensor read only by a clamp (ReLU, ReLU6) is never stored; what is stored is the clamp's result.
-2. form: narrow (8 bits) where only convolutions and dense layers read it, wide (16 bits) where anything else does, the
-   integers themselves where they number the rows of a table.
+2. form: narrow (8 bits) where only convolutions and dense layers read it, wide (16 bits) where anything else does, or a
+   layer that is given extra bits; the integers themselves where they number the rows of a table.
 3. scale: tensors that an operator ties together share one. Concatenation and operators that only move values tie the
    narrow form; additions, in addition, tie the wide form, so the whole residual stream is on one scale.
 """
@@ -22,6 +22,7 @@ from mrt.errors import MRTError
 from mrt.graph import Graph, Shape, Value
 from mrt.graph.execute import infer_shapes
 from mrt.ops import Form
+from mrt.quantize.limbs import ExtraBits
 from mrt.quantize.qvalue import Target, exact
 
 NARROW_BITS = 8
@@ -56,6 +57,7 @@ class Annotation:
         lambd: threshold = mean + lambd * std instead of abs-max.
         calibrator: statistics to the range to represent, where neither of the other two decides.
         thresholds: thresholds given by the user, by node name or origin.
+        extra: layers that take more than 8 bits.
     """
 
     def __init__(
@@ -65,7 +67,9 @@ class Annotation:
         lambd: float | None = None,
         thresholds: Mapping[str, float] | None = None,
         calibrator: Callable[[Statistics], tuple[float, float]] = abs_max,
+        extra: ExtraBits | None = None,
     ) -> None:
+        self.extra = extra or ExtraBits()
         self._graph = graph
         self._statistics = statistics
         self._lambd = lambd
@@ -159,7 +163,7 @@ class Annotation:
         for node in reversed(self._graph.nodes()):
             if node.is_variable:
                 continue
-            wanted = ops.get(node.op).form
+            wanted = Form.WIDE if node.name in self.extra.inputs else ops.get(node.op).form
             if wanted is Form.SAME:
                 wanted = forms.get(self.carrier(Value(node)), Form.NARROW)
             if wanted in (Form.WIDE, Form.INDEX):

@@ -51,6 +51,8 @@ class QuantizeContext:
         self.softmax_lambd = softmax_lambd
         self.params: dict[str, Array] = {}
         self.node: Node | None = None
+        self.layer_inputs: dict[str, QValue] = {}
+        """What each layer reads, by node name, in the form in which it reads it."""
         self._namer = Namer()
         self._values: dict[Value, QValue] = {}
         self._forms: dict[tuple[Value, Target], QValue] = {}
@@ -188,6 +190,10 @@ class QuantizeContext:
         """What stands for every value of the float graph that is stored: all but those that a clamp absorbs."""
         return {value: q for value, q in self._values.items() if self.annotation.carrier(value) == value}
 
+    def computed(self) -> dict[Value, QValue]:
+        """What stands for every value of the float graph, those that a clamp absorbs included."""
+        return dict(self._values)
+
     def set(self, value: Value, q: QValue) -> None:
         """Record what stands for a value of the float graph."""
         self._values[value] = q
@@ -203,6 +209,12 @@ class QuantizeContext:
         q = self.get(value)
         target = self.annotation.narrow(value)
         return q if q.tensor.precision <= target.precision else self._cached(value, target, exactly=False)
+
+    def layer_input(self, node: Node) -> QValue:
+        """What a convolution or dense layer reads: at most 8 bits, or 16 where that layer was given more."""
+        wide = node.name in self.annotation.extra.inputs
+        q = self.layer_inputs[node.name] = (self.wide if wide else self.narrow)(node.inputs[0])
+        return q
 
     def wide(self, value: Value) -> QValue:
         """The value in at most 16 bits, without offset."""

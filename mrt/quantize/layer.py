@@ -8,6 +8,9 @@ of rounding this multiplier, choose
 
 with one shift s for the layer. Then qy = (m_c a + B_c) >> s with B_c = (bias_c / Sy - oy) 2^s, and the shift's rounding
 is the only one left.
+
+A layer of which more than 8 bits are asked (`mrt.quantize.limbs`) has an accumulator of which the lowest bits may have
+to be dropped: a' = a 2^-d then takes the place of a, with the scale Sx Sw_c 2^d.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import numpy as np
 from mrt.calibrate.moments import Moments
 from mrt.graph import Array
 from mrt.quantize.blocks import row_blocks
+from mrt.quantize.limbs import LIMB_BITS, WIDE_LIMIT
 from mrt.quantize.qvalue import QValue, Target
 from mrt.quantize.rounding import mean_error, round_weights
 
@@ -34,7 +38,7 @@ _PRODUCT_BITS = 31  # one of the 32 is left for adding B
 
 @dataclass(frozen=True)
 class QuantizedLayer:
-    """One layer in integers: qy = (multiplier * sum((qx + ox) * weight) + addend) >> shift.
+    """One layer in integers: qy = (multiplier * (sum((qx + ox) * weight) >> dropped) + addend) >> shift.
 
     Shapes: weight (O, …) as given, multiplier (O,), addend (O,).
     """
@@ -43,16 +47,23 @@ class QuantizedLayer:
     multiplier: Array
     addend: Array
     shift: int
+    dropped: int = 0
 
 
 def finest_step(weight: Array, bias: Array | None, x: QValue) -> float:
     """The smallest scale worth storing the output in: 1/16 of the accumulator's own, and one that holds the bias."""
-    accumulator = float(x.scale) * float(np.max(np.abs(weight))) / _WEIGHT_LIMIT
+    step = float(x.scale) * 2.0 ** (LIMB_BITS if x.tensor.precision > LIMB_BITS else 0)
+    accumulator = step * float(np.max(np.abs(weight))) / _WEIGHT_LIMIT
     return max(accumulator / 16, 0.0 if bias is None else float(np.max(np.abs(bias))) / 2.0 ** (_PRODUCT_BITS - 3))
 
 
 def quantize_layer(
-    weight: Array, bias: Array | None, x: QValue, target: Target, moments: Moments | None = None
+    weight: Array,
+    bias: Array | None,
+    x: QValue,
+    target: Target,
+    moments: Moments | None = None,
+    wide_weight: bool = False,
 ) -> QuantizedLayer:
     """Integer weights for a float layer.
 
@@ -62,30 +73,40 @@ def quantize_layer(
         x: the quantized input.
         target: the form of the stored output.
         moments: of the layer's input, for rounding by effect; None rounds each weight to the nearest.
+        wide_weight: 16-bit weights, rounded to the nearest, instead of 8-bit ones.
     """
     channels = len(weight)
     flat = weight.reshape(channels, -1)
     constant = (np.zeros(channels) if bias is None else bias.astype(np.float64)) / float(target.scale) - target.offset
-    rescale = float(x.scale) / float(target.scale)
-    ideal = weight_steps(flat)
+    ideal = _full_step(flat, WIDE_LIMIT) if wide_weight else weight_steps(flat)
     reach = max(abs(x.tensor.range.min() + x.offset), abs(x.tensor.range.max() + x.offset), 1)
     largest = max(np.abs(np.rint(flat[rows] / ideal[rows, None])).sum(axis=1).max() for rows in row_blocks(flat))
     accumulator_bits = int(largest * reach).bit_length() + 1
+    wide = int(wide_weight) + int(x.tensor.precision > LIMB_BITS)
+    needed = accumulator_bits + _PREFERRED_BITS - _PRODUCT_BITS
+    dropped = min(max(needed, LIMB_BITS * (wide - 1), 0), LIMB_BITS * wide)
+    accumulator_bits -= dropped
+    rescale = float(x.scale) * 2.0**dropped / float(target.scale)
     bits = max(_MIN_BITS, min(_PREFERRED_BITS, _PRODUCT_BITS - accumulator_bits))
     shift = _largest_shift(2 ** (bits - 1) - 1, float(np.max(ideal)) * rescale)
     shift = max(1, min(shift, 30, _largest_shift(2 ** (_PRODUCT_BITS - 1) - 1, float(np.max(np.abs(constant))) + 1)))
     below, above = (np.maximum(1, nearest(ideal * rescale * 2.0**shift)) for nearest in (np.floor, np.ceil))
     unit = 2.0**-shift / rescale
-    multiplier = np.where(_rounding_error(flat, below * unit) < _rounding_error(flat, above * unit), below, above)
+    if wide_weight:
+        multiplier = above
+    else:
+        multiplier = np.where(_rounding_error(flat, below * unit) < _rounding_error(flat, above * unit), below, above)
     scale = multiplier * unit
     multiplier = multiplier.astype(np.int64)
-    if moments is None:
+    if wide_weight:
+        quantized = np.rint(flat / scale[:, None]).astype(np.int32)
+    elif moments is None:
         quantized = np.concatenate([_rounded(flat[rows], scale[rows]).astype(np.int8) for rows in row_blocks(flat)])
     else:
         quantized = round_weights(flat, scale, _WEIGHT_LIMIT, moments)
         constant = constant - mean_error(flat, quantized, scale, moments) / float(target.scale)
     addend = np.rint(constant * 2.0**shift).astype(np.int64)
-    return QuantizedLayer(quantized.reshape(weight.shape), multiplier, addend, shift)
+    return QuantizedLayer(quantized.reshape(weight.shape), multiplier, addend, shift, dropped)
 
 
 def weight_steps(flat: Array) -> Array:
@@ -94,7 +115,7 @@ def weight_steps(flat: Array) -> Array:
     Candidates are a range of steps that clip the largest weights more or less, and, for weights that were quantized
     before and so lie on a grid, that grid, which loses nothing.
     """
-    full = np.maximum(np.max(np.abs(flat), axis=1).astype(np.float64), 1e-30) / _WEIGHT_LIMIT
+    full = _full_step(flat, _WEIGHT_LIMIT)
     best: Array = full
     least = _rounding_error(flat, full)
     grid = common_step(flat)
@@ -104,6 +125,11 @@ def weight_steps(flat: Array) -> Array:
         best = np.where(error < least, candidate, best)
         least = np.minimum(error, least)
     return best
+
+
+def _full_step(flat: Array, limit: int) -> Array:
+    step: Array = np.maximum(np.max(np.abs(flat), axis=1).astype(np.float64), 1e-30) / limit
+    return step
 
 
 def _rounding_error(flat: Array, step: Array) -> Array:

@@ -19,6 +19,7 @@ from mrt.graph.attrs import refuse
 from mrt.ops import Form
 from mrt.quantize.annotate import WIDE_BITS, Annotation
 from mrt.quantize.context import QuantizeContext
+from mrt.quantize.limbs import ExtraBits
 from mrt.quantize.qvalue import QValue, Target
 from mrt.quantize.restore import float_node, restored_nodes
 
@@ -46,13 +47,23 @@ class TensorInfo:
 class Quantized:
     """An integer graph with the meaning of its input and outputs.
 
-    `stored` says what stands for each value of the prepared graph; it is empty after a checkpoint.
+    What follows the outputs says what became of the prepared graph; it is empty after a checkpoint.
+
+    Attributes:
+        graph: the integer graph.
+        input: what the integers of its input mean.
+        outputs: likewise of the outputs.
+        stored: what stands for each value of the prepared graph that is stored.
+        computed: likewise of every value, those that the saturation of a clamp's result stands in for included.
+        layer_inputs: what each convolution and dense layer reads, by node name.
     """
 
     graph: Graph
     input: TensorInfo
     outputs: tuple[TensorInfo, ...]
     stored: Mapping[Value, QValue] = field(default_factory=dict)
+    computed: Mapping[Value, QValue] = field(default_factory=dict)
+    layer_inputs: Mapping[str, QValue] = field(default_factory=dict)
 
     def describe(self) -> str:
         """The input's and outputs' meaning as JSON."""
@@ -70,6 +81,7 @@ class QuantizeSettings:
     softmax_lambd: float = 10.0
     restore_name: Sequence[str] = ()
     calibrator: str = "mse"
+    extra: ExtraBits = field(default_factory=ExtraBits)
 
 
 def quantize(
@@ -94,7 +106,9 @@ def quantize(
     settings = settings or QuantizeSettings()
     if len(graph.inputs) != 1:
         raise MRTError(f"the network must have one input, it has {', '.join(graph.inputs) or 'none'}")
-    annotation = Annotation(graph, statistics, settings.lambd, settings.thresholds, calibrator(settings.calibrator))
+    annotation = Annotation(
+        graph, statistics, settings.lambd, settings.thresholds, calibrator(settings.calibrator), settings.extra
+    )
     ctx = QuantizeContext(graph, annotation, settings.softmax_lambd, moments)
     described: TensorInfo | None = None
     in_float = restored_nodes(graph, settings.restore_name)
@@ -118,7 +132,7 @@ def quantize(
     infos = tuple(
         TensorInfo(value.name, q.scale, q.offset, q.tensor.precision) for value, q in zip(graph.outputs, outputs)
     )
-    return Quantized(integer, described, infos, ctx.stored())
+    return Quantized(integer, described, infos, ctx.stored(), ctx.computed(), ctx.layer_inputs)
 
 
 def _stored(node: Node, q: QValue, ctx: QuantizeContext) -> QValue:
