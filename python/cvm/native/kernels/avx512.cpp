@@ -11,6 +11,8 @@ namespace {
 struct ToInt32 {
     int32_t* acc;
     template <int BLOCKS>
+    inline void fetch(int) const {}
+    template <int BLOCKS>
     inline void put(int row, const __m512i* v) const {
         for (int b = 0; b < BLOCKS; ++b) _mm512_storeu_si512(acc + row * kTileWidth + b * kLanes, v[b]);
     }
@@ -38,9 +40,11 @@ struct Narrow {
     explicit Narrow(const Affine& affine)
         : lo(_mm512_set1_epi8(char(affine.lo))), hi(_mm512_set1_epi8(char(affine.hi))) {}
 
-    inline __m512i pack(__m512i a, __m512i b, __m512i c, __m512i d) const {
-        const __m512i bytes = _mm512_packs_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
+    inline __m512i clip(__m512i bytes) const {
         return _mm512_xor_si512(_mm512_min_epi8(_mm512_max_epi8(bytes, lo), hi), _mm512_set1_epi8(-128));
+    }
+    inline __m512i pack(__m512i a, __m512i b, __m512i c, __m512i d) const {
+        return clip(_mm512_packs_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d)));
     }
     static inline __m512i order() {
         return _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
@@ -66,6 +70,9 @@ struct ToU8 {
     uint8_t* const* out;
 
     ToU8(const Affine& post, uint8_t* const* rows) : affine(post), narrow(post), out(rows) {}
+
+    template <int BLOCKS>
+    inline void fetch(int) const {}
 
     template <int BLOCKS>
     inline void put(int row, const __m512i* acc) const {
@@ -96,6 +103,16 @@ struct ToJoint {
         return _mm512_sub_epi32(_mm512_cvtepu8_epi32(bytes), _mm512_set1_epi32(128));
     }
 
+    // What `put` will touch, on its way while the products are summed up.
+    template <int BLOCKS>
+    inline void fetch(int row) const {
+        for (int64_t at = 0, end = rows.residual ? BLOCKS * kLanes * store_bytes(post.residual_type) : 0; at < end; at += 64)
+            _mm_prefetch(reinterpret_cast<const char*>(rows.residual[row] + at), _MM_HINT_T0);
+        for (int64_t at = 0, end = rows.wide ? BLOCKS * kLanes * store_bytes(post.wide_type) : 0; at < end; at += 64)
+            __builtin_prefetch(rows.wide[row] + at, 1);
+        if (rows.narrow) __builtin_prefetch(rows.narrow[row], 1);
+    }
+
     template <int BLOCKS>
     inline void put(int row, const __m512i* acc) const {
         __m512i v[BLOCKS];
@@ -124,6 +141,119 @@ struct ToJoint {
     }
 };
 
+// The end of a residual block on 32 int16 at a time, for a known set of tensors. Rounding multiplications take the
+// place of `second` where ROUNDED.
+template <bool RESIDUAL, bool WIDE, bool NARROW, bool ROUNDED>
+struct ToWords {
+    const Joint& post;
+    const JointRows& rows;
+    Narrow narrow;
+    __m512i first_lo, first_hi, lo, hi, multiplier, offset;
+
+    ToWords(const Joint& joint, const JointRows& to)
+        : post(joint), rows(to), narrow(joint.second), first_lo(word(joint.first.lo)), first_hi(word(joint.first.hi)),
+          lo(word(joint.lo)), hi(word(joint.hi)), multiplier(word(joint.words.multiplier)), offset(word(joint.words.offset)) {}
+
+    static bool fits(const ConvTile& tile, const Joint& post, const JointRows& rows) {
+        return post.words.enough && tile.blocks == kMaxBlocks && post.first.multiplier && post.first.addend &&
+               RESIDUAL == bool(rows.residual) && WIDE == bool(rows.wide) && NARROW == bool(rows.narrow) &&
+               (!NARROW || (ROUNDED ? post.words.multiplier != 0 : post.second.multiplier && post.second.addend));
+    }
+
+    template <int BLOCKS>
+    inline void fetch(int row) const {
+        if (RESIDUAL) {
+            _mm_prefetch(reinterpret_cast<const char*>(rows.residual[row]), _MM_HINT_T0);
+            _mm_prefetch(reinterpret_cast<const char*>(rows.residual[row] + 64), _MM_HINT_T0);
+        }
+        if (WIDE && !RESIDUAL) {
+            __builtin_prefetch(rows.wide[row], 1);
+            __builtin_prefetch(rows.wide[row] + 64, 1);
+        }
+        if (NARROW) __builtin_prefetch(rows.narrow[row], 1);
+    }
+
+    static inline __m512i word(int32_t value) {
+        return _mm512_set1_epi16(int16_t(value < INT16_MIN ? INT16_MIN : value > INT16_MAX ? INT16_MAX : value));
+    }
+    // Packing works in 128-bit lanes; this puts channels back in order.
+    static inline __m512i in_order(__m512i v) {
+        return _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), v);
+    }
+    inline __m512i first(int channel, __m512i v) const {
+        v = _mm512_mullo_epi32(v, _mm512_loadu_si512(post.first.multiplier + channel));
+        v = _mm512_add_epi32(v, _mm512_loadu_si512(post.first.addend + channel));
+        return _mm512_sra_epi32(v, _mm_cvtsi32_si128(post.first.shift));
+    }
+    inline __m512i second(int channel, __m256i words) const {
+        __m512i v = _mm512_mullo_epi32(_mm512_cvtepi16_epi32(words), _mm512_loadu_si512(post.second.multiplier + channel));
+        v = _mm512_add_epi32(v, _mm512_loadu_si512(post.second.addend + channel));
+        return _mm512_sra_epi32(v, _mm_cvtsi32_si128(post.second.shift));
+    }
+
+    template <int BLOCKS>
+    __attribute__((always_inline)) void put(int row, const __m512i* acc) const {
+        __m512i v[BLOCKS / 2];
+#pragma GCC unroll 2
+        for (int b = 0; b < BLOCKS / 2; ++b) {
+            const int channel = b * 2 * kLanes;
+            v[b] = in_order(_mm512_packs_epi32(first(channel, acc[2 * b]), first(channel + kLanes, acc[2 * b + 1])));
+            v[b] = _mm512_min_epi16(_mm512_max_epi16(v[b], first_lo), first_hi);
+            if (RESIDUAL) {
+                v[b] = _mm512_adds_epi16(v[b], _mm512_loadu_si512(rows.residual[row] + 2 * channel));
+                v[b] = _mm512_min_epi16(_mm512_max_epi16(v[b], lo), hi);
+            }
+            if (WIDE) _mm512_storeu_si512(rows.wide[row] + 2 * channel, v[b]);
+        }
+        if (!NARROW) return;
+        if (ROUNDED) {
+#pragma GCC unroll 2
+            for (int b = 0; b < BLOCKS / 2; ++b) v[b] = _mm512_adds_epi16(_mm512_mulhrs_epi16(v[b], multiplier), offset);
+            const __m512i bytes = narrow.clip(_mm512_packs_epi16(v[0], v[BLOCKS / 2 - 1]));
+            _mm512_storeu_si512(rows.narrow[row], in_order(bytes));
+        } else {
+            __m512i wide[BLOCKS];
+#pragma GCC unroll 4
+            for (int b = 0; b < BLOCKS; ++b)
+                wide[b] = second(b * kLanes, b % 2 ? _mm512_extracti64x4_epi64(v[b / 2], 1) : _mm512_castsi512_si256(v[b / 2]));
+            narrow.store<BLOCKS>(rows.narrow[row], wide);
+        }
+    }
+};
+
+// A shift alone before the requantization to U8: what a layer has whose sums leave no room for the multiplication.
+struct ToShifted {
+    AffineVector first, second;
+    Narrow narrow;
+    uint8_t* const* out;
+    __m512i lo, hi;
+
+    ToShifted(const Joint& joint, const JointRows& rows)
+        : first(joint.first), second(joint.second), narrow(joint.second), out(rows.narrow),
+          lo(_mm512_set1_epi32(joint.first.lo)), hi(_mm512_set1_epi32(joint.first.hi)) {}
+
+    static bool fits(const ConvTile& tile, const Joint& post, const JointRows& rows) {
+        return tile.blocks == kMaxBlocks && !rows.residual && !rows.wide && !post.first.multiplier && post.first.addend &&
+               post.second.multiplier && post.second.addend;
+    }
+
+    template <int BLOCKS>
+    inline void fetch(int) const {}
+
+    template <int BLOCKS>
+    __attribute__((always_inline)) void put(int row, const __m512i* acc) const {
+        __m512i v[BLOCKS];
+#pragma GCC unroll 4
+        for (int b = 0; b < BLOCKS; ++b) {
+            const int channel = b * kLanes;
+            v[b] = _mm512_sra_epi32(_mm512_add_epi32(acc[b], _mm512_loadu_si512(first.post.addend + channel)), first.shift);
+            v[b] = _mm512_mullo_epi32(_mm512_min_epi32(_mm512_max_epi32(v[b], lo), hi), _mm512_loadu_si512(second.post.multiplier + channel));
+            v[b] = _mm512_sra_epi32(_mm512_add_epi32(v[b], _mm512_loadu_si512(second.post.addend + channel)), second.shift);
+        }
+        narrow.store<BLOCKS>(out[row], v);
+    }
+};
+
 inline __m512i broadcast4(const uint8_t* from) {
     int32_t four;
     __builtin_memcpy(&four, from, 4);
@@ -132,7 +262,7 @@ inline __m512i broadcast4(const uint8_t* from) {
 
 // ROWS pixels by BLOCKS blocks of 16 channels, all in registers.
 template <int ROWS, int BLOCKS, typename Out>
-inline void conv_rows(const ConvTile& tile, int first, const Out& out) {
+__attribute__((noinline)) void conv_rows(const ConvTile& tile, int first, const Out& out) {
     __m512i acc[ROWS][BLOCKS];
 #pragma GCC unroll 16
     for (int b = 0; b < BLOCKS; ++b) {
@@ -140,13 +270,16 @@ inline void conv_rows(const ConvTile& tile, int first, const Out& out) {
 #pragma GCC unroll 16
         for (int r = 0; r < ROWS; ++r) acc[r][b] = init;
     }
+    for (int r = 0; r < ROWS; ++r) out.template fetch<BLOCKS>(first + r);
     const int8_t* w = tile.weights;
+    // A tile of 24 rows fetches as many bytes as it reads: a cache line a step in each of four turns.
+    const int8_t* ahead = tile.ahead + int64_t(first / ROWS) * tile.taps * tile.steps * 64;
     for (int t = 0; t < tile.taps; ++t) {
         const uint8_t* x[ROWS];
 #pragma GCC unroll 16
-        for (int r = 0; r < ROWS; ++r) x[r] = tile.pixels[first + r] + tile.tap_offsets[t];
-        const int64_t end = int64_t(tile.steps) * 4;
-        for (int64_t s = 0; s < end; s += 4, w += BLOCKS * 64) {
+        for (int r = 0; r < ROWS; ++r) x[r] = tile.pixels[first + r] + tile.tap_offsets[t] + int64_t(tile.steps) * 4;
+        for (int64_t s = -int64_t(tile.steps) * 4; s; s += 4, w += BLOCKS * 64, ahead += 64) {
+            if (ROWS * BLOCKS == 24) _mm_prefetch(reinterpret_cast<const char*>(ahead), _MM_HINT_T1);
             __m512i k[BLOCKS];
 #pragma GCC unroll 16
             for (int b = 0; b < BLOCKS; ++b) k[b] = _mm512_loadu_si512(w + b * 64);
@@ -158,17 +291,19 @@ inline void conv_rows(const ConvTile& tile, int first, const Out& out) {
             }
         }
     }
+    // What the ending needs is read from memory only now: in registers, it would push out accumulators of the loop.
+    const Out* ending = &out;
+    asm("" : "+r"(ending));
 #pragma GCC unroll 16
-    for (int r = 0; r < ROWS; ++r) out.template put<BLOCKS>(first + r, acc[r]);
+    for (int r = 0; r < ROWS; ++r) ending->template put<BLOCKS>(first + r, acc[r]);
 }
 
 // Rows in registers at a time: 24 accumulators where the channels allow it.
 constexpr int rows_at_a_time(int blocks) { return blocks == 4 ? 6 : blocks == 3 ? 8 : 12; }
 
 template <int BLOCKS, typename Out>
-void conv_blocks(const ConvTile& tile, const Out& out) {
+void conv_blocks(const ConvTile& tile, const Out& out, int r = 0) {
     constexpr int kRows = rows_at_a_time(BLOCKS);
-    int r = 0;
     for (; r + kRows <= tile.rows; r += kRows) conv_rows<kRows, BLOCKS>(tile, r, out);
     for (; r + 4 <= tile.rows; r += 4) conv_rows<4, BLOCKS>(tile, r, out);
     switch (tile.rows - r) {
@@ -180,9 +315,9 @@ void conv_blocks(const ConvTile& tile, const Out& out) {
 }
 
 template <typename Out>
-inline void conv_any(const ConvTile& tile, const Out& out) {
+inline void conv_any(const ConvTile& tile, const Out& out, int done = 0) {
     switch (tile.blocks) {
-        case 4: conv_blocks<4>(tile, out); break;
+        case 4: conv_blocks<4>(tile, out, done); break;
         case 3: conv_blocks<3>(tile, out); break;
         case 2: conv_blocks<2>(tile, out); break;
         default: conv_blocks<1>(tile, out); break;
@@ -193,7 +328,26 @@ void conv(const ConvTile& tile, int32_t* acc) { conv_any(tile, ToInt32{acc}); }
 
 void conv_u8(const ConvTile& tile, const Affine& post, uint8_t* const* out) { conv_any(tile, ToU8(post, out)); }
 
-void conv_joint(const ConvTile& tile, const Joint& post, const JointRows& rows) { conv_any(tile, ToJoint(post, rows)); }
+// As many whole groups of rows as there are, if the ending has this form; how many rows that was.
+template <typename Out>
+int conv_groups(const ConvTile& tile, const Joint& post, const JointRows& rows) {
+    if (!Out::fits(tile, post, rows)) return 0;
+    constexpr int kRows = rows_at_a_time(kMaxBlocks);
+    const Out out(post, rows);
+    int r = 0;
+    for (; r + kRows <= tile.rows; r += kRows) conv_rows<kRows, kMaxBlocks>(tile, r, out);
+    return r;
+}
+
+void conv_joint(const ConvTile& tile, const Joint& post, const JointRows& rows) {
+    int done = conv_groups<ToWords<true, true, true, true>>(tile, post, rows);
+    if (!done) done = conv_groups<ToWords<true, true, true, false>>(tile, post, rows);
+    if (!done) done = conv_groups<ToWords<true, false, true, true>>(tile, post, rows);
+    if (!done) done = conv_groups<ToWords<true, false, true, false>>(tile, post, rows);
+    if (!done) done = conv_groups<ToWords<false, true, false, false>>(tile, post, rows);
+    if (!done) done = conv_groups<ToShifted>(tile, post, rows);
+    conv_any(tile, ToJoint(post, rows), done);
+}
 
 // A 4 x 4 transpose of the 128-bit lanes of four vectors.
 inline void transpose_lanes(__m512i v[4]) {

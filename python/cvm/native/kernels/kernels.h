@@ -76,14 +76,24 @@ struct Affine {
     }
 };
 
+// What the planner proves of a residual block's end, for kernels that compute on int16.
+struct Words {
+    bool enough = false;          // saturating every step to int16 changes nothing; residual and wide are int16
+    int16_t multiplier = 0;       // not 0: second(v) is ((v * multiplier + 2^14) >> 15) + offset before its clip
+    int16_t offset = 0;
+};
+
 // The end of a residual block: v = first(acc); v = clip(v + residual, lo, hi); stored as it is where `wide` is given;
 // second(v) stored as U8 where `narrow` is given. Any of the three tensors may be absent (nullptr).
 struct Joint {
     Affine first, second;
     int32_t lo, hi;
     Store residual_type, wide_type;
+    Words words;
 
-    Joint from(int64_t channel) const { return {first.from(channel), second.from(channel), lo, hi, residual_type, wide_type}; }
+    Joint from(int64_t channel) const {
+        return {first.from(channel), second.from(channel), lo, hi, residual_type, wide_type, words};
+    }
 };
 
 struct JointRows {
@@ -104,6 +114,7 @@ struct ConvTile {
     const int8_t* weights;       // [taps][steps][blocks * 16][4]
     int blocks;                  // 1..kMaxBlocks
     const int32_t* init;         // [blocks * 16]
+    const int8_t* ahead;         // the weights of the next tile, to be fetched meanwhile
 };
 
 // Depthwise: acc[r][c] = init[c] + sum over taps t of (pixels[r][tap_offsets[t] + c] - 128 + offset) *

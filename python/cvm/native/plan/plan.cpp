@@ -463,8 +463,7 @@ private:
         int64_t by_row = std::max(ceil_div(wanted, by_block), ceil_div(input_bytes, kCacheBytes));
         by_row = std::min(by_row, tiles);
         if (by_row * by_block < wanted) by_block = std::min(blocks, ceil_div(wanted, by_row));
-        step.row_chunk = ceil_div(tiles, by_row) * kTileRows;
-        step.row_chunks = ceil_div(rows, step.row_chunk);
+        step.row_chunks = by_row;
         step.block_chunk = ceil_div(blocks, by_block);
         step.block_chunks = ceil_div(blocks, step.block_chunk);
         step.tasks = int(step.row_chunks * step.block_chunks);

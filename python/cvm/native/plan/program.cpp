@@ -347,6 +347,10 @@ private:
         Joint& joint = ending.joint;
         if (!take_affine(chain, joint.first, kept)) return false;
         if (chain.current() != value && !value->stores.empty()) return false;
+        const auto fits_word = [&](int32_t lo, int32_t hi) {
+            return (lo >= INT16_MIN && hi <= INT16_MAX) || (chain.current()->most >= 0 && chain.current()->most <= INT16_MAX);
+        };
+        bool words = fits_word(joint.first.lo, joint.first.hi);
         const auto one_store = [&](Store type) {
             const Value& last = *chain.current();
             return chain.done() && last.stores.size() == 1 && last.stores[0].type == type;
@@ -375,19 +379,36 @@ private:
                 joint.hi = value->hi;
                 chain.advance();
             }
+            words = words && ending.residual.type == Store::I16 && fits_word(joint.lo, joint.hi);
         }
         if (chain.current()->stores.size() > 1) return false;
         if (!chain.current()->stores.empty()) {
             ending.has_wide = true;
             ending.wide = chain.current()->stores[0];
             joint.wide_type = ending.wide.type;
+            words = words && ending.wide.type == Store::I16;
         }
+        joint.words.enough = words;
         if (chain.done()) return ending.has_wide;
         if (!take_affine(chain, joint.second, kept) || !one_store(Store::U8)) return false;
         limit_to_u8(joint.second);
         ending.has_narrow = true;
         ending.narrow = chain.current()->stores[0];
+        round_words(joint.second, joint.words);
         return true;
+    }
+
+    // An affine function that is the same for all channels as a rounding multiplication of int16, if it has that form.
+    void round_words(const Affine& affine, Words& words) const {
+        if (!affine.multiplier || !affine.addend || affine.shift < 1 || affine.shift > 15) return;
+        const int64_t channels = group_.grid.c;
+        for (int64_t c = 1; c < channels; ++c)
+            if (affine.multiplier[c] != affine.multiplier[0] || affine.addend[c] != affine.addend[0]) return;
+        const int64_t multiplier = int64_t(affine.multiplier[0]) << (15 - affine.shift);
+        const int64_t half = int64_t(1) << (affine.shift - 1), offset = (affine.addend[0] - half) >> affine.shift;
+        if (std::abs(multiplier) > INT16_MAX || std::abs(offset) > INT16_MAX || affine.addend[0] != (offset << affine.shift) + half) return;
+        words.multiplier = int16_t(multiplier);
+        words.offset = int16_t(offset);
     }
 
     bool same_pixels(const View& view) const {

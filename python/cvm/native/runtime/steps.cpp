@@ -109,6 +109,15 @@ void locate(int64_t first, int rows, int64_t h, int64_t w, Pixels& pixels) {
 
 namespace {
 
+// Addresses of a tile's pixels; along a row of the picture they are `sx` apart.
+void pixel_addresses(const Pixels& pixels, uint8_t* base, int64_t sn, int64_t sy, int64_t sx, uint8_t** out) {
+    uint8_t* at = nullptr;
+    for (int r = 0; r < pixels.rows; ++r, at += sx) {
+        if (!r || !pixels.x[r]) at = base + pixels.n[r] * sn + pixels.y[r] * sy + pixels.x[r] * sx;
+        out[r] = at;
+    }
+}
+
 // The addresses of one call's tensors at the end of a convolution.
 class BoundEnding {
 public:
@@ -157,8 +166,7 @@ private:
     static void join(const Kernels&, const DepthwiseTile&, const Joint&, const JointRows&) {}  // never planned
 
     void rows(const View& view, uint8_t* base, uint8_t** out) const {
-        const Pixels& p = *pixels_;
-        for (int r = 0; r < p.rows; ++r) out[r] = base + p.n[r] * view.sn + p.y[r] * view.sy + p.x[r] * view.sx;
+        pixel_addresses(*pixels_, base, view.sn, view.sy, view.sx, out);
     }
     void shift(const View& view, uint8_t* const* from, int64_t channel, uint8_t** to) const {
         const int64_t bytes = channel * store_bytes(view.type);
@@ -176,10 +184,11 @@ private:
 
 void ConvStep::run(const Call& call, int task) const {
     const int64_t total = out_n * out_h * out_w;
-    const int64_t first_row = task % row_chunks * row_chunk, last_row = std::min(first_row + row_chunk, total);
+    const int64_t row_part = task % row_chunks;
+    const int64_t first_row = total * row_part / row_chunks, last_row = total * (row_part + 1) / row_chunks;
     const int64_t first_block = task / row_chunks * block_chunk;
     const int64_t last_block = std::min(first_block + block_chunk, int64_t(blocks.size()));
-    const uint8_t* base = call.at(in.place);
+    uint8_t* base = call.at(in.place);
     BoundEnding bound(ending, call);
     Registers registers;
     Pixels pixels;
@@ -190,14 +199,15 @@ void ConvStep::run(const Call& call, int task) const {
             const int rows = int(std::min<int64_t>(kTileRows, last_row - row));
             locate(row, rows, out_h, out_w, pixels);
             bound.move_to(pixels);
-            const uint8_t* from[kTileRows];
-            for (int r = 0; r < rows; ++r) from[r] = base + pixels.n[r] * in.sn + pixels.y[r] * step_y + pixels.x[r] * step_x;
+            uint8_t* from[kTileRows];
+            pixel_addresses(pixels, base, in.sn, step_y, step_x, from);
             for (int64_t b = start; b < start + blocks_at_once; ++b) {
                 const Block& block = blocks[size_t(b)];
                 const uint8_t* window[kTileRows];
                 for (int r = 0; r < rows; ++r) window[r] = from[r] + block.input_channel;
+                const Block& next = blocks[row == first_row && size_t(b) + 1 < blocks.size() ? size_t(b) + 1 : size_t(b)];
                 const ConvTile tile = {window, rows, taps.data(), int(taps.size()), steps, weights->data() + block.weights,
-                                       block.blocks, init.data() + block.channel};
+                                       block.blocks, init.data() + block.channel, weights->data() + next.weights};
                 bound.run(*kernels, tile, block.channel, block.blocks, registers);
             }
         }
@@ -219,7 +229,7 @@ void ConvStep::touch(std::vector<int>& buffers) const {
 void DepthwiseStep::run(const Call& call, int task) const {
     const int64_t total = out_n * out_h * out_w;
     const int64_t first_row = task * row_chunk, last_row = std::min(first_row + row_chunk, total);
-    const uint8_t* base = call.at(in.place);
+    uint8_t* base = call.at(in.place);
     BoundEnding bound(ending, call);
     Registers registers;
     Pixels pixels;
@@ -228,8 +238,8 @@ void DepthwiseStep::run(const Call& call, int task) const {
         const int rows = int(std::min<int64_t>(kTileRows, last_row - row));
         locate(row, rows, out_h, out_w, pixels);
         bound.move_to(pixels);
-        const uint8_t* from[kTileRows];
-        for (int r = 0; r < rows; ++r) from[r] = base + pixels.n[r] * in.sn + pixels.y[r] * step_y + pixels.x[r] * step_x;
+        uint8_t* from[kTileRows];
+        pixel_addresses(pixels, base, in.sn, step_y, step_x, from);
         for (int64_t channel = 0; channel < channels; channel += kTileWidth) {
             const int blocks = int(std::min<int64_t>(kMaxBlocks, ceil_div(channels - channel, kLanes)));
             const DepthwiseTile tile = {from, rows, taps.data(), int(taps.size()) / 4,

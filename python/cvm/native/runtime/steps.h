@@ -127,7 +127,7 @@ public:
     std::shared_ptr<const Aligned<int8_t>> weights;
     Aligned<int32_t> init;   // bias, per output channel (padded)
     std::vector<Block> blocks;
-    int64_t row_chunk = 0, row_chunks = 1, block_chunk = 0, block_chunks = 1;
+    int64_t row_chunks = 1, block_chunk = 0, block_chunks = 1;
     bool many_weights = false;   // a task's weights do not stay in the cache beside its pixels
 
     Ending ending;

@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #ifdef __linux__
 #include <sched.h>
@@ -23,36 +24,58 @@ inline void relax() {
 #endif
 }
 
-struct alignas(64) Progress {
-    std::atomic<int> next{0};
-    std::atomic<int> done{0};
+struct alignas(64) Counter {
+    std::atomic<int> value{0};
 };
 
 // A run in progress. Workers hold it by shared pointer, the steps and the call belong to the caller, who leaves
 // only when every task is done; after that a late worker finds no task to take.
-struct Run {
-    const std::vector<std::unique_ptr<Step>>* steps;
-    Call call;
-    std::vector<int> totals;
-    std::unique_ptr<Progress[]> progress;
-    std::atomic<int> seats;   // workers that may still join
+class Run {
+public:
+    Run(const std::vector<std::unique_ptr<Step>>& steps, const Call& call, int threads)
+        : steps_(steps), call_(call), threads_(threads),
+          counters_(std::make_unique<Counter[]>(steps.size() * size_t(threads + 1))) {
+        for (const auto& step : steps) totals_.push_back(step->total_tasks());
+    }
 
-    void work() {
-        for (size_t s = 0; s < totals.size(); ++s) {
-            const int total = totals[s];
-            Progress& p = progress[s];
-            for (int task = p.next.load(std::memory_order_relaxed); task < total;) {
-                if (!p.next.compare_exchange_weak(task, task + 1, std::memory_order_relaxed)) continue;
-                (*steps)[s]->run_any(call, task);
-                p.done.fetch_add(1, std::memory_order_release);
-                task = p.next.load(std::memory_order_relaxed);
-            }
-            for (int spins = 0; p.done.load(std::memory_order_acquire) < total; ++spins) {
+    // Threads are numbered from 0, the caller's.
+    void work(int thread) {
+        for (size_t s = 0; s < totals_.size(); ++s) {
+            std::atomic<int>& done = counter(s, threads_);
+            for (int i = 0; i < threads_; ++i)
+                if (const int count = work_on(s, (thread + i) % threads_)) done.fetch_add(count, std::memory_order_release);
+            for (int spins = 0; done.load(std::memory_order_acquire) < totals_[s]; ++spins) {
                 if (spins < 4000) relax();
                 else std::this_thread::yield();
             }
         }
     }
+
+    std::atomic<int> joined{1};  // threads that take part
+    bool full() const { return joined.load(std::memory_order_relaxed) >= threads_; }
+
+private:
+    // Runs what is left of a range of tasks. Returns how many these were.
+    int work_on(size_t s, int range) {
+        const int first = int(int64_t(totals_[s]) * range / threads_), last = int(int64_t(totals_[s]) * (range + 1) / threads_);
+        std::atomic<int>& next = counter(s, range);
+        int count = 0;
+        while (next.load(std::memory_order_relaxed) < last - first) {
+            const int task = first + next.fetch_add(1, std::memory_order_relaxed);
+            if (task >= last) break;
+            steps_[s]->run_any(call_, task);
+            ++count;
+        }
+        return count;
+    }
+
+    std::atomic<int>& counter(size_t step, int which) { return counters_[step * size_t(threads_ + 1) + size_t(which)].value; }
+
+    const std::vector<std::unique_ptr<Step>>& steps_;
+    const Call call_;
+    const int threads_;
+    std::vector<int> totals_;
+    std::unique_ptr<Counter[]> counters_;  // of each step: tasks taken of each range, then tasks done
 };
 
 class Pool {
@@ -63,7 +86,8 @@ public:
         return *pool;
     }
 
-    void run(const std::shared_ptr<Run>& run) {
+    void run(const std::vector<std::unique_ptr<Step>>& steps, const Call& call, int threads) {
+        const auto run = std::make_shared<Run>(steps, call, std::min(threads, workers_ + 1));
         {
             const std::lock_guard lock(mutex_);
             if (!started_) start();
@@ -72,7 +96,7 @@ public:
         }
         if (sleeping_.load(std::memory_order_acquire) > 0) wake_.notify_all();
         callers_.fetch_add(1, std::memory_order_relaxed);
-        run->work();
+        run->work(0);
         callers_.fetch_sub(1, std::memory_order_relaxed);
         const std::lock_guard lock(mutex_);
         runs_.erase(std::find(runs_.begin(), runs_.end(), run));
@@ -98,17 +122,17 @@ private:
         for (int i = 0; i < workers_; ++i) std::thread(&Pool::serve, this).detach();
     }
 
-    // A run with a free seat, unless the callers and busy workers already fill the processors.
-    std::shared_ptr<Run> find_run() {
+    // A run that wants another thread and that thread's number, unless the callers and busy workers already fill the
+    // processors.
+    std::pair<std::shared_ptr<Run>, int> find_run() {
         const std::lock_guard lock(mutex_);
-        if (callers_.load(std::memory_order_relaxed) + busy_ > workers_) return nullptr;
+        if (callers_.load(std::memory_order_relaxed) + busy_ > workers_) return {};
         for (const auto& run : runs_) {
-            if (run->seats.load(std::memory_order_relaxed) <= 0) continue;
-            run->seats.fetch_sub(1, std::memory_order_relaxed);
+            if (run->full()) continue;
             ++busy_;
-            return run;
+            return {run, run->joined.fetch_add(1, std::memory_order_relaxed)};
         }
-        return nullptr;
+        return {};
     }
 
     void serve() {
@@ -116,8 +140,8 @@ private:
         constexpr auto kPatience = std::chrono::microseconds(200);  // spinning this long saves waking up
         for (;;) {
             const int seen = version_.load(std::memory_order_acquire);
-            if (const std::shared_ptr<Run> run = find_run()) {
-                run->work();
+            if (const auto [run, thread] = find_run(); run) {
+                run->work(thread);
                 const std::lock_guard lock(mutex_);
                 --busy_;
                 continue;
@@ -163,13 +187,7 @@ void run_steps(const std::vector<std::unique_ptr<Step>>& steps, const Call& call
             for (int task = 0, total = step->total_tasks(); task < total; ++task) step->run_any(call, task);
         return;
     }
-    auto run = std::make_shared<Run>();
-    run->steps = &steps;
-    run->call = call;
-    for (const auto& step : steps) run->totals.push_back(step->total_tasks());
-    run->progress = std::make_unique<Progress[]>(steps.size());
-    run->seats = threads - 1;
-    Pool::instance().run(run);
+    Pool::instance().run(steps, call, threads);
 }
 
 std::vector<double> time_steps(const std::vector<std::unique_ptr<Step>>& steps, const Call& call) {

@@ -1,8 +1,9 @@
 // One pool of worker threads per process.
 //
 // A run of a model is a list of steps with numbered tasks. The calling thread and any idle workers walk the list
-// together: each takes the next task of the current step, and moves on when all its tasks are done. Nobody has a
-// fixed share, so a worker may come late or not at all, and results do not depend on who computed what.
+// together, and move on when all tasks of a step are done. Each has a range of tasks of its own, the same part of every
+// step, so that it mostly reads what it wrote and what is still in its cache; then it takes what is left of the others'
+// ranges. So a worker may come late or not at all, and results do not depend on who computed what.
 #pragma once
 
 #include <atomic>
