@@ -21,9 +21,10 @@ lint: $(READY_DEV)
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m mypy mrt python/cvm
 
-# Measures every network of mrt/zoo whose data and weights are there: MRT_DATA=FOLDER MODELS=FOLDER make accuracy
-accuracy: $(READY)
-	$(PYTHON) tools/accuracy.py $(if $(MODELS),--models $(MODELS))
+# What the integers cost beside ONNX Runtime, OpenVINO and MXNet, for the networks whose data and weights are there; writes
+# docs/accuracy.*: MRT_DATA=FOLDER MODELS=FOLDER make accuracy; `ACCURACY=--help make accuracy`.
+accuracy: $(READY) $(READY_BENCH)
+	$(BENCH_VENV)/bin/python -m accuracy $(if $(MODELS),--models $(MODELS)) $(ACCURACY)
 
 # Times the native runtime beside MXNet, ONNX Runtime and OpenVINO, and writes docs/bench.*; `BENCH=--help make bench`.
 bench: $(READY) $(READY_BENCH)

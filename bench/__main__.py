@@ -10,23 +10,21 @@ import platform
 import subprocess
 import sys
 from contextlib import ExitStack
-from importlib.metadata import version
 from pathlib import Path
 
 from bench import report
 from bench.engines import ENGINES, OURS
+from bench.machine import ROOT, command, processor, versions
 from bench.results import Machine, Memory, Network, Results, Timing
 from bench.rounds import BenchError, Effort, Process, best, compare, median, ratio
 from mrt.atomic import atomic_write
 from mrt.errors import MRTError
 
-ROOT = Path(__file__).resolve().parent.parent
 WORK = ROOT / "build" / "bench"
 NETWORKS = ("resnet50_v1", "mobilenet1.0", "resnet18_v1", "squeezenet1.0", "mobilenetv2_1.0", "cifar_resnet20_v1")
 _MEMORY_OF = "resnet50_v1"
 _ROUNDS = 7
 _BATCH = 16
-_PEERS = ("onnxruntime", "openvino", "nncf")
 
 
 def main() -> int:
@@ -78,16 +76,16 @@ def _run(options: argparse.Namespace) -> Results:
     _, again = _peak(options.threads)
     memory = _memory(options) if _MEMORY_OF in options.networks else None
     fastest = max(peak, again) if peak and again else None
-    machine = Machine(_processor(), platform.system(), options.threads, load, instruction, fastest)
+    machine = Machine(processor(), platform.system(), options.threads, load, instruction, fastest)
     today = datetime.date.today().isoformat()
-    return Results(today, machine, _versions(options.python), options.rounds, networks, memory)
+    return Results(today, machine, versions(options.python), options.rounds, networks, memory)
 
 
 def _build(name: str, python: Path) -> None:
     from bench.export import export
     from bench.quantize import quantize
 
-    _command([str(python), "-m", "bench.networks", str(WORK), name])
+    command([str(python), "-m", "bench.networks", str(WORK), name])
     export(WORK / name)
     quantize(WORK / name)
 
@@ -112,7 +110,7 @@ def _peak(threads: int) -> tuple[str | None, float | None]:
     """The instruction that multiplies and adds int8 fastest and its rate, by `peak.cpp`; Nones where it knows none."""
     program = WORK / "peak"
     source = Path(__file__).parent / "peak.cpp"
-    _command([os.environ.get("CXX", "g++"), "-O2", "-std=c++17", "-pthread", str(source), "-o", str(program)])
+    command([os.environ.get("CXX", "g++"), "-O2", "-std=c++17", "-pthread", str(source), "-o", str(program)])
     result = subprocess.run([program, str(threads)], capture_output=True, text=True, check=False)
     if result.returncode != 0:
         return None, None
@@ -122,34 +120,8 @@ def _peak(threads: int) -> tuple[str | None, float | None]:
 
 def _memory(options: argparse.Namespace) -> Memory:
     model = WORK / _MEMORY_OF / "model"
-    sizes = json.loads(_command([str(options.python), "-m", "bench.memory", str(model), str(options.threads)]))
+    sizes = json.loads(command([str(options.python), "-m", "bench.memory", str(model), str(options.threads)]))
     return Memory(network=_MEMORY_OF, **sizes)
-
-
-def _versions(python: Path) -> dict[str, str]:
-    code = "import cvm, mxnet; print(cvm.__version__, mxnet.__version__)"
-    ours, mxnet = _command([str(python), "-c", code]).split()
-    return {"cvm": ours, "mxnet": mxnet, **{name: version(name) for name in _PEERS}}
-
-
-def _processor() -> str:
-    """The processor's name; on Linux, platform.processor() is only its architecture."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.machine())
-
-
-def _command(arguments: list[str]) -> str:
-    """Standard output of a command run in the root of the project."""
-    try:
-        result = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False)
-    except OSError as error:
-        raise BenchError(f"{arguments[0]}: {error.strerror}") from None
-    if result.returncode != 0:
-        reason = (result.stderr.strip().splitlines() or ["no message"])[-1]
-        raise BenchError(f"{' '.join(arguments[:3])} … failed: {reason}")
-    return result.stdout
 
 
 def _tell(line: str) -> None:

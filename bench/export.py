@@ -1,4 +1,4 @@
-"""A prepared network (MXNet's JSON, see `bench.networks`) as ONNX: the few operators that the six networks have.
+"""A prepared network (MXNet's JSON, see `bench.networks`) as ONNX: the few operators that our networks have.
 
 Weights are initializers and not inputs: an input may change from run to run, so that an engine can't pack it ahead.
 """
@@ -16,6 +16,8 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from mrt.errors import MRTError
+
 OPSET = 17
 BATCH = "batch"
 _FLOAT = TensorProto.FLOAT
@@ -28,7 +30,7 @@ def export(folder: Path) -> None:
     """Write FOLDER/fp32.onnx from prepared.json and params.npz; its batch is symbolic.
 
     Raises:
-        KeyError: an operator has no rule.
+        MRTError: an operator has no rule.
     """
     document = json.loads((folder / "prepared.json").read_text())
     with np.load(folder / "params.npz") as stored:
@@ -40,7 +42,7 @@ def export(folder: Path) -> None:
     for node in raw:
         if node["op"] != "null":
             inputs = [raw[index]["name"] for index, *_ in node["inputs"]]
-            nodes += _RULES[node["op"]](node["name"], inputs, node.get("attrs", {}))
+            nodes += _rule(node["op"])(node["name"], inputs, node.get("attrs", {}))
     output = raw[document["heads"][0][0]]["name"]
     graph = helper.make_graph(
         nodes,
@@ -52,6 +54,12 @@ def export(folder: Path) -> None:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=9)
     onnx.checker.check_model(model)
     onnx.save(model, str(folder / "fp32.onnx"))
+
+
+def _rule(operator: str) -> Rule:
+    if operator not in _RULES:
+        raise MRTError(f"operator {operator} is not exported to ONNX; there are {', '.join(_RULES)}")
+    return _RULES[operator]
 
 
 def _limits(raw: list[dict[str, Any]]) -> dict[str, npt.NDArray[np.float32]]:
@@ -79,7 +87,7 @@ def _pooling(name: str, inputs: list[str], attrs: Attributes) -> list[onnx.NodeP
     if attrs.get("global_pool", "False") == "True" and attrs["pool_type"] == "avg":
         return [helper.make_node("GlobalAveragePool", inputs, [name], name)]
     if attrs["pool_type"] != "max":
-        raise KeyError(f"{name}: only max pooling and the global average are exported")
+        raise MRTError(f"{name}: only max pooling and the global average are exported to ONNX")
     values = {
         "kernel_shape": _pair(attrs, "kernel"),
         "strides": _pair(attrs, "stride"),
@@ -95,6 +103,10 @@ def _activation(name: str, inputs: list[str], attrs: Attributes) -> list[onnx.No
 
 def _clip(name: str, inputs: list[str], _: Attributes) -> list[onnx.NodeProto]:
     return [helper.make_node("Clip", [*inputs, f"{name}_a_min", f"{name}_a_max"], [name], name)]
+
+
+def _batch_norm(name: str, inputs: list[str], attrs: Attributes) -> list[onnx.NodeProto]:
+    return [helper.make_node("BatchNormalization", inputs, [name], name, epsilon=float(attrs["eps"]))]
 
 
 def _concat(name: str, inputs: list[str], attrs: Attributes) -> list[onnx.NodeProto]:
@@ -119,6 +131,7 @@ def _pair(attrs: Attributes, key: str) -> list[int]:
 
 _RULES: dict[str, Rule] = {
     "Activation": _activation,
+    "BatchNorm": _batch_norm,
     "Concat": _concat,
     "Convolution": _convolution,
     "Flatten": _flatten,

@@ -17,13 +17,12 @@ import warnings
 from pathlib import Path
 
 import cvm
-import mxnet as mx
 import numpy as np
-from mxnet.contrib.quantization import quantize_model_mkldnn
 
+from bench.quantize_mxnet import quantize_for_mxnet
 from mrt import datasets, pipeline, zoo
 from mrt.config import Config, load
-from mrt.graph import Array, Graph, Node, Value, mxnet_json
+from mrt.graph import Graph, Node, Value, mxnet_json
 from mrt.graph.execute import Executor, infer_shapes
 from mrt.report import Progress
 
@@ -52,7 +51,7 @@ def make(name: str, folder: Path) -> None:
     np.savez(folder / "params.npz", **network.params)
     np.save(folder / "pictures.npy", pictures)
     np.save(folder / "outputs.npy", Executor(network)(pictures)[0])
-    _quantize_for_mxnet(folder, pictures)
+    quantize_for_mxnet(folder / "prepared", folder / "int8", pictures)
 
 
 def _settings(name: str, folder: Path) -> Config:
@@ -92,24 +91,6 @@ def pool_means(network: Graph) -> Graph:
         return [Value(Node("Pooling", node.name, inputs[0].node.inputs, attrs))]
 
     return network.rebuild(visit)
-
-
-def _quantize_for_mxnet(folder: Path, pictures: Array) -> None:
-    symbol, params = mx.sym.load(str(folder / "prepared.json")), mx.nd.load(str(folder / "prepared.params"))
-    quantized, arguments, auxiliary = quantize_model_mkldnn(
-        symbol,
-        {key.removeprefix("arg:"): value for key, value in params.items()},
-        {},
-        data_names=("data",),
-        label_names=None,
-        calib_mode="naive",
-        calib_data=mx.io.NDArrayIter(pictures, batch_size=1),
-        num_calib_examples=PICTURES,
-        quantized_dtype="auto",
-        quantize_mode="smart",
-        logger=None,
-    )
-    mx.model.save_checkpoint(str(folder / "int8"), 0, quantized, arguments, auxiliary)
 
 
 if __name__ == "__main__":

@@ -1,69 +1,132 @@
-"""Quantizes an exported network for the peers, each with its own tool, calibrated on a few pictures.
-
-Writes beside `fp32.onnx`:
-
-- `u8s8.onnx`, `s8s8.onnx`: ONNX Runtime, QDQ, weights per channel, unsigned and signed activations;
-- `int8.xml`, `int8.bin`: OpenVINO, post-training quantization of NNCF.
-"""
+"""Quantizes an exported network for ONNX Runtime and OpenVINO, each with its own tool; in `.venv-bench`."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    CalibrationMethod,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+Pictures = npt.NDArray[np.float32]
+
 _PICTURES = 8
-_ACTIVATIONS = {"u8s8": QuantType.QUInt8, "s8s8": QuantType.QInt8}
+_BATCH = 10
+_TYPES = {"unsigned": QuantType.QUInt8, "signed": QuantType.QInt8}
+_METHODS = {
+    "minmax": CalibrationMethod.MinMax,
+    "percentile": CalibrationMethod.Percentile,
+    "entropy": CalibrationMethod.Entropy,
+}
 
 
 def quantize(folder: Path) -> None:
-    """Quantize FOLDER/fp32.onnx for ONNX Runtime and for OpenVINO."""
+    """Quantize FOLDER/fp32.onnx as the benchmark runs it, calibrated on a few pictures.
+
+    Writes beside it `u8s8.onnx`, `s8s8.onnx` (ONNX Runtime, unsigned and signed activations) and `int8.xml`, `int8.bin`
+    (OpenVINO).
+    """
     pictures = np.load(folder / "pictures.npy")[:_PICTURES]
-    _for_onnxruntime(folder, pictures)
-    _for_openvino(folder, pictures)
+    clean(folder)
+    for name, activations in (("u8s8", "unsigned"), ("s8s8", "signed")):
+        for_onnxruntime(folder, folder / f"{name}.onnx", pictures, activations)
+    for_openvino(folder, folder / "int8.xml", pictures)
+
+
+def clean(folder: Path) -> None:
+    """Write FOLDER/cleaned.onnx from fp32.onnx, as ONNX Runtime's quantization wants it."""
+    cleaned = folder / "cleaned.onnx"
+    quant_pre_process(str(folder / "fp32.onnx"), str(cleaned), skip_symbolic_shape=True)
+    graph = onnx.load(str(cleaned)).graph
+    assert {tensor.name for tensor in graph.initializer}.isdisjoint(value.name for value in graph.input)
 
 
 class _Pictures(CalibrationDataReader):  # type: ignore[misc]
-    def __init__(self, pictures: npt.NDArray[np.float32]) -> None:
-        self._batches: Iterator[npt.NDArray[np.float32]] = iter(pictures[:, None])
+    """Batches in ranges, so that the calibrators, which keep every tensor of a range, need not keep all."""
 
-    def get_next(self) -> dict[str, npt.NDArray[np.float32]] | None:
-        """The next picture, a batch of its own."""
-        picture = next(self._batches, None)
-        return None if picture is None else {"data": picture}
+    def __init__(self, pictures: Pictures) -> None:
+        self._batches = [pictures[start : start + _BATCH] for start in range(0, len(pictures), _BATCH)]
+        self.set_range(0, len(self._batches))
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def set_range(self, start_index: int, end_index: int) -> None:
+        """Deliver the batches of a range from now on."""
+        self._range = iter(self._batches[start_index:end_index])
+
+    def get_next(self) -> dict[str, Pictures] | None:
+        """The next batch of the range."""
+        batch = next(self._range, None)
+        return None if batch is None else {"data": batch}
 
 
-def _for_onnxruntime(folder: Path, pictures: npt.NDArray[np.float32]) -> None:
+def for_onnxruntime(
+    folder: Path,
+    target: Path,
+    pictures: Pictures,
+    activations: str,
+    method: str = "minmax",
+    keep: bool = False,
+) -> None:
+    """Quantize FOLDER/cleaned.onnx to QDQ form, weights signed and per channel.
+
+    Args:
+        folder: of the network.
+        target: the ONNX file to write.
+        pictures: to calibrate on.
+        activations: "unsigned" or "signed".
+        method: "minmax", "percentile" or "entropy": how a tensor's range is found.
+        keep: keep the ranges in FOLDER for other settings with the same method, or use those kept.
+    """
     logging.getLogger().setLevel(logging.ERROR)  # it recommends the pre-processing that it has just had
-    cleaned = folder / "cleaned.onnx"
-    quant_pre_process(str(folder / "fp32.onnx"), str(cleaned), skip_symbolic_shape=True)
-    for name, activations in _ACTIVATIONS.items():
-        quantize_static(
-            str(cleaned),
-            str(folder / f"{name}.onnx"),
-            _Pictures(pictures),
-            quant_format=QuantFormat.QDQ,
-            per_channel=True,
-            activation_type=activations,
-            weight_type=QuantType.QInt8,
-        )
-    initializers = {tensor.name for tensor in onnx.load(str(cleaned)).graph.initializer}
-    assert initializers.isdisjoint(value.name for value in onnx.load(str(cleaned)).graph.input)
+    quantize_static(
+        str(folder / "cleaned.onnx"),
+        str(target),
+        _Pictures(pictures),
+        quant_format=QuantFormat.QDQ,
+        per_channel=True,
+        activation_type=_TYPES[activations],
+        weight_type=QuantType.QInt8,
+        calibrate_method=_METHODS[method],
+        extra_options={"CalibStridedMinMax": 1},  # of any method: one batch is calibrated on at a time
+        calibration_cache_path=str(folder / f"{method}.ranges.json") if keep else None,
+    )
 
 
-def _for_openvino(folder: Path, pictures: npt.NDArray[np.float32]) -> None:
+def for_openvino(
+    folder: Path, target: Path, pictures: Pictures, preset: str = "performance", fast_bias_correction: bool = True
+) -> None:
+    """Quantize FOLDER/fp32.onnx with NNCF and write it to TARGET (`.xml`; the `.bin` goes beside it).
+
+    Args:
+        folder: of the network.
+        target: the file to write.
+        pictures: to calibrate on, one at a time.
+        preset: "performance" (symmetric activations) or "mixed" (asymmetric where they are signed).
+        fast_bias_correction: correct biases layer by layer; else on the whole network's outputs, which takes longer.
+    """
     import nncf
     import openvino
 
     nncf.set_log_level(logging.ERROR)
     model = openvino.Core().read_model(str(folder / "fp32.onnx"))
     model.reshape([1, *pictures.shape[1:]])
+    settings: dict[str, Any] = {
+        "preset": nncf.QuantizationPreset(preset),
+        "fast_bias_correction": fast_bias_correction,
+        "subset_size": len(pictures),
+    }
     batches = nncf.Dataset(list(pictures[:, None]))
-    quantized = nncf.quantize(model, batches, target_device=nncf.TargetDevice.CPU, subset_size=len(pictures))
-    openvino.save_model(quantized, str(folder / "int8.xml"), compress_to_fp16=False)
+    quantized = nncf.quantize(model, batches, target_device=nncf.TargetDevice.CPU, **settings)
+    openvino.save_model(quantized, str(target), compress_to_fp16=False)
