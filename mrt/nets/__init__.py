@@ -26,8 +26,6 @@ _OWN: dict[str, Callable[[], mx.gluon.HybridBlock]] = {
     "trec_lstm": trec_lstm,
 }
 
-_DETECTORS = ("ssd_", "yolo3_")  # whose base would be fetched even where they themselves are not pretrained
-
 
 def known(name: str) -> bool:
     """Whether `get` has a network of that name."""
@@ -42,17 +40,26 @@ def get(name: str) -> mx.gluon.HybridBlock:
     """A new, uninitialised network. Its parameters are named the same whatever was built before.
 
     Raises:
-        MRTError: neither MRT nor GluonCV has a network of that name.
+        MRTError: neither MRT nor GluonCV has a network of that name, or GluonCV cannot build it.
     """
-    with mx.name.NameManager():
-        if name in _OWN:
+    if name in _OWN:
+        with mx.name.NameManager():
             return _OWN[name]()
-        import gluoncv  # takes seconds, and only zoo networks need it
+    if not known(name):
+        raise MRTError(
+            f"unknown network {name!r}; use one of {', '.join(sorted(_OWN))} or a name from GluonCV's model zoo"
+        )
+    try:
+        return _from_gluoncv(name, pretrained_base=False)  # else those with a base would fetch its weights
+    except TypeError:  # they have none
+        return _from_gluoncv(name)
 
-        try:
-            base = {"pretrained_base": False} if name.lower().startswith(_DETECTORS) else {}
-            return gluoncv.model_zoo.get_model(name, pretrained=False, **base)
-        except ValueError:
-            raise MRTError(
-                f"unknown network {name!r}; use one of {', '.join(sorted(_OWN))} or a name from GluonCV's model zoo"
-            ) from None
+
+def _from_gluoncv(name: str, **options: bool) -> mx.gluon.HybridBlock:
+    from gluoncv import model_zoo  # takes seconds
+
+    try:
+        with mx.name.NameManager():
+            return model_zoo.get_model(name, pretrained=False, **options)
+    except (ValueError, OSError, mx.MXNetError) as error:
+        raise MRTError(f"GluonCV cannot build {name} without its weights ({str(error).strip()[:120]})") from None

@@ -89,8 +89,9 @@ def _exported(net: mx.gluon.HybridBlock, shape: Shape) -> Graph:
     net.hybridize()
     try:
         net(mx.nd.zeros(tuple(1 if d == -1 else d for d in shape)))
-    except (ValueError, mx.MXNetError):
-        raise MRTError(f"Input_shape={shape}: {net.name} cannot take this shape") from None
+    except (ValueError, TypeError, AssertionError, mx.MXNetError) as error:
+        reason = next((line for line in str(error).splitlines() if "rror:" in line), " ".join(str(error).split()))
+        raise MRTError(f"Input_shape={shape}: {net.name} cannot take one such input ({reason[:160]})") from None
     with tempfile.TemporaryDirectory() as folder:
         net.export(str(Path(folder) / "net"))
         return _from_files(Path(folder) / "net-symbol.json", Path(folder) / "net-0000.params", shape)

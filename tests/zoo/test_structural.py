@@ -9,11 +9,13 @@ import mxnet as mx
 import numpy as np
 import pytest
 
-from mrt import cli, zoo
+from mrt import cli, nets, zoo
+from mrt.config import load
 from mrt.errors import MRTError
 from mrt.graph import Graph, Value
 from mrt.graph.execute import Executor
 from mrt.graph.mxnet_json import from_symbol
+from mrt.stages.source import untrained_network
 from mrt.stages.structural import fit_batch_norm, seed_weights, structural_network
 from mrt.zoo.weights import random_network
 
@@ -143,6 +145,23 @@ def test_a_shape_that_the_network_cannot_take_is_named(
     settings = ["--set", "DEFAULT.Input_shape=(-1, 3, 64, 64)", "--set", f"DEFAULT.Output_dir={tmp_path}"]
     assert cli.main([str(zoo.configuration("squeezenet1.1")), "--random-weights", *settings]) == 2
     assert "Input_shape=(-1, 3, 64, 64)" in capsys.readouterr().err
+
+
+def test_a_network_is_built_without_the_weights_of_its_base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert isinstance(nets.get("simple_pose_resnet18_v1b"), mx.gluon.HybridBlock)
+    assert not list(tmp_path.rglob("*.params")) and not list(tmp_path.rglob("*.zip"))
+
+
+def test_a_network_that_cannot_be_built_alone_is_refused() -> None:
+    with pytest.raises(MRTError, match=r"GluonCV cannot build vgg16_ucf101 .*not been initialized"):
+        nets.get("vgg16_ucf101")
+
+
+def test_a_network_with_two_inputs_is_refused() -> None:
+    overrides = ["DEFAULT.Model_name=siamrpn_alexnet_v2_otb15", "DEFAULT.Input_shape=(-1, 3, 127, 127)"]
+    with pytest.raises(MRTError, match=r"cannot take one such input .*'search'"):
+        untrained_network(load(zoo.configuration("resnet50_v1"), overrides))
 
 
 def test_resuming_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
