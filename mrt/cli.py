@@ -1,4 +1,4 @@
-"""The command line: `mrt CONFIG`, `mrt train CONFIG`, `mrt ops`, `mrt zoo`."""
+"""The command line: `mrt CONFIG`, `mrt sensitivity CONFIG`, `mrt train CONFIG`, `mrt ops`, `mrt zoo`."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from mrt.zoo import command as zoo_command
 
 __all__ = ["main"]
 
-_COMMANDS = ("run", "train", "ops", "zoo")
+_COMMANDS = ("run", "sensitivity", "train", "ops", "zoo")
 _BAD_INPUT = 2
 _INTERRUPTED = 130
+_PICTURES = 100
 
 
 class _Parser(argparse.ArgumentParser):
@@ -52,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 console, max(logging.WARNING, config.default.verbosity) if options.quiet else config.default.verbosity
             )
             progress = Progress(console)
-            _train(config, progress) if options.command == "train" else _run(config, progress, options)
+            {"run": _run, "sensitivity": _sensitivity, "train": _train}[options.command](config, progress, options)
     except (MRTError, CVMError) as error:
         print(f"mrt: {' '.join(str(error).split())}", file=sys.stderr)
         return _BAD_INPUT
@@ -74,6 +75,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, text in (
         ("run", "prepare, calibrate, quantize, evaluate and compile, as the configuration says"),
+        ("sensitivity", "measure what quantizing each operator costs, and why"),
         ("train", "make the model's weights as its [TRAIN] section says"),
     ):
         command = commands.add_parser(name, help=text, description=text)
@@ -84,8 +86,13 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         command.add_argument("--device", choices=("cpu", "gpu"), help="replace every Device_type")
         command.add_argument("--quiet", action="store_true", help="warnings and the result only")
         command.set_defaults(start=None)
-        if name == "run":
+        if name != "train":
             command.add_argument("--start", metavar="STAGE", help="resume after this stage's checkpoint")
+        if name == "sensitivity":
+            command.add_argument(
+                "--pictures", metavar="N", type=_positive, default=_PICTURES, help=f"at most (default {_PICTURES})"
+            )
+        if name == "run":
             command.add_argument(
                 "--random-weights",
                 action="store_true",
@@ -94,6 +101,13 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     commands.add_parser("ops", help="list the supported operators, as a Markdown table")
     zoo_command.add_to(commands)
     return parser.parse_args(arguments)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
 
 
 def _log_to(console: Console, level: int) -> None:
@@ -120,7 +134,17 @@ def _run(config: Config, progress: Progress, options: argparse.Namespace) -> Non
     print(f"report: {written}")
 
 
-def _train(config: Config, progress: Progress) -> None:
+def _sensitivity(config: Config, progress: Progress, options: argparse.Namespace) -> None:
+    from mrt import pipeline  # imports mxnet, which takes seconds
+
+    replaced = options.set or options.start  # then what is there may not be what is asked for
+    report = pipeline.sensitivity(config, progress, options.pictures, () if replaced else (Path(options.config),))
+    written = report.write(config.default.output_dir)
+    print(report.summary(), end="")
+    print("report: " + ", ".join(map(str, written)))
+
+
+def _train(config: Config, progress: Progress, options: argparse.Namespace) -> None:
     if config.train is None:
         raise MRTError("the configuration has no [TRAIN] section; see mrt/config/example.ini")
     from mrt import datasets, train  # imports mxnet, which takes seconds

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import platform
 import tempfile
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from mrt.compile.compiler import Compiled, compile_model
 from mrt.compile.description import describe
 from mrt.config import Config
 from mrt.config.model import Stage
+from mrt.config.paths import spellings
 from mrt.datasets import Dataset, MissingDataError, Preprocess, Synthetic
 from mrt.errors import MRTError
 from mrt.graph import Array, Graph
@@ -33,11 +35,13 @@ from mrt.graph.execute import Executor
 from mrt.passes import PREPARE, PassManager
 from mrt.quantize.quantizer import Quantized, QuantizeSettings, quantize
 from mrt.report import Progress, Report, SizeBytes
+from mrt.report.sensitivity import Sensitivity
 from mrt.stages.checkpoint import Checkpoints
 from mrt.stages.costs import costly_layers
 from mrt.stages.evaluate import Run, compare, dequantize, evaluate, in_pieces, quantize_input
 from mrt.stages.keys import split_as_configured
 from mrt.stages.merge import merge
+from mrt.stages.sensitivity import measure, operators_of
 from mrt.stages.source import load_network, untrained_network
 from mrt.stages.split import Split
 from mrt.stages.structural import structural_network
@@ -64,6 +68,34 @@ def run(config: Config, progress: Progress, random_weights: bool = False, networ
     if random_weights and config.default.start:
         raise MRTError("random weights: a structural run starts at the beginning; leave Start out")
     return _Run(config, progress, random_weights, network).report()
+
+
+def sensitivity(config: Config, progress: Progress, count: int, sources: Sequence[Path] = ()) -> Sensitivity:
+    """Measure what each operator's quantization costs the network (`mrt.stages.sensitivity`).
+
+    The checkpoints of PREPARE and CALIBRATION are reused as [DEFAULT] Start says; where it says nothing and `sources`
+    are given, those that are newer than these files and than the model's.
+
+    Args:
+        config: what to quantize, and how.
+        progress: shows it.
+        count: how many of the pictures to evaluate on, at most.
+        sources: files that the configuration came from.
+
+    Raises:
+        MRTError: bad input, named.
+    """
+    if config.quantization.restore_name:
+        raise MRTError("[QUANTIZATION] Restore_name: sensitivity leaves each operator in float in turn; leave it out")
+    start = min(config.default.start, Stage.CALIBRATION)
+    if start == Stage.DEFAULT and sources:
+        models = [path for pair in spellings(config.default.model_dir, config.default.model_name) for path in pair]
+        checkpoints = Checkpoints(config.default.output_dir, config.default.model_name)
+        start = checkpoints.reusable([*sources, *models])
+        if start:
+            logger.info("reusing the checkpoints in %s up to %s", config.default.output_dir, start.name)
+    config = config.model_copy(update={"default": config.default.model_copy(update={"start": start})})
+    return _Run(config, progress, False, None).sensitivity(count)
 
 
 def apart(config: Config) -> Config:
@@ -133,6 +165,35 @@ class _Run:
         report.seconds = dict(progress.seconds)
         return report
 
+    def sensitivity(self, count: int) -> Sensitivity:
+        config, progress = self._config, self._progress
+        if self._start >= Stage.PREPARE:
+            prepared, whole = self._prepare(None), not config.split_model.keys
+        else:
+            with progress.stage("load"):
+                network = self._network()
+                cut = split_as_configured(network, config.split_model.keys)
+            prepared, whole = self._prepare(cut.base if cut else network), cut is None
+        quantized = self._quantize(prepared)
+        dataset, start, available = self._evaluated()
+        count = min(count, available)
+        batches = dataset.batches("evaluation", min(count, config.calibration.batch), start, count)
+        metric = dataset.metric if whole else None
+        operators = len(operators_of(prepared, quantized))
+        with progress.stage("sensitivity", total=count * operators) as step:
+            measured = measure(prepared, quantized, batches, metric, advance=step.advance)
+        return Sensitivity(
+            model=config.default.model_name,
+            dataset=dataset.name,
+            pictures=measured.pictures,
+            metric=dataset.metric().primary if whole else None,
+            float_score=measured.float_score,
+            quantized=measured.quantized,
+            operators=measured.operators,
+            seconds=dict(progress.seconds),
+            configuration=config.as_dict(),
+        )
+
     def _any_batch(self, run: Run, compiled: Compiled) -> Run:
         """A compiled model takes any batch where that is the first axis, else the one that it was compiled for."""
         axis = self._batch_axis
@@ -147,8 +208,8 @@ class _Run:
     def _quantized_run(self, quantized: Quantized) -> Run:
         return Executor(quantized.graph, dtype="float64", context=_context(self._config.quantization))
 
-    def _prepare(self, network: Graph) -> Graph:
-        if self._start >= Stage.PREPARE:
+    def _prepare(self, network: Graph | None) -> Graph:
+        if self._start >= Stage.PREPARE or network is None:
             return self._checkpoints.load_graph("prepare")
         with self._progress.stage("prepare"):
             pictures = self._pictures(_VERIFIED_PICTURES) if self._config.prepare.verify else None
@@ -260,15 +321,8 @@ class _Run:
     ) -> None:
         settings = self._config.evaluation
         assert settings is not None
-        dataset = self._dataset(settings.dataset, settings.dataset_dir)
-        shared = dataset.shared_calibration and settings.dataset == self._config.calibration.dataset
-        start = self._calibration_count() if shared else 0
-        available = dataset.size("evaluation") - start
+        dataset, start, available = self._evaluated()
         count = available if settings.iter_num is None else min(available, settings.iter_num * settings.batch)
-        if count <= 0:
-            raise MRTError(
-                f"[EVALUATION] Dataset={settings.dataset}: calibration uses all {start} pictures; lower Calibrate_num"
-            )
         context = _context(settings)
         if self._structural and cut:  # random boxes are near ties, of which any could be first: compare what selects
             network, cut = cut.base, None
@@ -290,6 +344,20 @@ class _Run:
                 step.advance,
             )
         report.dataset = dataset.name
+
+    def _evaluated(self) -> tuple[Dataset, int, int]:
+        """The dataset to evaluate on, the first picture that calibration does not use, and how many there are."""
+        calibrated = self._config.calibration
+        settings = self._config.evaluation or calibrated
+        dataset = self._dataset(settings.dataset, settings.dataset_dir)
+        shared = dataset.shared_calibration and settings.dataset == calibrated.dataset
+        start = self._calibration_count() if shared else 0
+        available = dataset.size("evaluation") - start
+        if available <= 0:
+            raise MRTError(
+                f"[EVALUATION] Dataset={settings.dataset}: calibration uses all {start} pictures; lower Calibrate_num"
+            )
+        return dataset, start, available
 
     def _dataset(self, name: str, folder: Path | None) -> Dataset:
         key = (name, folder)

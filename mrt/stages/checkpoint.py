@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mrt.atomic import atomic_write
 from mrt.calibrate import statistics
 from mrt.calibrate.statistics import Statistics
+from mrt.config import Stage
 from mrt.errors import MRTError
 from mrt.graph import Graph, Shape, mxnet_json
 from mrt.quantize.quantizer import Quantized, TensorInfo
+
+_REUSED = {
+    Stage.PREPARE: ("prepare.json", "prepare.params", "prepare.inputs.json"),
+    Stage.CALIBRATION: ("calibration.json",),
+}
 
 
 class Checkpoints:
@@ -27,6 +33,17 @@ class Checkpoints:
     def path(self, suffix: str) -> Path:
         """The path of one file of the model."""
         return self._folder / f"{self._name}.{suffix}"
+
+    def reusable(self, sources: Sequence[Path]) -> Stage:
+        """The last stage up to CALIBRATION whose checkpoint, and those before it, are newer than all of `sources`."""
+        newest = max((path.stat().st_mtime for path in sources if path.is_file()), default=0.0)
+        found = Stage.DEFAULT
+        for stage, suffixes in _REUSED.items():
+            paths = [self.path(suffix) for suffix in suffixes]
+            if not all(path.is_file() and path.stat().st_mtime >= newest for path in paths):
+                break
+            newest, found = min(path.stat().st_mtime for path in paths), stage
+        return found
 
     def save_graph(self, stage: str, graph: Graph) -> None:
         """Write a graph, and the shapes of its inputs."""
