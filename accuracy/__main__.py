@@ -112,10 +112,11 @@ def _run(options: argparse.Namespace) -> tuple[Results, list[str]]:
 
 def _measure(name: str, python: Path) -> Network:
     """Run every engine on a network that `accuracy.networks` made, and judge their outputs."""
-    from bench.export import export  # needs onnx, which checking the input doesn't
+    from bench.export import export, verify  # need onnx, which checking the input doesn't
 
     folder = WORK / name
     export(folder)
+    verify(folder)
     outputs, failures = {}, {}
     for engine, kind in ENGINES.items():
         _tell(f"{name}: {engine}")

@@ -20,6 +20,8 @@ from mrt.errors import MRTError
 
 OPSET = 17
 BATCH = "batch"
+_VERIFIED = 8  # pictures
+_TOLERANCE = 1e-4
 _FLOAT = TensorProto.FLOAT
 
 Attributes = dict[str, str]
@@ -54,6 +56,22 @@ def export(folder: Path) -> None:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=9)
     onnx.checker.check_model(model)
     onnx.save(model, str(folder / "fp32.onnx"))
+
+
+def verify(folder: Path) -> None:
+    """Run FOLDER/fp32.onnx on the first pictures.
+
+    Raises:
+        MRTError: its outputs are not those of outputs.npy.
+    """
+    import onnxruntime
+
+    pictures, wanted = (np.load(folder / f"{name}.npy", mmap_mode="r")[:_VERIFIED] for name in ("pictures", "outputs"))
+    session = onnxruntime.InferenceSession(str(folder / "fp32.onnx"), providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {"data": np.ascontiguousarray(pictures)})
+    worst = float(np.abs(found - wanted).max() / np.abs(wanted).max())
+    if not worst < _TOLERANCE:
+        raise MRTError(f"{folder / 'fp32.onnx'}: outputs are {worst:.1e} of the largest away from the float network's")
 
 
 def _rule(operator: str) -> Rule:
