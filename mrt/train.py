@@ -17,10 +17,14 @@ from numpy.typing import NDArray
 
 from mrt import nets
 from mrt.datasets import Dataset
+from mrt.datasets.detection import Detection
 from mrt.errors import MRTError
 
 OPTIMIZERS = ("sgd", "nag", "adam")
 SCHEDULES = ("cosine", "constant")
+
+Objective = Callable[[NDArray[Any], NDArray[Any]], Any]
+"""A batch's pictures and labels, as the dataset gives them, to the loss of each picture."""
 
 
 @dataclass(frozen=True)
@@ -107,14 +111,14 @@ def train(
         )
     network = _initial(settings, dataset)
     trainer = _trainer(settings, network, steps)
-    criterion = gluon.loss.SoftmaxCrossEntropyLoss()
+    objective = _objective(network, dataset)
     rng = np.random.default_rng(settings.seed)
     loss = 0.0
     for number in range(1, settings.epochs + 1):
         total = mx.nd.zeros(1)
         for pictures, labels in _epoch(settings, dataset, steps, rng):
             with autograd.record():
-                losses = criterion(network(mx.nd.array(pictures)), mx.nd.array(labels))
+                losses = objective(pictures, labels)
             losses.backward()
             trainer.step(len(labels))
             total += losses.mean()
@@ -126,8 +130,9 @@ def train(
             )
         if progress is not None:
             progress(Epoch(number, settings.epochs, loss, time.monotonic() - started, network))
-    export(network, out_prefix)
+    _compile(network)  # for inference: a detector is another graph there
     scores = evaluate(network, dataset, settings.batch)
+    export(network, out_prefix)
     return {**scores, "loss": loss, "epochs": settings.epochs, "seconds": time.monotonic() - started}
 
 
@@ -135,7 +140,9 @@ def evaluate(network: gluon.Block, dataset: Dataset, batch: int, split: str = "e
     """The dataset's metrics of a network on a whole split."""
     metric = dataset.metric()
     for pictures, labels in dataset.batches(split, batch):
-        metric.update(labels, network(mx.nd.array(pictures)).asnumpy())
+        outputs = network(mx.nd.array(pictures))
+        arrays = [output.asnumpy() for output in (outputs if isinstance(outputs, (list, tuple)) else [outputs])]
+        metric.update(labels, metric.select(arrays))
     return metric.values()
 
 
@@ -162,10 +169,28 @@ def _initial(settings: TrainSettings, dataset: Dataset) -> gluon.HybridBlock:
     mx.random.seed(settings.seed)
     network = nets.get(settings.network)
     network.initialize(mx.init.Xavier())
-    network.hybridize(static_alloc=True, static_shape=True)
-    shape = [1 if size == -1 else size for size in dataset.input_shape]
-    network(mx.nd.zeros(shape))  # deferred shapes: draws every initial weight now
+    _compile(network)
+    network(mx.nd.zeros(_one_picture(dataset)))  # deferred shapes: draws every initial weight now
     return network
+
+
+def _compile(network: gluon.HybridBlock) -> None:
+    """Has the network's graph made anew when it runs next."""
+    network.hybridize(static_alloc=True, static_shape=True)
+
+
+def _one_picture(dataset: Dataset) -> tuple[int, ...]:
+    return tuple(1 if size == -1 else size for size in dataset.input_shape)
+
+
+def _objective(network: gluon.HybridBlock, dataset: Dataset) -> Objective:
+    if isinstance(dataset, Detection):
+        from mrt.train_detection import SSDObjective  # imports gluoncv, which takes seconds
+
+        _compile(network)
+        return SSDObjective(network, _one_picture(dataset))
+    criterion = gluon.loss.SoftmaxCrossEntropyLoss()
+    return lambda pictures, labels: criterion(network(mx.nd.array(pictures)), mx.nd.array(labels))
 
 
 def _trainer(settings: TrainSettings, network: gluon.HybridBlock, steps: int) -> gluon.Trainer:

@@ -13,12 +13,13 @@ from mrt.datasets.quickdraw import QuickDraw
 from mrt.datasets.synthetic import Synthetic
 from mrt.datasets.trec import Trec
 from mrt.datasets.voc import VOC
+from mrt.datasets.voc_digits import VOCDigits
 from mrt.errors import MRTError
 
 __all__ = ["Dataset", "Metric", "MissingDataError", "Preprocess", "Synthetic", "get", "names"]
 
 _DATASETS: dict[str, type[Dataset]] = {
-    dataset.name: dataset for dataset in (CIFAR10, COCO, Digits, ImageNet, MNIST, QuickDraw, Trec, VOC)
+    dataset.name: dataset for dataset in (CIFAR10, COCO, Digits, ImageNet, MNIST, QuickDraw, Trec, VOC, VOCDigits)
 }
 
 

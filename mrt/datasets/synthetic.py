@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrt.datasets.base import Dataset, Preprocess
+from mrt.datasets.texture import texture
 
 COUNT = 1024
 _SEEDS = {"calibration": 0, "evaluation": 1, "train": 2}
@@ -53,10 +54,6 @@ class Synthetic(Dataset):
 
     def _picture(self, rng: np.random.Generator) -> NDArray[Any]:
         channels, height, width = self.input_shape[1:]
-        frequency = np.hypot(np.fft.fftfreq(height, 1.0)[:, None], np.fft.rfftfreq(width, 1.0)[None])
-        frequency[0, 0] = 1.0
-        shared, own = (np.fft.rfft2(rng.normal(size=(c, height, width))) / frequency for c in (1, channels))
-        pixels = np.fft.irfft2(2 * shared + own, s=(height, width))
-        pixels *= _CONTRAST / pixels.std()
-        picture: NDArray[Any] = np.clip(np.rint(128 + pixels - pixels.mean()), 0, 255).astype(np.uint8)
+        pixels = texture(rng, (channels, height, width), _CONTRAST, 128.0)
+        picture: NDArray[Any] = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
         return picture

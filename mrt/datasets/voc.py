@@ -15,9 +15,8 @@ from mrt.datasets.detection_metric import VOC07
 from mrt.datasets.metric import Metric
 from mrt.errors import MRTError
 
-LAYOUTS = ("voc", "")
 ARCHIVES = "VOCtrainval_06-Nov-2007.tar and VOCtest_06-Nov-2007.tar"
-_CORNERS = ("xmin", "ymin", "xmax", "ymax")
+CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
 class VOC(Detection):
@@ -28,6 +27,7 @@ class VOC(Detection):
     """
 
     name = "voc"
+    layouts: ClassVar[tuple[str, ...]] = ("voc", "")
     classes: ClassVar[tuple[str, ...]] = (
         "aeroplane",
         "bicycle",
@@ -53,7 +53,7 @@ class VOC(Detection):
 
     def _open(self) -> None:
         self.labels = list(self.classes)
-        roots = [self.root / layout for layout in LAYOUTS]
+        roots = [self.root / layout for layout in self.layouts]
         root = next((path for path in roots if (path / "VOC2007").is_dir()), None)
         if root is None:
             raise MissingDataError(
@@ -104,7 +104,7 @@ class VOC(Detection):
         try:
             for item in ElementTree.parse(path).getroot().iter("object"):
                 name, box = item.findtext("name", "").strip().lower(), item.find("bndbox")
-                left, top, right, bottom = (float(_text(box, corner)) - 1 for corner in _CORNERS)
+                left, top, right, bottom = (float(_text(box, corner)) - 1 for corner in CORNERS)
                 if name in self.classes and 0 <= left < right <= width and 0 <= top < bottom <= height:
                     difficult = float(item.findtext("difficult", "").strip() or 0)
                     rows.append([left, top, right, bottom, self.classes.index(name), difficult])

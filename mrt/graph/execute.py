@@ -74,7 +74,8 @@ class Executor:
                 arrays[name] = mx.nd.array(graph.params[name], ctx=self._context, dtype=dtype)
         self._arguments = [name if name in graph.inputs else arrays[name] for name in names]
         # Not Symbol.bind: its oneDNN graph fusion fails on networks whose inner tensors are outputs too (calibration).
-        self._cached = mx.nd.CachedOp(self._symbol)
+        # And that needs an input.
+        self._cached = mx.nd.CachedOp(self._symbol) if names else lambda: self._symbol.eval(ctx=self._context)
 
     def __call__(self, data: Array | Mapping[str, Array]) -> list[Array]:
         """Run on one batch of any size; a bare array feeds the only input. Returns one array per output.

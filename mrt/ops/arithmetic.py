@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import sympy
 
 from mrt.graph import Array, Node, Shape, Value
 from mrt.graph.attrs import refuse
@@ -13,6 +14,7 @@ from mrt.ops.base import Operator, Rewriter
 from mrt.quantize.qvalue import QValue, Target, exact
 
 _MULTIPLIER_BITS = 13
+_WHOLE_BITS = 16
 _ADDEND_BITS = 30
 _FINEST_STEPS = 2**10  # one step of the input is at most this many of the output
 
@@ -146,9 +148,11 @@ def add(node: Node, ctx: QuantizeContext, sign: int) -> QValue:
 def affine(node: Node, ctx: QuantizeContext, tensor: Value, factor: Array, addend: Array) -> QValue:
     """tensor * factor + addend for constant factor and addend, straight into the form wanted of the output.
 
-    A uniform factor with no addend is exact: only the scale changes.
+    A uniform factor with no addend is exact: only the scale changes. So are whole numbers, such as class numbers.
     """
     q = ctx.get(tensor)
+    if whole := _whole(ctx, q, factor, addend):
+        return whole
     if factor.size == 1 and not addend.any() and float(factor.reshape(())) > 0:
         return QValue(q.tensor, q.scale * exact(float(factor.reshape(()))), q.offset)
     if q.tensor.precision > 16 or q.offset:
@@ -168,3 +172,23 @@ def affine(node: Node, ctx: QuantizeContext, tensor: Value, factor: Array, adden
     multiplier = np.rint(ratio * 2.0**shift).astype(np.int64)
     integer = np.rint(constant * 2.0**shift).astype(np.int64)
     return QValue(ctx.scale_shift(q.tensor, multiplier, integer, shift, target.precision), target.scale, target.offset)
+
+
+def _whole(ctx: QuantizeContext, q: QValue, factor: Array, addend: Array) -> QValue | None:
+    """q * factor + addend where that is a matter of whole numbers of few bits, else None."""
+    value, start = q.tensor, q.offset
+    if not factor.any():
+        value, start = ctx.filled(q.tensor, 0), 0
+    elif q.scale != 1 or np.any(factor != np.rint(factor)):
+        return None
+    constant = addend + start * factor
+    if np.any(constant != np.rint(constant)):
+        return None
+    largest = value.range.magnitude() * float(np.max(np.abs(factor))) + float(np.max(np.abs(constant)))
+    if largest >= 2 ** (_WHOLE_BITS - 1):
+        return None
+    if factor.any() and np.any(factor != 1):
+        value = ctx.emit("broadcast_mul", [value, ctx.param(factor)])
+    if constant.any():
+        value = ctx.emit("broadcast_add", [value, ctx.param(constant)])
+    return QValue(ctx.fit(value, max(value.bits, 2)), sympy.Integer(1))

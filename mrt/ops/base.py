@@ -61,6 +61,8 @@ class Operator:
     expand_order: ClassVar[tuple[int, ...] | None] = None
     moves: ClassVar[bool] = False
     """Whether it only rearranges values."""
+    selects: ClassVar[bool] = False
+    """Whether it decides what is kept, as a detection head does (`mrt.stages.keys` leaves it to the float part)."""
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """Refuse what cannot be handled, with an `MRTError` that names node and attribute."""
@@ -73,8 +75,8 @@ class Operator:
         """The real bounds when the node is a clamp, which may then be absorbed by the form its output is stored in."""
         return None
 
-    def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
-        """Emit integer operators that compute the node and say what they stand for."""
+    def quantize(self, node: Node, ctx: QuantizeContext) -> QValue | tuple[QValue, ...]:
+        """Emit integer operators that compute the node and say what they stand for, each of several outputs."""
         raise refuse(node, "this operator has no integer form")
 
     def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:

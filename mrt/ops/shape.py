@@ -10,7 +10,7 @@ import numpy as np
 from mrt.graph import Node, Shape, Value
 from mrt.graph.attrs import flag, integer, integers, refuse
 from mrt.ops.base import Form, Operator, Rewriter
-from mrt.quantize.qvalue import QValue
+from mrt.quantize.qvalue import QValue, Target
 
 if TYPE_CHECKING:
     from mrt.quantize.context import QuantizeContext
@@ -174,13 +174,15 @@ class Concat(Operator):
         return None if node.op == "Concat" else [rw.op("Concat", inputs, attrs)]
 
     def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
-        """Bring every input to the output's form; constants are quantized to it."""
+        """Bring every input to the output's form, unless all have one already; constants are quantized to it."""
         target = ctx.target(node)
+        if shared := _shared_form(node, ctx, target.precision):
+            target = Target(shared.scale, shared.offset, target.precision)
         parts = []
         for value in node.inputs:
             constant = ctx.constant(value)
             if constant is None:
-                parts.append(ctx.at(value, target).tensor)
+                parts.append((ctx.get(value) if shared else ctx.at(value, target)).tensor)
             else:
                 steps = np.rint(constant / float(target.scale)) - target.offset
                 parts.append(ctx.param(np.clip(steps, -target.limit, target.limit)))
@@ -190,3 +192,12 @@ class Concat(Operator):
     def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
         """concatenate."""
         return "concatenate", {"axis": str(integer(node, "dim", 1) % len(shapes[0]))}
+
+
+def _shared_form(node: Node, ctx: QuantizeContext, precision: int) -> QValue | None:
+    """One of the inputs where all have its scale and offset and none takes more bits; there is no constant then."""
+    if any(ctx.constant(value) is not None for value in node.inputs):
+        return None
+    first, *others = (ctx.get(value) for value in node.inputs)
+    same = all((q.scale, q.offset) == (first.scale, first.offset) for q in others)
+    return first if same and all(q.tensor.precision <= precision for q in (first, *others)) else None

@@ -6,6 +6,7 @@ from mrt.passes.fold_affine import FoldAffine
 from mrt.passes.fold_constants import FoldConstants
 from mrt.passes.fold_pad import FoldPad
 from mrt.passes.rewrite_operators import RewriteOperators
+from mrt.passes.separate_columns import SeparateColumns
 from mrt.passes.validate import Validate
 
 __all__ = [
@@ -17,8 +18,17 @@ __all__ = [
     "Pass",
     "PassManager",
     "RewriteOperators",
+    "SeparateColumns",
     "Validate",
 ]
 
-PREPARE: tuple[Pass, ...] = (Validate(), FixShapes(), RewriteOperators(), FoldConstants(), FoldAffine(), FoldPad())
+PREPARE: tuple[Pass, ...] = (
+    Validate(),
+    FixShapes(),
+    RewriteOperators(),
+    SeparateColumns(),
+    FoldConstants(),
+    FoldAffine(),
+    FoldPad(),
+)
 """What the prepare stage runs, in order."""

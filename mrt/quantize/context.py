@@ -75,7 +75,14 @@ class QuantizeContext:
     # Emission ------------------------------------------------------------------------------------------------------
 
     def emit(self, op: str, inputs: Sequence[IntValue], attrs: Mapping[str, object] | None = None) -> IntValue:
-        """A new integer node; its shape, precision and range follow from the target's own rules.
+        """A new integer node of one output; see `emit_all`."""
+        (value,) = self.emit_all(op, inputs, attrs)
+        return value
+
+    def emit_all(
+        self, op: str, inputs: Sequence[IntValue], attrs: Mapping[str, object] | None = None
+    ) -> tuple[IntValue, ...]:
+        """The outputs of a new integer node; shapes, precisions and ranges follow from the target's own rules.
 
         Raises:
             MRTError: the target would refuse the operator.
@@ -88,14 +95,18 @@ class QuantizeContext:
         try:
             target_op, target_attrs = ops.get(op).lower(node, shapes)
             rule = cvm.ops.get(target_op)
-            (shape,) = rule.infer_shape(target_attrs, shapes)
-            (precision,) = rule.infer_precision(target_attrs, [i.precision for i in inputs], shapes)
-            (proven,) = rule.infer_range(target_attrs, [i.range for i in inputs], shapes)
-            if not 1 <= precision <= INT32_BITS:
-                raise CVMError(f"{target_op} infers precision {precision}, outside 1..{INT32_BITS}")
+            known = zip(
+                rule.infer_shape(target_attrs, shapes),
+                rule.infer_precision(target_attrs, [i.precision for i in inputs], shapes),
+                rule.infer_range(target_attrs, [i.range for i in inputs], shapes),
+            )
+            results = tuple(IntValue(Value(node, index), *facts) for index, facts in enumerate(known))
+            for result in results:
+                if not 1 <= result.precision <= INT32_BITS:
+                    raise CVMError(f"{target_op} infers precision {result.precision}, outside 1..{INT32_BITS}")
         except CVMError as error:
             raise MRTError(f"node {self.node.name} ({self.node.op}): {error}") from error
-        return IntValue(Value(node), shape, precision, proven)
+        return results
 
     def param(self, array: Array, precision: int | None = None) -> IntValue:
         """An integer constant; equal constants of one node are shared."""
@@ -149,6 +160,8 @@ class QuantizeContext:
     def filled(self, like: IntValue, number: int) -> IntValue:
         """A tensor of the shape of `like`, whatever the batch is at run time, with one number everywhere."""
         zero = self.emit("broadcast_mul", [self.fit(like, WIDE_BITS), self.scalar(0)])
+        if number == 0:
+            return self.fit(zero, 2)
         constant = self.scalar(number)
         return self.fit(self.emit("broadcast_add", [zero, constant]), constant.precision)
 

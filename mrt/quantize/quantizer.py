@@ -14,7 +14,7 @@ from mrt.calibrate.moments import Moments
 from mrt.calibrate.statistics import Statistics
 from mrt.calibrate.thresholds import calibrator
 from mrt.errors import MRTError
-from mrt.graph import Graph, Node, Value
+from mrt.graph import Graph, Value
 from mrt.graph.attrs import refuse
 from mrt.ops import Form
 from mrt.quantize.annotate import WIDE_BITS, Annotation
@@ -122,7 +122,9 @@ def quantize(
         elif not node.is_variable:
             ctx.node = node
             rule = float_node if node in in_float else ops.get(node.op).quantize
-            ctx.set(Value(node), _stored(node, rule(node, ctx), ctx))
+            results = rule(node, ctx)
+            for index, q in enumerate(results if isinstance(results, tuple) else (results,)):
+                ctx.set(Value(node, index), _stored(Value(node, index), q, ctx))
         advance(1)
     if described is None:
         raise MRTError("the network's output does not depend on its input")
@@ -135,9 +137,8 @@ def quantize(
     return Quantized(integer, described, infos, ctx.stored(), ctx.computed(), ctx.layer_inputs)
 
 
-def _stored(node: Node, q: QValue, ctx: QuantizeContext) -> QValue:
+def _stored(value: Value, q: QValue, ctx: QuantizeContext) -> QValue:
     """A tensor with several readers is brought to its stored form once; a single reader brings it to its own."""
-    value = Value(node)
     if ctx.annotation.uses(value) < 2 or q.tensor.precision <= WIDE_BITS:
         return q
     if ctx.annotation.form(value) is Form.WIDE:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from mrt.datasets.detection_metric import DetectionMetric
 from mrt.datasets.metric import Metric
 from mrt.graph import Array
 from mrt.quantize.quantizer import TensorInfo
@@ -145,7 +146,8 @@ def evaluate(
     report.samples, report.iterations = agreement.samples, agreement.iterations
     report.accuracy = {contender.name: contender.metric.values() for contender in contenders if contender.metric}
     report.agreement = agreement.same_class / agreement.samples if agreement.classes else None
-    report.sqnr_outputs_db = agreement.sqnr_db()
-    report.sqnr_db = report.sqnr_outputs_db[0]
+    if not isinstance(reference.metric, DetectionMetric):  # boxes come by score, of which any of two alike may be first
+        report.sqnr_outputs_db = agreement.sqnr_db()
+        report.sqnr_db = report.sqnr_outputs_db[0]
     latency = {c.name: 1000 * c.seconds / agreement.samples for c in contenders}
     report.latency_ms = Latency(float=latency.get("float"), quantized=latency.get("quantized"), cvm=latency.get("cvm"))

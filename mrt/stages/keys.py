@@ -17,13 +17,13 @@ from mrt import ops
 from mrt.errors import MRTError
 from mrt.graph import Graph, Node, Value
 from mrt.graph.attrs import number
+from mrt.ops.box_nms import SUPPRESSING
 from mrt.passes.fix_shapes import FixShapes
 from mrt.stages.split import Split, split
 
 logger = logging.getLogger(__name__)
 
 _AUTO = ("auto",)
-_SELECTING = ("_contrib_box_nms", "_contrib_box_non_maximum_suppression")
 _SHAPE_ONLY = ("zeros_like", "ones_like", "shape_array")
 
 
@@ -74,7 +74,7 @@ def find_keys(graph: Graph) -> tuple[str, ...]:
     keys = {value for value in graph.outputs if value.node in dynamic and value.node not in head}
     for node in head:
         for value in node.inputs:
-            keys.update(back(value, node.op in _SELECTING))
+            keys.update(back(value, node.op in SUPPRESSING))
     other = [value.name for value in keys if value.index]
     if other or any(value.node.is_variable for value in keys):
         raise MRTError(
@@ -88,7 +88,7 @@ def find_keys(graph: Graph) -> tuple[str, ...]:
 def _head(graph: Graph, dynamic: set[Node]) -> set[Node]:
     head: set[Node] = set()
     for node in graph.nodes():
-        own = node in dynamic and not node.is_variable and (node.op in _SELECTING or not ops.known(node.op))
+        own = node in dynamic and not node.is_variable and (not ops.known(node.op) or ops.get(node.op).selects)
         if own or any(value.node in head for value in node.inputs):
             head.add(node)
     return head

@@ -319,6 +319,34 @@ add("standardised-input", lambda x: conv((x - 0.45) / 0.22), low=0.0, high=1.0)
 add("mul-then-add", lambda x: (lambda c: c * sym.sigmoid(c) + c)(conv(x)))
 
 
+# Comparisons and choices: next to a bound, a step more or less decides ----------------------------------------------
+for name in ("greater", "greater_equal", "lesser", "lesser_equal"):
+    compare, scalar = getattr(sym, f"broadcast_{name}"), getattr(sym._internal, f"_{name}_scalar")
+    add(f"{name}-scalar", lambda x, o=scalar: sym.Group([o(x, scalar=0.2), o(relu(conv(x)), scalar=0.3)]), bar=12)
+    add(f"{name}-zero", lambda x, o=scalar: sym.Group([o(relu(x), scalar=0) + 0.5, relu(x)]), bar=12)
+    add(f"{name}-tensors", lambda x, o=compare: o(conv(x), conv(x)), bar=12)
+    add(f"{name}-constant-left", lambda x, o=compare: o(constant("c", (1, 1, 1, 6)), conv(x)), bar=12)
+add("where", lambda x: (lambda c: sym.where(c > 0.1, c, sym.zeros_like(c)))(conv(x)), bar=20)
+add("where-tensors", lambda x: sym.where(conv(x) > 0, conv(x), conv(x)), bar=12)
+add("where-of-tensor", lambda x: sym.where(relu(x), conv(x, 4), sym.ones_like(x) * -3), bar=12)
+add("where-of-numbers", lambda x: sym.where(x > 0.3, sym.ones_like(x) * 7, sym.ones_like(x) * -2), bar=12)
+add("zeros-like", lambda x: sym.zeros_like(conv(x)) + conv(x))
+add("ones-like", lambda x: sym.Group([sym.ones_like(conv(x)), conv(x)]), bar=30)
+add("numbers", lambda x: sym.broadcast_add(x * 0, sym.reshape(sym.arange(6), shape=(1, 1, 1, 6))), bar=200)
+add("halves", lambda x: sym.broadcast_add(x * 0, sym.reshape(sym.arange(6) / 2, shape=(1, 1, 1, 6))), bar=60)
+add("columns", lambda x: sym.slice_axis(sym.Concat(conv(x), conv(x) * 50, dim=1), axis=1, begin=2, end=8))
+add(
+    "columns-moved",
+    lambda x: sym.Concat(
+        *(
+            sym.slice_axis(sym.transpose(sym.Concat(conv(x), conv(x) * 50, dim=1), axes=(0, 2, 3, 1)), axis=3, **cut)
+            for cut in ({"begin": 1, "end": 5}, {"begin": 7, "end": 9})
+        ),
+        dim=3,
+    ),
+)
+
+
 # Movement --------------------------------------------------------------------------------------------------------
 add("concat", lambda x: sym.Concat(conv(x), conv(x) * 3, dim=1))
 add("concat-three-with-input", lambda x: conv(sym.Concat(x, relu(conv(x)), sym.sigmoid(conv(x)), dim=1)))
