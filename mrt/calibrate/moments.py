@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Callable
 
@@ -54,37 +54,53 @@ class Moments:
 def gather(
     graph: Graph, batches: Iterable[Array], context: Any | None = None, advance: Callable[[int], None] | None = None
 ) -> dict[str, Moments]:
-    """The moments of every layer with constant weights, by node name.
+    """The moments of every layer with constant weights, by node name."""
+    gathered: dict[str, Moments] = {}
+    for layer, patches in layer_patches(graph, constant_layers(graph), batches, _POSITIONS, context, advance):
+        moments = gathered.get(layer.name)
+        if moments is None:
+            moments = gathered[layer.name] = _empty(patches.mean(axis=1))
+        patches = patches - moments.pivot[:, None]
+        moments.count += patches.shape[1]
+        moments.total += patches.sum(axis=1)
+        for product, columns in zip(moments.products, moments.columns):
+            part = patches[:, :, columns]
+            product += np.matmul(part.transpose(0, 2, 1), part)
+    return gathered
 
-    At most `_POSITIONS` output positions of a picture, drawn with a fixed seed, stand for all of them. Batches are cut
+
+def constant_layers(graph: Graph) -> list[Node]:
+    """The layers with constant weights that depend on the input."""
+    layers = [node for node in graph.nodes() if node.op in LAYERS and graph.constant(node.inputs[1]) is not None]
+    return [layer for layer in layers if graph.constant(layer.inputs[0]) is None]
+
+
+def layer_patches(
+    graph: Graph,
+    layers: Sequence[Node],
+    batches: Iterable[Array],
+    positions: int,
+    context: Any | None = None,
+    advance: Callable[[int], None] | None = None,
+) -> Iterator[tuple[Node, Array]]:
+    """Each layer with what its weights are multiplied with, (G, N, K) as in `Moments`, piece of data after piece.
+
+    At most `positions` output positions of a picture, drawn with a fixed seed, stand for all of them. Batches are cut
     so that all inputs of one piece fit in a fixed budget of memory.
     """
-    layers = [n for n in graph.nodes() if n.op in LAYERS and graph.constant(n.inputs[1]) is not None]
-    layers = [n for n in layers if graph.constant(n.inputs[0]) is None]
     if not layers:
-        return {}
+        return
     inputs = [layer.inputs[0] for layer in layers]
     executor = Executor(graph, inputs, context=context)
     shapes = infer_shapes(graph)
     piece = max(1, _BUDGET_BYTES // (4 * sum(int(np.prod(shapes[value])) for value in inputs)))
     generator = np.random.default_rng(_SEED)
-    gathered: dict[str, Moments] = {}
     pieces = (batch[start : start + piece] for batch in batches for start in range(0, len(batch), piece))
     for pictures in pieces:
         for layer, data in zip(layers, executor(pictures)):
-            patches = _patches(layer, data, graph.params[layer.inputs[1].node.name], generator)
-            moments = gathered.get(layer.name)
-            if moments is None:
-                moments = gathered[layer.name] = _empty(patches.mean(axis=1))
-            patches = patches - moments.pivot[:, None]
-            moments.count += patches.shape[1]
-            moments.total += patches.sum(axis=1)
-            for product, columns in zip(moments.products, moments.columns):
-                part = patches[:, :, columns]
-                product += np.matmul(part.transpose(0, 2, 1), part)
+            yield layer, _patches(layer, data, graph.params[layer.inputs[1].node.name], positions, generator)
         if advance:
             advance(len(pictures))
-    return gathered
 
 
 def _empty(pivot: Array) -> Moments:
@@ -95,7 +111,7 @@ def _empty(pivot: Array) -> Moments:
     return Moments(0, pivot, np.zeros_like(pivot), products, columns)
 
 
-def _patches(layer: Node, data: Array, weight: Array, generator: np.random.Generator) -> Array:
+def _patches(layer: Node, data: Array, weight: Array, limit: int, generator: np.random.Generator) -> Array:
     """(G, N, K) input patches at sampled output positions, zero padding included."""
     if layer.op == "FullyConnected":
         return data.reshape(1, -1, data.shape[-1])
@@ -107,7 +123,7 @@ def _patches(layer: Node, data: Array, weight: Array, generator: np.random.Gener
     windows = sliding_window_view(padded, reach, (2, 3))[:, :, :: stride[0], :: stride[1]]  # type: ignore[call-overload]
     windows = windows[..., :: dilate[0], :: dilate[1]]
     count, channels, height, width = windows.shape[:4]
-    positions = generator.permutation(height * width)[:_POSITIONS]
+    positions = generator.permutation(height * width)[:limit]
     taken = windows[:, :, positions // width, positions % width]
     taken = taken.reshape(count, groups, channels // groups, len(positions), -1).transpose(1, 0, 3, 2, 4)
     return np.ascontiguousarray(taken, dtype=np.float32).reshape(groups, count * len(positions), -1)

@@ -1,7 +1,8 @@
 """Calibrators: from a tensor's statistics to the real range that its integers should cover.
 
-All are functions of one signature, so that one can be chosen by name. What lies outside the range saturates; what lies
-inside is rounded to one of 255 levels. The choice trades one error for the other.
+All are functions of one signature, so that one can be chosen by name (`mrt.calibrate.ranges` does, per tensor). What
+lies outside the range saturates; what lies inside is rounded to one of 255 levels. The choice trades one error for the
+other.
 """
 
 from __future__ import annotations
@@ -15,6 +16,10 @@ from mrt.errors import MRTError
 from mrt.graph import Array
 
 Range = tuple[float, float]
+Calibrator = Callable[[Statistics], Range]
+
+LAMBDA = "lambda"
+AUTO = "auto"
 _LEVELS = 254
 _FRACTIONS = np.concatenate([np.linspace(0.2, 0.96, 39), [1.0]])
 _PERCENTILE = 99.99
@@ -59,6 +64,16 @@ def entropy(statistics: Statistics) -> Range:
     return max(statistics.minimum, -threshold), min(statistics.maximum, threshold)
 
 
+def mean_and_deviations(lambd: float) -> Calibrator:
+    """MRT's calibrator: magnitudes up to |mean| + lambd standard deviations, and no further than seen."""
+
+    def calibrate(statistics: Statistics) -> Range:
+        limit = statistics.threshold(lambd)
+        return max(statistics.minimum, -limit), min(statistics.maximum, limit)
+
+    return calibrate
+
+
 def _divergence(magnitudes: Array, stop: int) -> float:
     reference = magnitudes[:stop].copy()
     reference[-1] += magnitudes[stop:].sum()
@@ -96,21 +111,29 @@ def _squared_error(counts: Array, centers: Array, low: float, high: float) -> fl
     return float(np.dot(counts, outside**2) + step**2 / 12 * counts[inside].sum())
 
 
-CALIBRATORS: dict[str, Callable[[Statistics], Range]] = {
+CALIBRATORS: dict[str, Calibrator] = {
     "absmax": abs_max,
     "percentile": percentile,
     "mse": mse,
     "entropy": entropy,
 }
-"""Calibrators by the name that the configuration uses."""
+"""Calibrators by the name that the configuration uses; `LAMBDA` is one more, which takes a number."""
 
 
-def calibrator(name: str) -> Callable[[Statistics], Range]:
+def calibrator(name: str, lambd: float | None = None) -> Calibrator:
     """The calibrator of that name.
 
+    Args:
+        name: of `CALIBRATORS`, or `LAMBDA`.
+        lambd: the number of standard deviations of `LAMBDA`.
+
     Raises:
-        MRTError: there is none.
+        MRTError: there is none, or `LAMBDA` has no number.
     """
+    if name == LAMBDA:
+        if lambd is None:
+            raise MRTError("calibrator lambda: needs a number of standard deviations; give [CALIBRATION] Lambda")
+        return mean_and_deviations(lambd)
     if name not in CALIBRATORS:
-        raise MRTError(f"calibrator {name!r}: unknown; there are {', '.join(CALIBRATORS)}")
+        raise MRTError(f"calibrator {name!r}: unknown; there are {', '.join((*CALIBRATORS, LAMBDA))}")
     return CALIBRATORS[name]

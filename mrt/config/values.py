@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["attribute_map", "names", "numbers", "output_map", "shape", "threshold_map", "verbosity"]
+__all__ = ["attribute_map", "choice_map", "names", "numbers", "output_map", "shape", "threshold_map", "verbosity"]
 
 
 def names(value: Any) -> tuple[str, ...]:
@@ -43,6 +43,11 @@ def shape(value: Any) -> tuple[int, ...]:
 
 def threshold_map(value: Any) -> dict[str, Any]:
     """`node: 2.64, other: 1`, or the lists `[[node, 2.64], …]`; still text, the schema's type reads each number."""
+    return _map(value, separate=lambda item: _split(item, 2, last=True))
+
+
+def choice_map(value: Any) -> dict[str, Any]:
+    """`node: choice, other*: choice`, or the lists `[[node, choice], …]`; the schema's type checks each choice."""
     return _map(value, separate=lambda item: _split(item, 2, last=True))
 
 

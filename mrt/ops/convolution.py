@@ -62,7 +62,7 @@ class Convolution(Operator):
         x = ctx.layer_input(node)
         target = ctx.target(node).no_finer_than(finest_step(weight, bias, x))
         wide_weight = node.name in ctx.annotation.extra.weights
-        layer = quantize_layer(weight, bias, x, target, ctx.moments.get(node.name), wide_weight)
+        layer = quantize_layer(weight, bias, x, target, ctx.moments.get(node.name), wide_weight, ctx.rounding)
         attrs = {
             "num_filter": len(weight),
             "kernel": weight.shape[2:],

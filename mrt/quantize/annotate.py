@@ -11,13 +11,13 @@ Three decisions, each a backward or union walk over the graph:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import sympy
 
 from mrt import ops
+from mrt.calibrate.ranges import Ranges
 from mrt.calibrate.statistics import Statistics
-from mrt.calibrate.thresholds import abs_max
 from mrt.errors import MRTError
 from mrt.graph import Graph, Shape, Value
 from mrt.graph.execute import infer_shapes
@@ -54,27 +54,24 @@ class Annotation:
     Args:
         graph: prepared graph.
         statistics: calibration statistics by value name.
-        lambd: threshold = mean + lambd * std instead of abs-max.
-        calibrator: statistics to the range to represent, where neither of the other two decides.
-        thresholds: thresholds given by the user, by node name or origin.
+        ranges: what each tensor's integers are to cover; by default all that was seen.
         extra: layers that take more than 8 bits.
+        offsets: whether one-sided narrow tensors may have an offset.
     """
 
     def __init__(
         self,
         graph: Graph,
         statistics: Mapping[str, Statistics],
-        lambd: float | None = None,
-        thresholds: Mapping[str, float] | None = None,
-        calibrator: Callable[[Statistics], tuple[float, float]] = abs_max,
+        ranges: Ranges | None = None,
         extra: ExtraBits | None = None,
+        offsets: bool = True,
     ) -> None:
         self.extra = extra or ExtraBits()
         self._graph = graph
         self._statistics = statistics
-        self._lambd = lambd
-        self._calibrator = calibrator
-        self._thresholds = dict(thresholds or {})
+        self._ranges = ranges or Ranges()
+        self._offsets = offsets
         self._uses = graph.use_counts()
         self._shapes = infer_shapes(graph)
         self._carrier = self._find_carriers()
@@ -85,7 +82,7 @@ class Annotation:
         self._narrow_range: dict[Value, tuple[float, float]] = {}
         self._wide_limit: dict[Value, float] = {}
         for value in self._stored():
-            low, high = self._range[value] = self._threshold_range(value)
+            low, high = self._range[value] = self._ranges(value, self.statistics(value))
             root = self._narrow_ties.find(value)
             known = self._narrow_range.get(root, (low, high))
             self._narrow_range[root] = (min(low, known[0]), max(high, known[1]))
@@ -113,6 +110,11 @@ class Annotation:
         """The integer form in which the value (its carrier) is to be stored."""
         return self.wide(value) if self.form(value) is Form.WIDE else self.narrow(value)
 
+    def sharing(self, value: Value) -> tuple[Value, ...]:
+        """The stored values on whose ranges the value's narrow form depends."""
+        root = self._narrow_ties.find(self.carrier(value))
+        return tuple(other for other in self._range if self._narrow_ties.find(other) == root)
+
     def narrow(self, value: Value) -> Target:
         """The 8-bit form of a value, with an offset where its range is one-sided."""
         low, high = self._narrow_range[self._narrow_ties.find(self.carrier(value))]
@@ -120,7 +122,7 @@ class Annotation:
         limit = 2 ** (NARROW_BITS - 1) - 1
         symmetric = max(-low, high, _TINY) / limit
         skewed = max(high - low, _TINY) / (2 * limit)
-        if skewed < _ASYMMETRY_GAIN * symmetric:
+        if self._offsets and skewed < _ASYMMETRY_GAIN * symmetric:
             return Target(exact(skewed), round(low / skewed) + limit, NARROW_BITS)
         return Target(exact(symmetric), 0, NARROW_BITS)
 
@@ -133,7 +135,7 @@ class Annotation:
         """The scale of the run-time input, whose integers are in -limit..limit."""
         if self.form(value) is Form.INDEX:
             return sympy.Integer(1)
-        low, high = self._range[value] if value in self._range else self._threshold_range(value)
+        low, high = self._range[value] if value in self._range else self._ranges(value, self.statistics(value))
         return exact(max(-low, high, _TINY) / limit)
 
     def statistics(self, value: Value) -> Statistics:
@@ -184,11 +186,3 @@ class Annotation:
                     self._narrow_ties.tie(value, output)
                 if moves or clamps or (node.op in _ADDITIVE and len(dynamic) == len(node.inputs)):
                     self._wide_ties.tie(value, output)
-
-    def _threshold_range(self, value: Value) -> tuple[float, float]:
-        statistics = self.statistics(value)
-        given = [self._thresholds[name] for name in (value.node.name, *value.node.origin) if name in self._thresholds]
-        if not given and self._lambd is None:
-            return self._calibrator(statistics)
-        limit = given[0] if given else statistics.threshold(self._lambd)
-        return max(statistics.minimum, -limit), min(statistics.maximum, limit)

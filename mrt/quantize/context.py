@@ -18,6 +18,7 @@ from mrt.graph import Array, Graph, Namer, Node, Value
 from mrt.ops import Form
 from mrt.quantize.annotate import WIDE_BITS, Annotation
 from mrt.quantize.qvalue import IntValue, QValue, Target
+from mrt.quantize.rounding import Rounding
 
 INT32_BITS = 32
 _MULTIPLIER_BITS = 14
@@ -36,6 +37,7 @@ class QuantizeContext:
         annotation: the forms and scales chosen for its tensors.
         moments: input moments of layers by node name, for rounding weights by effect.
         softmax_lambd: how far below the largest logit softmax still resolves, in nats.
+        rounding: how layers with known moments round their weights.
     """
 
     def __init__(
@@ -44,8 +46,10 @@ class QuantizeContext:
         annotation: Annotation,
         softmax_lambd: float = 10.0,
         moments: Mapping[str, Moments] | None = None,
+        rounding: Rounding | None = None,
     ) -> None:
         self.moments = moments or {}
+        self.rounding = rounding or Rounding()
         self.graph = graph
         self.annotation = annotation
         self.softmax_lambd = softmax_lambd

@@ -24,7 +24,7 @@ from mrt.graph import Array
 from mrt.quantize.blocks import row_blocks
 from mrt.quantize.limbs import LIMB_BITS, WIDE_LIMIT
 from mrt.quantize.qvalue import QValue, Target
-from mrt.quantize.rounding import mean_error, round_weights
+from mrt.quantize.rounding import NEAREST, Rounding, mean_error, round_weights
 
 _WEIGHT_LIMIT = 127
 _PREFERRED_BITS = 12
@@ -64,6 +64,7 @@ def quantize_layer(
     target: Target,
     moments: Moments | None = None,
     wide_weight: bool = False,
+    rounding: Rounding | None = None,
 ) -> QuantizedLayer:
     """Integer weights for a float layer.
 
@@ -72,9 +73,12 @@ def quantize_layer(
         bias: (O,) float bias or None.
         x: the quantized input.
         target: the form of the stored output.
-        moments: of the layer's input, for rounding by effect; None rounds each weight to the nearest.
+        moments: of the layer's input, for rounding by effect; None rounds each weight to the nearest, and lets the
+            bias be.
         wide_weight: 16-bit weights, rounded to the nearest, instead of 8-bit ones.
+        rounding: how to round where moments are known.
     """
+    rounding = rounding or Rounding()
     channels = len(weight)
     flat = weight.reshape(channels, -1)
     constant = (np.zeros(channels) if bias is None else bias.astype(np.float64)) / float(target.scale) - target.offset
@@ -100,10 +104,11 @@ def quantize_layer(
     multiplier = multiplier.astype(np.int64)
     if wide_weight:
         quantized = np.rint(flat / scale[:, None]).astype(np.int32)
-    elif moments is None:
+    elif moments is None or rounding.mode == NEAREST:
         quantized = np.concatenate([_rounded(flat[rows], scale[rows]).astype(np.int8) for rows in row_blocks(flat)])
     else:
-        quantized = round_weights(flat, scale, _WEIGHT_LIMIT, moments)
+        quantized = round_weights(flat, scale, _WEIGHT_LIMIT, moments, rounding.mode)
+    if moments is not None and rounding.bias_correction and not wide_weight:
         constant = constant - mean_error(flat, quantized, scale, moments) / float(target.scale)
     addend = np.rint(constant * 2.0**shift).astype(np.int64)
     return QuantizedLayer(quantized.reshape(weight.shape), multiplier, addend, shift, dropped)

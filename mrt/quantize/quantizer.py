@@ -11,8 +11,8 @@ import sympy
 
 from mrt import ops
 from mrt.calibrate.moments import Moments
+from mrt.calibrate.ranges import Ranges
 from mrt.calibrate.statistics import Statistics
-from mrt.calibrate.thresholds import calibrator
 from mrt.errors import MRTError
 from mrt.graph import Graph, Value
 from mrt.graph.attrs import refuse
@@ -22,6 +22,7 @@ from mrt.quantize.context import QuantizeContext
 from mrt.quantize.limbs import ExtraBits
 from mrt.quantize.qvalue import QValue, Target
 from mrt.quantize.restore import float_node, restored_nodes
+from mrt.quantize.rounding import Rounding
 
 
 @dataclass(frozen=True)
@@ -72,15 +73,26 @@ class Quantized:
 
 @dataclass(frozen=True)
 class QuantizeSettings:
-    """What the user can choose about quantization."""
+    """What the user can choose about quantization.
+
+    Attributes:
+        input_precision: bits of the input.
+        output_precision: bits of the outputs; None leaves them what they need.
+        ranges: what each tensor's integers are to cover.
+        offsets: whether one-sided 8-bit tensors may have an offset.
+        rounding: of the layers whose input moments are known; the others round to the nearest.
+        softmax_lambd: how far below the largest logit softmax resolves, in nats.
+        restore_name: what is left in float.
+        extra: layers that take more than 8 bits.
+    """
 
     input_precision: int = 8
     output_precision: int | None = None
-    lambd: float | None = None
-    thresholds: Mapping[str, float] | None = None
+    ranges: Ranges = field(default_factory=lambda: Ranges("mse"))
+    offsets: bool = True
+    rounding: Rounding = field(default_factory=Rounding)
     softmax_lambd: float = 10.0
     restore_name: Sequence[str] = ()
-    calibrator: str = "mse"
     extra: ExtraBits = field(default_factory=ExtraBits)
 
 
@@ -106,10 +118,8 @@ def quantize(
     settings = settings or QuantizeSettings()
     if len(graph.inputs) != 1:
         raise MRTError(f"the network must have one input, it has {', '.join(graph.inputs) or 'none'}")
-    annotation = Annotation(
-        graph, statistics, settings.lambd, settings.thresholds, calibrator(settings.calibrator), settings.extra
-    )
-    ctx = QuantizeContext(graph, annotation, settings.softmax_lambd, moments)
+    annotation = Annotation(graph, statistics, settings.ranges, settings.extra, settings.offsets)
+    ctx = QuantizeContext(graph, annotation, settings.softmax_lambd, moments, settings.rounding)
     described: TensorInfo | None = None
     in_float = restored_nodes(graph, settings.restore_name)
     for node in graph.nodes():

@@ -6,26 +6,46 @@ optimal brain quantization with a fixed order (Hassibi and Stork 1993; Frantar e
 
     U = upper Cholesky factor of C^-1,    e = (w_i - q_i) / U_ii,    w_j -= e U_ij  for j > i.
 
-The part of the error that the mean input causes is a constant, which the bias takes back exactly.
+`mrt.quantize.learned` is the other way to lower d^T C d. The part of the error that the mean input causes is a
+constant, which the bias takes back exactly.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from mrt.calibrate.moments import Moments
 from mrt.graph import Array
 from mrt.quantize.blocks import row_blocks
+from mrt.quantize.learned import learn_rounding
+
+NEAREST, COMPENSATED, LEARNED = "nearest", "compensated", "learned"
 
 _DAMPING = 0.01
 _PANEL = 64
 
 
-def round_weights(flat: Array, step: Array, limit: int, moments: Moments) -> Array:
+@dataclass(frozen=True)
+class Rounding:
+    """How a layer's weights are rounded.
+
+    Attributes:
+        mode: NEAREST, COMPENSATED or LEARNED.
+        bias_correction: whether the bias takes back what rounding adds to the mean output.
+    """
+
+    mode: str = COMPENSATED
+    bias_correction: bool = True
+
+
+def round_weights(flat: Array, step: Array, limit: int, moments: Moments, mode: str = COMPENSATED) -> Array:
     """Integer weights (O, K) for float weights `flat` (O, K) in units of `step` (O,), |q| <= limit.
 
     Columns that are zero in every row stay zero: they are padding of the kernel, not weights.
     """
+    rule = learn_rounding if mode == LEARNED else _compensate
     groups = len(moments.total)
     rows = flat.reshape(groups, -1, flat.shape[1])
     steps = step.reshape(groups, -1)
@@ -35,9 +55,8 @@ def round_weights(flat: Array, step: Array, limit: int, moments: Moments) -> Arr
         active = np.flatnonzero(np.any(part != 0, axis=(0, 1)))
         if not len(active):
             continue
-        covariance = moments.covariance(block)[:, active[:, None], active[None, :]]
-        rounded = _compensate(part[:, :, active], steps, limit, _factor(covariance))
-        result[:, :, columns.start + active] = rounded
+        covariance = _damped(moments.covariance(block)[:, active[:, None], active[None, :]])
+        result[:, :, columns.start + active] = rule(part[:, :, active], steps, limit, covariance)
     return result.reshape(flat.shape)
 
 
@@ -50,15 +69,20 @@ def mean_error(flat: Array, quantized: Array, step: Array, moments: Moments) -> 
     return np.concatenate(parts)
 
 
+def _damped(covariance: Array) -> Array:
+    """Covariances (G, B, B), made positive definite and less sure of what few pictures say."""
+    size = covariance.shape[1]
+    damping = _DAMPING * np.trace(covariance, axis1=1, axis2=2) / size + 1e-12
+    damped: Array = covariance + damping[:, None, None] * np.eye(size)
+    return damped
+
+
 def _factor(covariance: Array) -> Array:
-    """Upper U with U^T U the inverse of the damped covariance, (G, B, B).
+    """Upper U with U^T U the inverse of the covariance, (G, B, B).
 
     U is the inverse of the upper M with M M^T = C, which is the Cholesky factor of C with its axes reversed.
     """
-    size = covariance.shape[1]
-    damping = _DAMPING * np.trace(covariance, axis1=1, axis2=2) / size + 1e-12
-    damped = covariance + damping[:, None, None] * np.eye(size)
-    lower = np.linalg.cholesky(damped[:, ::-1, ::-1])
+    lower = np.linalg.cholesky(covariance[:, ::-1, ::-1])
     return _inverse_of_upper(np.ascontiguousarray(lower[:, ::-1, ::-1]))
 
 
@@ -75,8 +99,9 @@ def _inverse_of_upper(matrix: Array) -> Array:
     return inverse
 
 
-def _compensate(weights: Array, step: Array, limit: int, factor: Array) -> Array:
+def _compensate(weights: Array, step: Array, limit: int, covariance: Array) -> Array:
     """The rounding loop on (G, R, B) weights, in panels so that most of the compensation is matrix multiplication."""
+    factor = _factor(covariance)
     left = weights.transpose(0, 2, 1).copy()  # what belongs to one input lies together
     quantized = np.empty(left.shape)
     width = left.shape[1]

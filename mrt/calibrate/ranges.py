@@ -1,0 +1,88 @@
+"""The range that each tensor's integers are to cover: a threshold given by the user, or its calibrator's choice."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+
+from mrt.calibrate.statistics import Statistics
+from mrt.calibrate.thresholds import Range, calibrator
+from mrt.errors import MRTError
+from mrt.graph import Graph, Value
+
+_NEAR = 3
+
+
+class Ranges:
+    """Ranges by tensor. A tensor goes by the node that makes it: its name in the prepared network, or the user's.
+
+    Args:
+        default: the calibrator of every tensor of which nothing else is said.
+        calibrators: calibrators by name of a tensor, or by pattern (`*`, `?`, `[…]`); a whole name comes before
+            patterns, and among patterns the first that fits.
+        thresholds: magnitudes to represent, by name of a tensor; they come before any calibrator.
+        lambd: the number of standard deviations of the calibrator `lambda`.
+
+    Raises:
+        MRTError: there is no such calibrator.
+    """
+
+    def __init__(
+        self,
+        default: str = "absmax",
+        calibrators: Mapping[str, str] | None = None,
+        thresholds: Mapping[str, float] | None = None,
+        lambd: float | None = None,
+    ) -> None:
+        self.lambd = lambd
+        self._default = calibrator(default, lambd)
+        self._given = {pattern: calibrator(name, lambd) for pattern, name in (calibrators or {}).items()}
+        self._thresholds = dict(thresholds or {})
+
+    def __call__(self, value: Value, statistics: Statistics) -> Range:
+        """The range of a tensor with these statistics."""
+        names = tensor_names(value)
+        for name in names:
+            if name in self._thresholds:
+                limit = self._thresholds[name]
+                return max(statistics.minimum, -limit), min(statistics.maximum, limit)
+        whole = (name for name in names if name in self._given)
+        fitting = (pattern for pattern in self._given if any(fnmatchcase(name, pattern) for name in names))
+        found = next(whole, None) or next(fitting, None)
+        return (self._given[found] if found else self._default)(statistics)
+
+    def settled(self, value: Value) -> bool:
+        """Whether something was said of this tensor in particular."""
+        names = tensor_names(value)
+        given = any(name == pattern or fnmatchcase(name, pattern) for name in names for pattern in self._given)
+        return given or any(name in self._thresholds for name in names)
+
+    def otherwise(self, default: str, calibrators: Mapping[str, str] | None = None) -> Ranges:
+        """The same, but for the tensors of which nothing was said: they get these calibrators, or else this one."""
+        changed = Ranges(default, calibrators, self._thresholds, self.lambd)
+        changed._given.update(self._given)
+        return changed
+
+
+def tensor_names(value: Value) -> tuple[str, ...]:
+    """The names by which the configuration may call a tensor."""
+    return tuple(dict.fromkeys((value.name, value.node.name, *value.node.origin)))
+
+
+def check_names(graph: Graph, patterns: Iterable[str], where: str) -> None:
+    """Refuse names and patterns that fit no node of the network.
+
+    Raises:
+        MRTError: one fits none; names that are near are listed.
+    """
+    known = {name for node in graph.nodes() for name in tensor_names(Value(node))}
+    for pattern in patterns:
+        if pattern not in known and not any(fnmatchcase(name, pattern) for name in known):
+            raise MRTError(f"{where}: the network has no node {pattern}{near(pattern, known)}")
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """`; near: a, b` for the known names that resemble one, or nothing."""
+    found = difflib.get_close_matches(name, sorted(known), _NEAR)
+    return f"; near: {', '.join(found)}" if found else ""

@@ -1,0 +1,100 @@
+"""Learns for each weight whether to round it down or up, so that the layer's output comes out nearest.
+
+AdaRound (Nagel et al., 2020), layer by layer: each weight w, in steps, lies between two integers, and gradient descent
+on
+
+    E |(floor(w) + h - w) x|^2  +  lambda sum(1 - |2 h - 1|^beta),    h = clip(1.2 sigmoid(v) - 0.1, 0, 1)
+
+finds v; beta falls from 20 to 2 and so drives each h to 0 or 1. With the covariance C of the layer's input on the
+calibration set, the expectation is d C d^T, d = floor(w) + h - w: each step sees the whole set, in memory that does not
+grow with it, and nothing is drawn at random. Last come single flips, as long as one helps.
+"""
+
+from __future__ import annotations
+
+import mxnet as mx
+import numpy as np
+
+from mrt.graph import Array
+
+_STEPS = 300
+_RATE = 0.05
+_REGULARIZATION = 0.05
+_WARM_UP = 0.2  # the part of the steps before h is driven anywhere
+_BETA = (20.0, 2.0)
+_STRETCH = 1.2
+_INSIDE = 1e-3
+_EXACT = 1e-6
+
+
+def learn_rounding(weights: Array, step: Array, limit: int, covariance: Array) -> Array:
+    """Integer weights, each one of the two next to its float weight; never worse than the nearest.
+
+    Args:
+        weights: (G, R, B) float weights: G groups of R outputs that read the same B inputs.
+        step: (G, R), their steps.
+        limit: the largest magnitude of an integer.
+        covariance: (G, B, B), of the inputs, positive definite.
+    """
+    ideal = np.clip(weights / step[:, :, None], -limit, limit)
+    nearest: Array = np.rint(ideal)
+    if np.max(np.abs(ideal - nearest)) < _EXACT:
+        return nearest
+    scale = np.trace(covariance, axis1=1, axis2=2) / covariance.shape[1]
+    normal = covariance / scale[:, None, None]
+    floor = np.minimum(np.floor(ideal), limit - 1)
+    learned = floor + (_descend(ideal - floor, normal) >= 0.5)
+    learned, nearest = (_flip(start, ideal, floor, normal) for start in (learned, nearest))
+    return np.where(_cost(learned - ideal, normal) < _cost(nearest - ideal, normal), learned, nearest)
+
+
+def _cost(difference: Array, covariance: Array) -> Array:
+    """What each row's rounding costs at the output, (G, R, 1)."""
+    cost: Array = np.sum(np.matmul(difference, covariance) * difference, axis=2, keepdims=True)
+    return cost
+
+
+def _descend(fraction: Array, covariance: Array) -> Array:
+    """The h, each almost 0 or 1, learned for weights that lie `fraction` above their floor."""
+    target, moments = mx.nd.array(fraction), mx.nd.array(covariance)
+    inside = np.clip((fraction + (_STRETCH - 1) / 2) / _STRETCH, _INSIDE, 1 - _INSIDE)
+    free = mx.nd.array(np.log(inside / (1 - inside)))
+    free.attach_grad()
+    optimizer = mx.optimizer.Adam(learning_rate=_RATE)
+    state = optimizer.create_state(0, free)
+    for index in range(_STEPS):
+        progress = (index / _STEPS - _WARM_UP) / (1 - _WARM_UP)
+        with mx.autograd.record():
+            rounded = _relaxed(free)
+            difference = rounded - target
+            loss = (mx.nd.batch_dot(difference, moments) * difference).sum()
+            if progress >= 0:
+                beta = _BETA[1] + (_BETA[0] - _BETA[1]) * (1 + np.cos(np.pi * progress)) / 2
+                loss = loss + _REGULARIZATION * (1 - mx.nd.abs(2 * rounded - 1) ** beta).sum()
+        loss.backward()
+        optimizer.update(0, free, free.grad, state)
+    result: Array = _relaxed(free).asnumpy()
+    return result
+
+
+def _relaxed(free: mx.nd.NDArray) -> mx.nd.NDArray:
+    return mx.nd.clip(_STRETCH * mx.nd.sigmoid(free) - (_STRETCH - 1) / 2, 0, 1)
+
+
+def _flip(rounded: Array, ideal: Array, floor: Array, covariance: Array) -> Array:
+    """Takes in every row the flip that helps most, until none does."""
+    rounded = rounded.copy()
+    diagonal = np.diagonal(covariance, axis1=1, axis2=2)[:, None]
+    gradient = 2 * np.matmul(rounded - ideal, covariance)
+    group, row = np.indices(rounded.shape[:2])
+    for _ in range(rounded.shape[2]):
+        change = 1 - 2 * (rounded - floor)
+        gain = gradient * change + diagonal
+        chosen = gain.argmin(axis=2)
+        helps = gain[group, row, chosen] < 0
+        if not helps.any():
+            break
+        by = np.where(helps, change[group, row, chosen], 0)
+        rounded[group, row, chosen] += by
+        gradient += 2 * by[:, :, None] * covariance[group, chosen]
+    return rounded
