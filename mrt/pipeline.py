@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import platform
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -22,11 +22,8 @@ from cvm.package import save_package
 from mrt import __version__, datasets
 from mrt.atomic import atomic_write
 from mrt.calibrate.calibrator import calibrate
-from mrt.calibrate.channels import largest_per_channel
 from mrt.calibrate.moments import Moments, gather
-from mrt.calibrate.ranges import Ranges, check_names, near, tensor_names
 from mrt.calibrate.statistics import Statistics
-from mrt.calibrate.thresholds import AUTO
 from mrt.compile.compiler import Compiled, compile_model
 from mrt.compile.description import describe
 from mrt.config import Config
@@ -34,20 +31,20 @@ from mrt.config.model import Stage
 from mrt.config.paths import spellings
 from mrt.datasets import Dataset, MissingDataError, Preprocess, Synthetic
 from mrt.errors import MRTError
-from mrt.graph import Array, Graph, Value
+from mrt.graph import Array, Graph
 from mrt.graph.execute import Executor
 from mrt.passes import PREPARE, PassManager
-from mrt.passes.equalize import Equalize, measured
-from mrt.quantize.choice import choose_calibrators
+from mrt.quantize.limbs import ExtraBits
 from mrt.quantize.quantizer import Quantized, QuantizeSettings, quantize
-from mrt.quantize.rounding import NEAREST, Rounding
 from mrt.report import Progress, Report, SizeBytes
+from mrt.report.precision import PrecisionGain
 from mrt.report.sensitivity import Sensitivity
 from mrt.stages.checkpoint import Checkpoints
 from mrt.stages.costs import costly_layers
 from mrt.stages.evaluate import Run, compare, dequantize, evaluate, in_pieces, quantize_input
 from mrt.stages.keys import split_as_configured
 from mrt.stages.merge import merge
+from mrt.stages.precision import widen
 from mrt.stages.sensitivity import measure, operators_of
 from mrt.stages.source import load_network, untrained_network
 from mrt.stages.split import Split
@@ -57,8 +54,8 @@ logger = logging.getLogger(__name__)
 
 _VERIFIED_PICTURES = 2
 _FITTED_PICTURES = 16
-_SAMPLE_PICTURES = 64
-_FALLBACK = "mse"  # where `auto` has nothing to go by
+_MOMENT_PICTURES = 64
+_WIDENING_PICTURES = 32
 
 
 def run(config: Config, progress: Progress, random_weights: bool = False, network: str | None = None) -> Report:
@@ -125,6 +122,7 @@ class _Run:
         self._checkpoints = Checkpoints(config.default.output_dir, config.default.model_name)
         self._batch_axis = config.default.input_shape.index(-1)
         self._datasets: dict[tuple[str, Path | None], Dataset] = {}
+        self._precision: PrecisionGain | None = None
 
     def report(self) -> Report:
         config, progress = self._config, self._progress
@@ -144,6 +142,7 @@ class _Run:
             weights="random" if self._structural else "trained",
             versions=_versions(),
             configuration=config.as_dict(),
+            precision=self._precision,
             size_bytes=SizeBytes(float=sum(int(array.nbytes) for array in network.params.values())),
         )
         with tempfile.TemporaryDirectory() as scratch:
@@ -222,18 +221,9 @@ class _Run:
         with self._progress.stage("prepare"):
             pictures = self._pictures(_VERIFIED_PICTURES) if self._config.prepare.verify else None
             prepared = PassManager(PREPARE, verify=pictures).run(network)
-            if self._config.prepare.equalize:
-                prepared = self._equalize(prepared, pictures)
             if self._config.prepare.dump:
                 self._checkpoints.save_graph("prepare", prepared)
         return prepared
-
-    def _equalize(self, prepared: Graph, verified: Array | None) -> Graph:
-        values = measured(prepared)
-        if not values:
-            return prepared
-        largest = largest_per_channel(prepared, values, self._sample(), _context(self._config.prepare))
-        return PassManager([Equalize(largest)], verify=verified).run(prepared)
 
     def _calibrate(self, prepared: Graph) -> dict[str, Statistics]:
         settings = self._config.calibration
@@ -259,69 +249,61 @@ class _Run:
         statistics = self._calibrate(prepared)
         settings = self._config.quantization
         self._warn_unused_thresholds(prepared)
-        needed = settings.bias_correction or settings.rounding != NEAREST
-        moments = self._moments(prepared) if needed else {}
-        chosen = self._settings(prepared, statistics)
-        with self._progress.stage("quantize", total=len(prepared.nodes())) as step:
-            quantized = quantize(
-                prepared,
-                statistics,
-                chosen,
-                moments,
-                step.advance,
-            )
-            if settings.dump:
-                self._checkpoints.save_quantized(quantized)
-        return quantized
-
-    def _settings(self, prepared: Graph, statistics: dict[str, Statistics]) -> QuantizeSettings:
-        settings = self._config.quantization
+        moments = self._moments(prepared) if settings.rounding == "compensated" else {}
         chosen = QuantizeSettings(
             input_precision=settings.input_precision,
             output_precision=settings.output_precision,
-            ranges=self._ranges(prepared),
-            offsets=settings.offset_activations,
-            rounding=Rounding(settings.rounding, settings.bias_correction),
+            lambd=self._config.calibration.lambda_,
+            thresholds=settings.thresholds,
+            calibrator=self._config.calibration.calibrator,
             softmax_lambd=settings.softmax_lambd or QuantizeSettings.softmax_lambd,
             restore_name=settings.restore_name,
         )
-        if self._config.calibration.calibrator == AUTO:
-            chosen = replace(chosen, ranges=self._automatic(prepared, statistics, chosen))
-        return chosen
 
-    def _ranges(self, prepared: Graph) -> Ranges:
-        settings = self._config.calibration
-        check_names(prepared, settings.calibrators, "[CALIBRATION] Calibrators")
-        default = _FALLBACK if settings.calibrator == AUTO else settings.calibrator
-        return Ranges(default, settings.calibrators, self._config.quantization.thresholds, settings.lambda_)
+        def quantized_with(extra: ExtraBits) -> Quantized:
+            with self._progress.stage("quantize", total=len(prepared.nodes())) as step:
+                return quantize(prepared, statistics, replace(chosen, extra=extra), moments, step.advance)
 
-    def _automatic(self, prepared: Graph, statistics: dict[str, Statistics], settings: QuantizeSettings) -> Ranges:
-        with self._progress.stage("calibrators", total=self._sample_count()) as step:
-            context = _context(self._config.calibration)
-            chosen = choose_calibrators(prepared, statistics, settings, self._sample(), context, step.advance)
-        for tensor, name in chosen.items():
-            logger.debug("calibrator of %s: %s", tensor, name)
-        return settings.ranges.otherwise(_FALLBACK, chosen)
+        quantized = quantized_with(ExtraBits())
+        if settings.precision == "auto":
+            quantized = self._widened(prepared, quantized, quantized_with)
+        if settings.dump:
+            self._checkpoints.save_quantized(quantized)
+        return quantized
+
+    def _widened(
+        self, prepared: Graph, quantized: Quantized, quantized_with: Callable[[ExtraBits], Quantized]
+    ) -> Quantized:
+        settings = self._config.quantization
+        count = min(_WIDENING_PICTURES, self._calibration_count())
+        batch = min(self._config.calibration.batch, count)
+        pictures = self._calibration_data().batches("calibration", batch, 0, count)
+        total = count * len(operators_of(prepared, quantized))
+        with self._progress.stage("precision", total=total) as step:
+            quantized, self._precision = widen(
+                prepared,
+                quantized,
+                quantized_with,
+                pictures,
+                settings.precision_target,
+                settings.precision_budget,
+                step.advance,
+            )
+        return quantized
 
     def _moments(self, prepared: Graph) -> dict[str, Moments]:
-        with self._progress.stage("moments", total=self._sample_count()) as step:
-            return gather(prepared, self._sample(), _context(self._config.calibration), step.advance)
-
-    def _sample(self) -> Iterator[Array]:
-        """As many calibration pictures as what looks at more than each tensor's histogram needs."""
-        count = self._sample_count()
-        batch = min(self._config.calibration.batch, count)
-        return (data for data, _ in self._calibration_data().batches("calibration", batch, 0, count))
-
-    def _sample_count(self) -> int:
-        return min(_SAMPLE_PICTURES, self._calibration_count())
+        settings = self._config.calibration
+        count = min(_MOMENT_PICTURES, self._calibration_count())
+        pictures = self._calibration_data().batches("calibration", min(settings.batch, count), 0, count)
+        with self._progress.stage("moments", total=count) as step:
+            return gather(prepared, (data for data, _ in pictures), _context(settings), step.advance)
 
     def _warn_unused_thresholds(self, prepared: Graph) -> None:
-        known = {name for node in prepared.nodes() for name in tensor_names(Value(node))}
+        known = {name for node in prepared.nodes() for name in (node.name, *node.origin)}
         unused = [name for name in self._config.quantization.thresholds if name not in known]
         for name in unused:
             if not name.startswith("mrt_rewrite_"):
-                raise MRTError(f"[QUANTIZATION] Thresholds: the network has no node {name}{near(name, known)}")
+                raise MRTError(f"[QUANTIZATION] Thresholds: the network has no node {name}")
         if unused:
             logger.warning("[QUANTIZATION] Thresholds: ignored for %s, nodes of MRT's own rewriting", ", ".join(unused))
 

@@ -115,7 +115,6 @@ class Prepare(OnDevice):
     """[PREPARE]."""
 
     verify: bool = Field(default=True, description=_DUMP)
-    equalize: bool = Field(default=True, description=_DUMP)
     dump: bool = Field(default=True, description=_DUMP)
 
 
@@ -133,44 +132,28 @@ class Calibration(OnDevice):
     dataset_dir: Optional[Path] = Field(default=None, description=_PATH)
     batch: Batch = Field(default=16, description=_BATCH)
     calibrate_num: int = Field(default=1, ge=1, description="a number of batches, 1 or more")
-    calibrator: Annotated[
-        Literal["absmax", "percentile", "mse", "entropy", "lambda", "auto"], BeforeValidator(_lower)
-    ] = Field(default="mse", description="absmax, percentile, mse, entropy, lambda or auto")
-    calibrators: Annotated[
-        dict[str, Annotated[Literal["absmax", "percentile", "mse", "entropy", "lambda"], BeforeValidator(_lower)]],
-        BeforeValidator(values.choice_map),
-    ] = Field(
-        default={},
-        description="`node: calibrator` items split by commas, each absmax, percentile, mse, entropy or lambda",
+    calibrator: Annotated[Literal["absmax", "percentile", "mse", "entropy"], BeforeValidator(_lower)] = Field(
+        default="mse", description="absmax, percentile, mse or entropy"
     )
-    lambda_: Optional[float] = Field(default=None, gt=0, description="a number above 0, or empty")
+    lambda_: Optional[float] = Field(
+        default=None, gt=0, description="a number above 0, or empty to leave it to Calibrator"
+    )
     dump: bool = Field(default=True, description=_DUMP)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _lambda_is_a_calibrator(cls, given: Any) -> Any:
-        """MRT's own files have Lambda alone."""
-        if isinstance(given, dict) and given.get("Lambda") is not None and given.get("Calibrator") is None:
-            return {**given, "Calibrator": "lambda"}
-        return given
-
-    @model_validator(mode="after")
-    def _lambda_has_a_number(self) -> "Calibration":
-        if self.lambda_ is None and "lambda" in (self.calibrator, *self.calibrators.values()):
-            raise ValueError("the calibrator lambda needs a number of standard deviations, [CALIBRATION] Lambda")
-        return self
 
 
 class Quantization(OnDevice):
     """[QUANTIZATION]: precisions in bits, and the knobs of single operators."""
 
     input_precision: int = Field(default=8, ge=2, le=16, description="bits from 2 to 16")
-    rounding: Annotated[Literal["nearest", "compensated", "learned"], BeforeValidator(_lower)] = Field(
-        default="compensated", description="nearest, compensated or learned"
+    rounding: Annotated[Literal["compensated", "nearest"], BeforeValidator(_lower)] = Field(
+        default="compensated", description="compensated or nearest"
     )
-    bias_correction: bool = Field(default=True, description=_DUMP)
-    offset_activations: bool = Field(default=True, description=_DUMP)
     output_precision: Optional[int] = Field(default=None, ge=2, le=32, description="bits from 2 to 32, or empty")
+    precision: Annotated[Literal["default", "auto"], BeforeValidator(_lower)] = Field(
+        default="default", description="default or auto"
+    )
+    precision_target: Optional[float] = Field(default=None, gt=0, description="decibels above 0, or empty")
+    precision_budget: float = Field(default=0.1, gt=0, le=2, description="a number above 0, at most 2")
     softmax_lambd: Optional[float] = Field(default=None, gt=0, description="a number above 0, or empty")
     shift_bits: Optional[int] = Field(default=None, ge=0, le=31, description="bits from 0 to 31, or empty")
     thresholds: Annotated[dict[str, PositiveFloat], BeforeValidator(values.threshold_map)] = Field(
@@ -267,6 +250,12 @@ class Config(Section):
         start = self.default.start
         if start in (Stage.SPLIT_MODEL, Stage.MERGE_MODEL) and not self.split_model.keys:
             raise ValueError(f"[DEFAULT] Start = {start.name} needs [SPLIT_MODEL] Keys, which is empty")
+        return self
+
+    @model_validator(mode="after")
+    def _float_has_no_precision(self) -> "Config":
+        if self.quantization.precision == "auto" and self.quantization.restore_name:
+            raise ValueError("[QUANTIZATION] Precision = auto cannot go with Restore_name; leave one of them out")
         return self
 
     def as_dict(self) -> dict[str, Any]:

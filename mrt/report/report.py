@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from tabulate import tabulate
 
 from mrt.atomic import atomic_write
+from mrt.report.precision import PrecisionGain
 
 __all__ = ["BitExact", "Latency", "LayerCost", "Report", "SizeBytes"]
 
@@ -75,6 +76,7 @@ class Report(_Part):
         sqnr_db: signal to quantization noise of the first output, 10·log10(Σ float² / Σ (float - dequantized)²).
         sqnr_outputs_db: the same of every output.
         costly_layers: of a structural run, those that add most noise, the worst first.
+        precision: of a run with Precision=auto, which layers were given more bits, and what that gained.
         bit_exact: our two integer executors against each other.
         seconds: of each stage, by name.
         versions: of the packages used, by name.
@@ -94,6 +96,7 @@ class Report(_Part):
     sqnr_db: Optional[float] = None
     sqnr_outputs_db: list[Optional[float]] = []
     costly_layers: list[LayerCost] = []
+    precision: Optional[PrecisionGain] = None
     bit_exact: Optional[BitExact] = None
     latency_ms: Latency = Latency()
     size_bytes: SizeBytes = SizeBytes()
@@ -116,8 +119,12 @@ class Report(_Part):
     def markdown(self) -> str:
         """Return the report as a Markdown table with the columns of MRT's published results.
 
-        A structural run has columns of its own, and a second table of the layers that add most noise.
+        A structural run has columns of its own, and a second table of the layers that add most noise. A run with
+        Precision=auto adds the layers that were given more bits.
         """
+        return self._row_markdown() + (f"\n{self.precision.markdown()}" if self.precision else "")
+
+    def _row_markdown(self) -> str:
         if self.weights == "random":
             return self._structural_markdown()
         row = (

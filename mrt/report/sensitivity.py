@@ -61,6 +61,7 @@ class OperatorSensitivity(_Part):
         causes: share of each cause in what the operator's own output loses; they add up to 1.
         peak: largest magnitude of its input, in root mean squares of it.
         macs: multiply-accumulates for one sample, of convolution and dense layers.
+        reads_input: whether it reads the network's input, itself or moved.
     """
 
     name: str
@@ -70,6 +71,7 @@ class OperatorSensitivity(_Part):
     causes: dict[str, float]
     peak: float
     macs: int = 0
+    reads_input: bool = False
 
     @property
     def cause(self) -> str:
@@ -80,8 +82,11 @@ class OperatorSensitivity(_Part):
     def explanation(self) -> str:
         """The cause in words, with its share."""
         share = f"{self.causes[self.cause]:.0%}"
+        peak = f"its largest value is {self.peak:.0f} times its rms"
+        if self.reads_input:
+            peak += "; it is the network's: Input_precision"
         return {
-            "range": f"range: rounding the input loses {share} (its largest value is {self.peak:.0f} times its rms)",
+            "range": f"range: rounding the input loses {share} ({peak})",
             "rounding": f"rounding: the weights lose {share}",
             "clipping": f"clipping: saturating the input loses {share}",
             "scale error": f"scale error: bias, multiplier, table and stored output lose {share}",

@@ -168,6 +168,15 @@ class Twins:
         stored = self._quantized(computed, unit.result)
         return self._suffix(self.integer, unit.result.tensor.value, stored, self._integer_dynamic)
 
+    def moved_input(self) -> set[Value]:
+        """The float network's input, and what operators that only move or clamp values make of it."""
+        found: set[Value] = set()
+        for node in self.real.nodes():
+            moves = not node.is_variable and ops.get(node.op).form is Form.SAME
+            if node.name in self.real.inputs or (moves and any(value in found for value in node.inputs)):
+                found.add(Value(node))
+        return found
+
     def _suffix(self, graph: Graph, old: Value, new: Value, dynamic: set[Node]) -> Suffix:
         after = _dependents(graph, old)
         (source,) = (node for node in self.real.nodes() if node.name in self.real.inputs)

@@ -118,7 +118,7 @@ class _Probe:
             self._squares += _power(data)
             self._count += data.size
 
-    def result(self, macs: int) -> OperatorSensitivity:
+    def result(self, macs: int, reads_input: bool) -> OperatorSensitivity:
         total = sum(self._lost.values()) or 1.0
         return OperatorSensitivity(
             name=_name(self.unit),
@@ -128,6 +128,7 @@ class _Probe:
             causes={cause: lost / total for cause, lost in self._lost.items()},
             peak=self._largest / max((self._squares / max(self._count, 1)) ** 0.5, 1e-30),
             macs=macs,
+            reads_input=reads_input,
         )
 
 
@@ -185,11 +186,15 @@ def measure(
             probe.take_apart(real)
             advance(len(data))
     shapes = infer_shapes(twins.real)
+    inputs = twins.moved_input()
     return Measured(
         whole.samples,
         float_metric.values()[float_metric.primary] if float_metric else None,
         whole.effect(),
-        [probe.result(_macs(probe.unit, twins.real, shapes)) for probe in probes],
+        [
+            probe.result(_macs(probe.unit, twins.real, shapes), any(v in inputs for v, _ in probe.unit.reads))
+            for probe in probes
+        ],
     )
 
 

@@ -14,6 +14,7 @@ from toolchain import Compiled, compile_network, pictures, random_network, signa
 from mrt.calibrate.calibrator import calibrate
 from mrt.graph import Array, Graph
 from mrt.passes import PREPARE, PassManager
+from mrt.quantize.limbs import ExtraBits
 from mrt.quantize.quantizer import QuantizeSettings, quantize
 from mrt.stages.sensitivity import Measured, measure
 
@@ -72,46 +73,38 @@ def test_batches_and_pieces_make_no_difference() -> None:
         assert a.cause == b.cause
 
 
-def alone(network: Graph, data: Array, name: str, **settings: Any) -> dict[str, float]:
-    """The causes measured for one operator, calibrated on the data itself."""
+def alone(network: Graph, data: Array, name: str, seen: float = 1.0, **settings: Any) -> dict[str, float]:
+    """The causes measured for one operator; calibration sees the data times `seen`."""
     prepared = PassManager(PREPARE).run(network)
-    quantized = quantize(prepared, calibrate(prepared, [data]), QuantizeSettings(**settings))
+    quantized = quantize(prepared, calibrate(prepared, [data * np.float32(seen)]), QuantizeSettings(**settings))
     result = measure(prepared, quantized, [(data, np.zeros(len(data), np.int64))], None, left_too=False)
     (found,) = (o for o in result.operators if o.name.startswith(name))
     assert found.cause == max(found.causes, key=lambda cause: found.causes[cause])
+    assert found.cause in found.explanation
     return found.causes
 
 
-def integers(seed: int, count: int = 64, size: int = 20) -> Array:
-    """Data that 8 bits hold exactly: whole numbers to 127, the largest among them."""
-    data = np.random.default_rng(seed).integers(-127, 128, (count, size)).astype(np.float32)
-    data[0, 0] = 127
-    return data
-
-
 def test_cause_range() -> None:
-    """One value a hundred times the others takes all the steps."""
+    """A tenth of the values is a hundred times larger: the steps that they need are too coarse for the others."""
     network = random_network(dense(DATA, 6, name="layer"), (-1, 20))
     data = pictures(network, 64, 1)
-    data[0, 0] = 100
-    assert alone(network, data, "layer", calibrator="absmax")["range"] > 0.95
+    data[:, :2] *= 100
+    assert alone(network, data, "layer")["range"] > 0.9
 
 
 def test_cause_clipping() -> None:
-    """A threshold far below what the tensor takes."""
-    network = random_network(
-        dense(sym.Activation(dense(DATA, 16), act_type="relu", name="relu"), 6, name="second"), (-1, 20)
-    )
-    data = pictures(network, 64, 1)
-    assert alone(network, data, "second", thresholds={"relu": 0.5})["clipping"] > 0.95
+    """Values ten times those that calibration saw."""
+    network = random_network(dense(relu(dense(DATA, 16, name="first")), 6, name="second"), (-1, 20))
+    assert alone(network, pictures(network, 64, 1), "second", seen=0.1)["clipping"] > 0.95
 
 
 def test_cause_rounding() -> None:
-    """An input that is held exactly, and weights of which one is far larger than the others."""
+    """An input of 15 bits, and weights of 8 of which one is far larger than the others."""
     weight = np.random.default_rng(3).uniform(0.4, 1.6, (6, 20)).astype(np.float32)
     weight[:, 5] = 200
     network = random_network(dense(DATA, 6, name="layer"), (-1, 20), layer_weight=weight)
-    assert alone(network, integers(2), "layer", calibrator="absmax")["rounding"] > 0.95
+    extra = ExtraBits(frozenset({"layer_fullyconnected"}))
+    assert alone(network, pictures(network, 64, 1), "layer", input_precision=15, extra=extra)["rounding"] > 0.95
 
 
 def test_cause_scale_error() -> None:
