@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import platform
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -22,8 +22,11 @@ from cvm.package import save_package
 from mrt import __version__, datasets
 from mrt.atomic import atomic_write
 from mrt.calibrate.calibrator import calibrate
+from mrt.calibrate.channels import largest_per_channel
 from mrt.calibrate.moments import Moments, gather
+from mrt.calibrate.ranges import Ranges, check_names, near, tensor_names
 from mrt.calibrate.statistics import Statistics
+from mrt.calibrate.thresholds import AUTO
 from mrt.compile.compiler import Compiled, compile_model
 from mrt.compile.description import describe
 from mrt.config import Config
@@ -31,11 +34,14 @@ from mrt.config.model import Stage
 from mrt.config.paths import spellings
 from mrt.datasets import Dataset, MissingDataError, Preprocess, Synthetic
 from mrt.errors import MRTError
-from mrt.graph import Array, Graph
+from mrt.graph import Array, Graph, Value
 from mrt.graph.execute import Executor
 from mrt.passes import PREPARE, PassManager
+from mrt.passes.equalize import Equalize, measured
+from mrt.quantize.choice import choose_calibrators
 from mrt.quantize.limbs import ExtraBits
 from mrt.quantize.quantizer import Quantized, QuantizeSettings, quantize
+from mrt.quantize.rounding import NEAREST, Rounding
 from mrt.report import Progress, Report, SizeBytes
 from mrt.report.precision import PrecisionGain
 from mrt.report.sensitivity import Sensitivity
@@ -54,7 +60,8 @@ logger = logging.getLogger(__name__)
 
 _VERIFIED_PICTURES = 2
 _FITTED_PICTURES = 16
-_MOMENT_PICTURES = 64
+_SAMPLE_PICTURES = 64
+_FALLBACK = "mse"  # where `auto` has nothing to go by
 _WIDENING_PICTURES = 32
 
 
@@ -221,9 +228,18 @@ class _Run:
         with self._progress.stage("prepare"):
             pictures = self._pictures(_VERIFIED_PICTURES) if self._config.prepare.verify else None
             prepared = PassManager(PREPARE, verify=pictures).run(network)
+            if self._config.prepare.equalize:
+                prepared = self._equalize(prepared, pictures)
             if self._config.prepare.dump:
                 self._checkpoints.save_graph("prepare", prepared)
         return prepared
+
+    def _equalize(self, prepared: Graph, verified: Array | None) -> Graph:
+        values = measured(prepared)
+        if not values:
+            return prepared
+        largest = largest_per_channel(prepared, values, self._sample(), _context(self._config.prepare))
+        return PassManager([Equalize(largest)], verify=verified).run(prepared)
 
     def _calibrate(self, prepared: Graph) -> dict[str, Statistics]:
         settings = self._config.calibration
@@ -249,16 +265,9 @@ class _Run:
         statistics = self._calibrate(prepared)
         settings = self._config.quantization
         self._warn_unused_thresholds(prepared)
-        moments = self._moments(prepared) if settings.rounding == "compensated" else {}
-        chosen = QuantizeSettings(
-            input_precision=settings.input_precision,
-            output_precision=settings.output_precision,
-            lambd=self._config.calibration.lambda_,
-            thresholds=settings.thresholds,
-            calibrator=self._config.calibration.calibrator,
-            softmax_lambd=settings.softmax_lambd or QuantizeSettings.softmax_lambd,
-            restore_name=settings.restore_name,
-        )
+        needed = settings.bias_correction or settings.rounding != NEAREST
+        moments = self._moments(prepared) if needed else {}
+        chosen = self._settings(prepared, statistics)
 
         def quantized_with(extra: ExtraBits) -> Quantized:
             with self._progress.stage("quantize", total=len(prepared.nodes())) as step:
@@ -291,19 +300,54 @@ class _Run:
             )
         return quantized
 
-    def _moments(self, prepared: Graph) -> dict[str, Moments]:
+    def _settings(self, prepared: Graph, statistics: dict[str, Statistics]) -> QuantizeSettings:
+        settings = self._config.quantization
+        chosen = QuantizeSettings(
+            input_precision=settings.input_precision,
+            output_precision=settings.output_precision,
+            ranges=self._ranges(prepared),
+            offsets=settings.offset_activations,
+            rounding=Rounding(settings.rounding, settings.bias_correction),
+            softmax_lambd=settings.softmax_lambd or QuantizeSettings.softmax_lambd,
+            restore_name=settings.restore_name,
+        )
+        if self._config.calibration.calibrator == AUTO:
+            chosen = replace(chosen, ranges=self._automatic(prepared, statistics, chosen))
+        return chosen
+
+    def _ranges(self, prepared: Graph) -> Ranges:
         settings = self._config.calibration
-        count = min(_MOMENT_PICTURES, self._calibration_count())
-        pictures = self._calibration_data().batches("calibration", min(settings.batch, count), 0, count)
-        with self._progress.stage("moments", total=count) as step:
-            return gather(prepared, (data for data, _ in pictures), _context(settings), step.advance)
+        check_names(prepared, settings.calibrators, "[CALIBRATION] Calibrators")
+        default = _FALLBACK if settings.calibrator == AUTO else settings.calibrator
+        return Ranges(default, settings.calibrators, self._config.quantization.thresholds, settings.lambda_)
+
+    def _automatic(self, prepared: Graph, statistics: dict[str, Statistics], settings: QuantizeSettings) -> Ranges:
+        with self._progress.stage("calibrators", total=self._sample_count()) as step:
+            context = _context(self._config.calibration)
+            chosen = choose_calibrators(prepared, statistics, settings, self._sample(), context, step.advance)
+        for tensor, name in chosen.items():
+            logger.debug("calibrator of %s: %s", tensor, name)
+        return settings.ranges.otherwise(_FALLBACK, chosen)
+
+    def _moments(self, prepared: Graph) -> dict[str, Moments]:
+        with self._progress.stage("moments", total=self._sample_count()) as step:
+            return gather(prepared, self._sample(), _context(self._config.calibration), step.advance)
+
+    def _sample(self) -> Iterator[Array]:
+        """As many calibration pictures as what looks at more than each tensor's histogram needs."""
+        count = self._sample_count()
+        batch = min(self._config.calibration.batch, count)
+        return (data for data, _ in self._calibration_data().batches("calibration", batch, 0, count))
+
+    def _sample_count(self) -> int:
+        return min(_SAMPLE_PICTURES, self._calibration_count())
 
     def _warn_unused_thresholds(self, prepared: Graph) -> None:
-        known = {name for node in prepared.nodes() for name in (node.name, *node.origin)}
+        known = {name for node in prepared.nodes() for name in tensor_names(Value(node))}
         unused = [name for name in self._config.quantization.thresholds if name not in known]
         for name in unused:
             if not name.startswith("mrt_rewrite_"):
-                raise MRTError(f"[QUANTIZATION] Thresholds: the network has no node {name}")
+                raise MRTError(f"[QUANTIZATION] Thresholds: the network has no node {name}{near(name, known)}")
         if unused:
             logger.warning("[QUANTIZATION] Thresholds: ignored for %s, nodes of MRT's own rewriting", ", ".join(unused))
 

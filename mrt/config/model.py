@@ -115,6 +115,7 @@ class Prepare(OnDevice):
     """[PREPARE]."""
 
     verify: bool = Field(default=True, description=_DUMP)
+    equalize: bool = Field(default=True, description=_DUMP)
     dump: bool = Field(default=True, description=_DUMP)
 
 
@@ -132,22 +133,43 @@ class Calibration(OnDevice):
     dataset_dir: Optional[Path] = Field(default=None, description=_PATH)
     batch: Batch = Field(default=16, description=_BATCH)
     calibrate_num: int = Field(default=1, ge=1, description="a number of batches, 1 or more")
-    calibrator: Annotated[Literal["absmax", "percentile", "mse", "entropy"], BeforeValidator(_lower)] = Field(
-        default="mse", description="absmax, percentile, mse or entropy"
+    calibrator: Annotated[
+        Literal["absmax", "percentile", "mse", "entropy", "lambda", "auto"], BeforeValidator(_lower)
+    ] = Field(default="mse", description="absmax, percentile, mse, entropy, lambda or auto")
+    calibrators: Annotated[
+        dict[str, Annotated[Literal["absmax", "percentile", "mse", "entropy", "lambda"], BeforeValidator(_lower)]],
+        BeforeValidator(values.choice_map),
+    ] = Field(
+        default={},
+        description="`node: calibrator` items split by commas, each absmax, percentile, mse, entropy or lambda",
     )
-    lambda_: Optional[float] = Field(
-        default=None, gt=0, description="a number above 0, or empty to leave it to Calibrator"
-    )
+    lambda_: Optional[float] = Field(default=None, gt=0, description="a number above 0, or empty")
     dump: bool = Field(default=True, description=_DUMP)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lambda_is_a_calibrator(cls, given: Any) -> Any:
+        """MRT's own files have Lambda alone."""
+        if isinstance(given, dict) and given.get("Lambda") is not None and given.get("Calibrator") is None:
+            return {**given, "Calibrator": "lambda"}
+        return given
+
+    @model_validator(mode="after")
+    def _lambda_has_a_number(self) -> "Calibration":
+        if self.lambda_ is None and "lambda" in (self.calibrator, *self.calibrators.values()):
+            raise ValueError("the calibrator lambda needs a number of standard deviations, [CALIBRATION] Lambda")
+        return self
 
 
 class Quantization(OnDevice):
     """[QUANTIZATION]: precisions in bits, and the knobs of single operators."""
 
     input_precision: int = Field(default=8, ge=2, le=16, description="bits from 2 to 16")
-    rounding: Annotated[Literal["compensated", "nearest"], BeforeValidator(_lower)] = Field(
-        default="compensated", description="compensated or nearest"
+    rounding: Annotated[Literal["nearest", "compensated", "learned"], BeforeValidator(_lower)] = Field(
+        default="compensated", description="nearest, compensated or learned"
     )
+    bias_correction: bool = Field(default=True, description=_DUMP)
+    offset_activations: bool = Field(default=True, description=_DUMP)
     output_precision: Optional[int] = Field(default=None, ge=2, le=32, description="bits from 2 to 32, or empty")
     precision: Annotated[Literal["default", "auto"], BeforeValidator(_lower)] = Field(
         default="default", description="default or auto"
