@@ -59,3 +59,14 @@ def test_a_layer_that_shifts_before_it_multiplies(data, tmp_path) -> None:
     y = b.conv(b.data, CHANNELS, 1)
     y = b.shift(y, data.draw(st.integers(1, 12), "first shift"), 17)
     compare(b.model(requantization(b, y, data)), tmp_path)
+
+
+def test_a_sum_beyond_16_bits_that_only_8_bits_are_made_of(tmp_path) -> None:
+    """Without a clip between: what leaves 16 bits saturates in 8 bits too, or must not be cut off before."""
+    for offset, shift in ((-127, 8), (0, 8), (-127, 10), (100, 9)):
+        b = native_models.Builder((1, 64, 5, 7), 5)
+        branch = b.requantize(b.conv(b.data, CHANNELS, 1), 64, 16)
+        skip = b.shift(b.op("broadcast_mul", b.conv(b.data, CHANNELS, 1), b.const([[[[5]]]])), 4, 16)
+        total = b.op("relu", b.op("elemwise_add", branch, skip))
+        scaled = b.op("broadcast_mul", total, b.const([[[[1 << (shift - 8)]]]]))
+        compare(b.model(b.shift(b.op("broadcast_add", scaled, b.const([[[[offset << shift]]]])), shift)), tmp_path)

@@ -49,11 +49,12 @@ inline void store_i32(void* to, __m256i v) { _mm256_storeu_si256(static_cast<__m
 
 struct ToU8 {
     AffineVector affine;
+    int64_t first;
     uint8_t* const* out;
 
     inline void put(int row, int block, __m256i a, __m256i b) const {
         const int channel = block * kLanes;
-        store_u8(out[row] + channel, affine(channel, a), affine(channel + 8, b));
+        store_u8(out[row] + first + channel, affine(channel, a), affine(channel + 8, b));
     }
 };
 
@@ -61,10 +62,12 @@ struct ToJoint {
     AffineVector first, second;
     const Joint& post;
     const JointRows& rows;
+    int64_t start;
 
-    ToJoint(const Joint& joint, const JointRows& to) : first(joint.first), second(joint.second), post(joint), rows(to) {}
+    ToJoint(const Joint& joint, int64_t channel, const JointRows& to)
+        : first(joint.first), second(joint.second), post(joint), rows(to), start(channel) {}
 
-    static inline __m256i load_as_int32(const uint8_t* from, Store type, int channel) {
+    static inline __m256i load_as_int32(const uint8_t* from, Store type, int64_t channel) {
         if (type == Store::I32) return load(from + 4 * channel);
         const __m128i* at = reinterpret_cast<const __m128i*>(from + store_bytes(type) * channel);
         if (type == Store::I16) return _mm256_cvtepi16_epi32(_mm_loadu_si128(at));
@@ -76,14 +79,14 @@ struct ToJoint {
         a = first(channel, a);
         b = first(channel + 8, b);
         if (rows.residual) {
-            a = _mm256_add_epi32(a, load_as_int32(rows.residual[row], post.residual_type, channel));
-            b = _mm256_add_epi32(b, load_as_int32(rows.residual[row], post.residual_type, channel + 8));
+            a = _mm256_add_epi32(a, load_as_int32(rows.residual[row], post.residual_type, start + channel));
+            b = _mm256_add_epi32(b, load_as_int32(rows.residual[row], post.residual_type, start + channel + 8));
         }
         const __m256i lo = _mm256_set1_epi32(post.lo), hi = _mm256_set1_epi32(post.hi);
         a = _mm256_min_epi32(_mm256_max_epi32(a, lo), hi);
         b = _mm256_min_epi32(_mm256_max_epi32(b, lo), hi);
         if (rows.wide) {
-            uint8_t* to = rows.wide[row] + channel * store_bytes(post.wide_type);
+            uint8_t* to = rows.wide[row] + (start + channel) * store_bytes(post.wide_type);
             if (post.wide_type == Store::I16) {
                 store_i32(to, words(a, b));
             } else if (post.wide_type == Store::I32) {
@@ -93,7 +96,7 @@ struct ToJoint {
                 store_u8(to, a, b);
             }
         }
-        if (rows.narrow) store_u8(rows.narrow[row] + channel, second(channel, a), second(channel + 8, b));
+        if (rows.narrow) store_u8(rows.narrow[row] + start + channel, second(channel, a), second(channel + 8, b));
     }
 };
 
@@ -118,7 +121,7 @@ inline void conv_rows(const ConvTile& tile, int first, int block, const Out& out
     for (int t = 0; t < tile.taps; ++t) {
         const uint8_t* x[ROWS];
 #pragma GCC unroll 16
-        for (int r = 0; r < ROWS; ++r) x[r] = tile.pixels[first + r] + tile.tap_offsets[t];
+        for (int r = 0; r < ROWS; ++r) x[r] = tile.pixels[first + r] + tile.first_input + tile.tap_offsets[t];
         const int64_t end = int64_t(tile.steps) * 4;
         for (int64_t s = 0; s < end; s += 4, w += stride) {
             const __m256i lo = load(w), hi = load(w + 32);
@@ -147,10 +150,10 @@ inline void conv_any(const ConvTile& tile, const Out& out) {
 void conv(const ConvTile& tile, int32_t* acc) { conv_any(tile, ToInt32{acc}); }
 
 void conv_u8(const ConvTile& tile, const Affine& post, uint8_t* const* out) {
-    conv_any(tile, ToU8{AffineVector(post), out});
+    conv_any(tile, ToU8{AffineVector(post), tile.channel, out});
 }
 
-void conv_joint(const ConvTile& tile, const Joint& post, const JointRows& rows) { conv_any(tile, ToJoint(post, rows)); }
+void conv_joint(const ConvTile& tile, const Joint& post, const JointRows& rows) { conv_any(tile, ToJoint(post, tile.channel, rows)); }
 
 // Channels 4 i .. 4 i + 3 of two neighbouring blocks of 16, four weights each.
 inline __m256i depthwise_weights(const int8_t* w, int i) {
@@ -165,7 +168,7 @@ template <typename Out>
 inline void depthwise_pair(const DepthwiseTile& tile, int row, int block, const Out& out) {
     __m256i sums[4];
     for (int i = 0; i < 4; ++i) sums[i] = _mm256_setzero_si256();
-    const uint8_t* x = tile.pixels[row] + block * kLanes;
+    const uint8_t* x = tile.pixels[row] + tile.channel + block * kLanes;
     const int8_t* w = tile.weights + block * kLanes * 4;
     const int64_t* offsets = tile.tap_offsets;
     for (int q = 0; q < tile.quads; ++q, w += kTileWidth * 4, offsets += 4) {
@@ -195,7 +198,7 @@ inline void depthwise_any(const DepthwiseTile& tile, const Out& out) {
 void depthwise(const DepthwiseTile& tile, int32_t* acc) { depthwise_any(tile, ToInt32{acc}); }
 
 void depthwise_u8(const DepthwiseTile& tile, const Affine& post, uint8_t* const* out) {
-    depthwise_any(tile, ToU8{AffineVector(post), out});
+    depthwise_any(tile, ToU8{AffineVector(post), tile.channel, out});
 }
 
 }  // namespace

@@ -67,9 +67,10 @@ struct Narrow {
 struct ToU8 {
     AffineVector affine;
     Narrow narrow;
+    int64_t first;
     uint8_t* const* out;
 
-    ToU8(const Affine& post, uint8_t* const* rows) : affine(post), narrow(post), out(rows) {}
+    ToU8(const Affine& post, int64_t channel, uint8_t* const* rows) : affine(post), narrow(post), first(channel), out(rows) {}
 
     template <int BLOCKS>
     inline void fetch(int) const {}
@@ -79,7 +80,7 @@ struct ToU8 {
         __m512i v[BLOCKS];
 #pragma GCC unroll 4
         for (int b = 0; b < BLOCKS; ++b) v[b] = affine(b * kLanes, acc[b]);
-        narrow.store<BLOCKS>(out[row], v);
+        narrow.store<BLOCKS>(out[row] + first, v);
     }
 };
 
@@ -88,14 +89,15 @@ struct ToJoint {
     Narrow narrow;
     const Joint& post;
     const JointRows& rows;
+    int64_t start;
     __m512i first_lo, first_hi, lo, hi;
 
-    ToJoint(const Joint& joint, const JointRows& to)
-        : first(joint.first), second(joint.second), narrow(joint.second), post(joint), rows(to),
+    ToJoint(const Joint& joint, int64_t channel, const JointRows& to)
+        : first(joint.first), second(joint.second), narrow(joint.second), post(joint), rows(to), start(channel),
           first_lo(_mm512_set1_epi32(joint.first.lo)), first_hi(_mm512_set1_epi32(joint.first.hi)),
           lo(_mm512_set1_epi32(joint.lo)), hi(_mm512_set1_epi32(joint.hi)) {}
 
-    static inline __m512i load_as_int32(const uint8_t* from, Store type, int channel) {
+    static inline __m512i load_as_int32(const uint8_t* from, Store type, int64_t channel) {
         if (type == Store::I32) return _mm512_loadu_si512(from + 4 * channel);
         if (type == Store::I16)
             return _mm512_cvtepi16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + 2 * channel)));
@@ -103,15 +105,8 @@ struct ToJoint {
         return _mm512_sub_epi32(_mm512_cvtepu8_epi32(bytes), _mm512_set1_epi32(128));
     }
 
-    // What `put` will touch, on its way while the products are summed up.
     template <int BLOCKS>
-    inline void fetch(int row) const {
-        for (int64_t at = 0, end = rows.residual ? BLOCKS * kLanes * store_bytes(post.residual_type) : 0; at < end; at += 64)
-            _mm_prefetch(reinterpret_cast<const char*>(rows.residual[row] + at), _MM_HINT_T0);
-        for (int64_t at = 0, end = rows.wide ? BLOCKS * kLanes * store_bytes(post.wide_type) : 0; at < end; at += 64)
-            __builtin_prefetch(rows.wide[row] + at, 1);
-        if (rows.narrow) __builtin_prefetch(rows.narrow[row], 1);
-    }
+    inline void fetch(int) const {}
 
     template <int BLOCKS>
     inline void put(int row, const __m512i* acc) const {
@@ -120,10 +115,10 @@ struct ToJoint {
         for (int b = 0; b < BLOCKS; ++b) {
             const int channel = b * kLanes;
             v[b] = _mm512_min_epi32(_mm512_max_epi32(first(channel, acc[b]), first_lo), first_hi);
-            if (rows.residual) v[b] = _mm512_add_epi32(v[b], load_as_int32(rows.residual[row], post.residual_type, channel));
+            if (rows.residual) v[b] = _mm512_add_epi32(v[b], load_as_int32(rows.residual[row], post.residual_type, start + channel));
             v[b] = _mm512_min_epi32(_mm512_max_epi32(v[b], lo), hi);
             if (rows.wide) {
-                uint8_t* to = rows.wide[row] + channel * store_bytes(post.wide_type);
+                uint8_t* to = rows.wide[row] + (start + channel) * store_bytes(post.wide_type);
                 if (post.wide_type == Store::I16) {
                     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtepi32_epi16(v[b]));
                 } else if (post.wide_type == Store::I32) {
@@ -137,25 +132,26 @@ struct ToJoint {
         if (!rows.narrow) return;
 #pragma GCC unroll 4
         for (int b = 0; b < BLOCKS; ++b) v[b] = second(b * kLanes, v[b]);
-        narrow.store<BLOCKS>(rows.narrow[row], v);
+        narrow.store<BLOCKS>(rows.narrow[row] + start, v);
     }
 };
 
-// The end of a residual block on 32 int16 at a time, for a known set of tensors. Rounding multiplications take the
+// The end of a residual block on 32 int16 at a time, saturated, for a known set of tensors. Rounding multiplications take the
 // place of `second` where ROUNDED.
 template <bool RESIDUAL, bool WIDE, bool NARROW, bool ROUNDED>
 struct ToWords {
     const Joint& post;
     const JointRows& rows;
+    int64_t start;
     Narrow narrow;
-    __m512i first_lo, first_hi, lo, hi, multiplier, offset;
+    __m512i first_lo, lo, multiplier, offset;
 
-    ToWords(const Joint& joint, const JointRows& to)
-        : post(joint), rows(to), narrow(joint.second), first_lo(word(joint.first.lo)), first_hi(word(joint.first.hi)),
-          lo(word(joint.lo)), hi(word(joint.hi)), multiplier(word(joint.words.multiplier)), offset(word(joint.words.offset)) {}
+    ToWords(const Joint& joint, int64_t channel, const JointRows& to)
+        : post(joint), rows(to), start(channel), narrow(joint.second), first_lo(word(joint.first.lo)), lo(word(joint.lo)),
+          multiplier(word(joint.words.multiplier)), offset(word(joint.words.offset)) {}
 
     static bool fits(const ConvTile& tile, const Joint& post, const JointRows& rows) {
-        return post.words.enough && tile.blocks == kMaxBlocks && post.first.multiplier && post.first.addend &&
+        return post.words.enough && post.first.hi >= INT16_MAX && post.hi >= INT16_MAX && tile.blocks == kMaxBlocks && post.first.multiplier && post.first.addend &&
                RESIDUAL == bool(rows.residual) && WIDE == bool(rows.wide) && NARROW == bool(rows.narrow) &&
                (!NARROW || (ROUNDED ? post.words.multiplier != 0 : post.second.multiplier && post.second.addend));
     }
@@ -163,14 +159,14 @@ struct ToWords {
     template <int BLOCKS>
     inline void fetch(int row) const {
         if (RESIDUAL) {
-            _mm_prefetch(reinterpret_cast<const char*>(rows.residual[row]), _MM_HINT_T0);
-            _mm_prefetch(reinterpret_cast<const char*>(rows.residual[row] + 64), _MM_HINT_T0);
+            _mm_prefetch(reinterpret_cast<const char*>(rows.residual[row] + 2 * start), _MM_HINT_T0);
+            _mm_prefetch(reinterpret_cast<const char*>(rows.residual[row] + 2 * start + 64), _MM_HINT_T0);
         }
         if (WIDE && !RESIDUAL) {
-            __builtin_prefetch(rows.wide[row], 1);
-            __builtin_prefetch(rows.wide[row] + 64, 1);
+            __builtin_prefetch(rows.wide[row] + 2 * start, 1);
+            __builtin_prefetch(rows.wide[row] + 2 * start + 64, 1);
         }
-        if (NARROW) __builtin_prefetch(rows.narrow[row], 1);
+        if (NARROW) __builtin_prefetch(rows.narrow[row] + start, 1);
     }
 
     static inline __m512i word(int32_t value) {
@@ -198,25 +194,25 @@ struct ToWords {
         for (int b = 0; b < BLOCKS / 2; ++b) {
             const int channel = b * 2 * kLanes;
             v[b] = in_order(_mm512_packs_epi32(first(channel, acc[2 * b]), first(channel + kLanes, acc[2 * b + 1])));
-            v[b] = _mm512_min_epi16(_mm512_max_epi16(v[b], first_lo), first_hi);
+            v[b] = _mm512_max_epi16(v[b], first_lo);
             if (RESIDUAL) {
-                v[b] = _mm512_adds_epi16(v[b], _mm512_loadu_si512(rows.residual[row] + 2 * channel));
-                v[b] = _mm512_min_epi16(_mm512_max_epi16(v[b], lo), hi);
+                v[b] = _mm512_adds_epi16(v[b], _mm512_loadu_si512(rows.residual[row] + 2 * (start + channel)));
+                v[b] = _mm512_max_epi16(v[b], lo);
             }
-            if (WIDE) _mm512_storeu_si512(rows.wide[row] + 2 * channel, v[b]);
+            if (WIDE) _mm512_storeu_si512(rows.wide[row] + 2 * (start + channel), v[b]);
         }
         if (!NARROW) return;
         if (ROUNDED) {
 #pragma GCC unroll 2
             for (int b = 0; b < BLOCKS / 2; ++b) v[b] = _mm512_adds_epi16(_mm512_mulhrs_epi16(v[b], multiplier), offset);
             const __m512i bytes = narrow.clip(_mm512_packs_epi16(v[0], v[BLOCKS / 2 - 1]));
-            _mm512_storeu_si512(rows.narrow[row], in_order(bytes));
+            _mm512_storeu_si512(rows.narrow[row] + start, in_order(bytes));
         } else {
             __m512i wide[BLOCKS];
 #pragma GCC unroll 4
             for (int b = 0; b < BLOCKS; ++b)
                 wide[b] = second(b * kLanes, b % 2 ? _mm512_extracti64x4_epi64(v[b / 2], 1) : _mm512_castsi512_si256(v[b / 2]));
-            narrow.store<BLOCKS>(rows.narrow[row], wide);
+            narrow.store<BLOCKS>(rows.narrow[row] + start, wide);
         }
     }
 };
@@ -225,11 +221,12 @@ struct ToWords {
 struct ToShifted {
     AffineVector first, second;
     Narrow narrow;
+    int64_t start;
     uint8_t* const* out;
     __m512i lo, hi;
 
-    ToShifted(const Joint& joint, const JointRows& rows)
-        : first(joint.first), second(joint.second), narrow(joint.second), out(rows.narrow),
+    ToShifted(const Joint& joint, int64_t channel, const JointRows& rows)
+        : first(joint.first), second(joint.second), narrow(joint.second), start(channel), out(rows.narrow),
           lo(_mm512_set1_epi32(joint.first.lo)), hi(_mm512_set1_epi32(joint.first.hi)) {}
 
     static bool fits(const ConvTile& tile, const Joint& post, const JointRows& rows) {
@@ -250,7 +247,7 @@ struct ToShifted {
             v[b] = _mm512_mullo_epi32(_mm512_min_epi32(_mm512_max_epi32(v[b], lo), hi), _mm512_loadu_si512(second.post.multiplier + channel));
             v[b] = _mm512_sra_epi32(_mm512_add_epi32(v[b], _mm512_loadu_si512(second.post.addend + channel)), second.shift);
         }
-        narrow.store<BLOCKS>(out[row], v);
+        narrow.store<BLOCKS>(out[row] + start, v);
     }
 };
 
@@ -277,7 +274,7 @@ __attribute__((noinline)) void conv_rows(const ConvTile& tile, int first, const 
     for (int t = 0; t < tile.taps; ++t) {
         const uint8_t* x[ROWS];
 #pragma GCC unroll 16
-        for (int r = 0; r < ROWS; ++r) x[r] = tile.pixels[first + r] + tile.tap_offsets[t] + int64_t(tile.steps) * 4;
+        for (int r = 0; r < ROWS; ++r) x[r] = tile.pixels[first + r] + tile.first_input + tile.tap_offsets[t] + int64_t(tile.steps) * 4;
         for (int64_t s = -int64_t(tile.steps) * 4; s; s += 4, w += BLOCKS * 64, ahead += 64) {
             if (ROWS * BLOCKS == 24) _mm_prefetch(reinterpret_cast<const char*>(ahead), _MM_HINT_T1);
             __m512i k[BLOCKS];
@@ -326,14 +323,14 @@ inline void conv_any(const ConvTile& tile, const Out& out, int done = 0) {
 
 void conv(const ConvTile& tile, int32_t* acc) { conv_any(tile, ToInt32{acc}); }
 
-void conv_u8(const ConvTile& tile, const Affine& post, uint8_t* const* out) { conv_any(tile, ToU8(post, out)); }
+void conv_u8(const ConvTile& tile, const Affine& post, uint8_t* const* out) { conv_any(tile, ToU8(post, tile.channel, out)); }
 
 // As many whole groups of rows as there are, if the ending has this form; how many rows that was.
 template <typename Out>
 int conv_groups(const ConvTile& tile, const Joint& post, const JointRows& rows) {
     if (!Out::fits(tile, post, rows)) return 0;
     constexpr int kRows = rows_at_a_time(kMaxBlocks);
-    const Out out(post, rows);
+    const Out out(post, tile.channel, rows);
     int r = 0;
     for (; r + kRows <= tile.rows; r += kRows) conv_rows<kRows, kMaxBlocks>(tile, r, out);
     return r;
@@ -346,7 +343,7 @@ void conv_joint(const ConvTile& tile, const Joint& post, const JointRows& rows) 
     if (!done) done = conv_groups<ToWords<true, false, true, false>>(tile, post, rows);
     if (!done) done = conv_groups<ToWords<false, true, false, false>>(tile, post, rows);
     if (!done) done = conv_groups<ToShifted>(tile, post, rows);
-    conv_any(tile, ToJoint(post, rows), done);
+    conv_any(tile, ToJoint(post, tile.channel, rows), done);
 }
 
 // A 4 x 4 transpose of the 128-bit lanes of four vectors.
@@ -393,7 +390,7 @@ void depthwise(const DepthwiseTile& tile, int32_t* acc) {
     load_interleaved(tile.init, tile.blocks, init);
     for (int r = 0; r < tile.rows; ++r) {
         __m512i sums[4] = {init[0], init[1], init[2], init[3]};
-        depthwise_row<0>(tile, tile.pixels[r], sums);
+        depthwise_row<0>(tile, tile.pixels[r] + tile.channel, sums);
         transpose_lanes(sums);
         for (int b = 0; b < tile.blocks; ++b) _mm512_storeu_si512(acc + r * kTileWidth + b * kLanes, sums[b]);
     }
@@ -414,11 +411,11 @@ void depthwise_rows_u8(const DepthwiseTile& tile, const Affine& post, uint8_t* c
     const __mmask64 mask = tile.blocks == 4 ? ~__mmask64(0) : (__mmask64(1) << (tile.blocks * kLanes)) - 1;
     for (int r = 0; r < tile.rows; ++r) {
         __m512i v[4] = {init[0], init[1], init[2], init[3]};
-        depthwise_row<QUADS>(tile, tile.pixels[r], v);
+        depthwise_row<QUADS>(tile, tile.pixels[r] + tile.channel, v);
         for (int i = 0; i < 4; ++i)
             v[i] = _mm512_sra_epi32(_mm512_add_epi32(_mm512_mullo_epi32(v[i], multiplier[i]), addend[i]), shift);
         // Packing undoes the interleaving.
-        _mm512_mask_storeu_epi8(out[r], mask, narrow.pack(v[0], v[1], v[2], v[3]));
+        _mm512_mask_storeu_epi8(out[r] + tile.channel, mask, narrow.pack(v[0], v[1], v[2], v[3]));
     }
 }
 

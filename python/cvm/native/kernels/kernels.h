@@ -105,10 +105,12 @@ struct JointRows {
 // --- the table ------------------------------------------------------------------------------------------
 
 // A convolution as a product of pixels and taps: acc[r][o] = init[o] + sum over taps t, steps s, bytes j of
-// (pixels[r][tap_offsets[t] + 4 s + j] - 128 + offset) * weights[t][s][o][j].
+// (pixels[r][first_input + tap_offsets[t] + 4 s + j] - 128 + offset) * weights[t][s][o][j].
+// Results belong to channels from `channel` on of the pixels whose addresses are given with the tile.
 struct ConvTile {
     const uint8_t* const* pixels;
     int rows;                    // <= kTileRows
+    int64_t first_input, channel;
     const int64_t* tap_offsets;
     int taps, steps;
     const int8_t* weights;       // [taps][steps][blocks * 16][4]
@@ -117,11 +119,12 @@ struct ConvTile {
     const int8_t* ahead;         // the weights of the next tile, to be fetched meanwhile
 };
 
-// Depthwise: acc[r][c] = init[c] + sum over taps t of (pixels[r][tap_offsets[t] + c] - 128 + offset) *
+// Depthwise: acc[r][c] = init[c] + sum over taps t of (pixels[r][channel + tap_offsets[t] + c] - 128 + offset) *
 // weights[t / 4][c][t % 4], for kTileWidth channels.
 struct DepthwiseTile {
     const uint8_t* const* pixels;
     int rows;
+    int64_t channel;
     const int64_t* tap_offsets;  // [quads * 4]
     int quads;
     const int8_t* weights;       // [quads][64][4]

@@ -467,6 +467,7 @@ private:
         step.block_chunk = ceil_div(blocks, by_block);
         step.block_chunks = ceil_div(blocks, step.block_chunk);
         step.tasks = int(step.row_chunks * step.block_chunks);
+        step.any_order = step.block_chunks == 1;
         step.many_weights = int64_t(step.weights->size()) / step.block_chunks > kCacheBytes;
     }
 

@@ -395,7 +395,17 @@ private:
         ending.has_narrow = true;
         ending.narrow = chain.current()->stores[0];
         round_words(joint.second, joint.words);
+        if (!joint.words.enough && !ending.has_wide) joint.words.enough = words_saturate(ending);
         return true;
+    }
+
+    // Whether a sum beyond int16 saturates in 8 bits as well, so that its saturation to int16 changes nothing.
+    static bool words_saturate(const Ending& ending) {
+        const Joint& joint = ending.joint;
+        const auto narrowed = [&](int32_t v) { return ((v * joint.words.multiplier + (1 << 14)) >> 15) + joint.words.offset; };
+        const auto branch_fits = joint.first.lo >= INT16_MIN && joint.first.hi <= INT16_MAX;
+        return branch_fits && ending.has_residual && joint.residual_type == Store::I16 && joint.words.multiplier > 0 &&
+               joint.lo >= INT16_MIN && narrowed(INT16_MAX) >= joint.second.hi;
     }
 
     // An affine function that is the same for all channels as a rounding multiplication of int16, if it has that form.

@@ -90,33 +90,51 @@ void Ending::touch(std::vector<int>& buffers) const {
     epilogue.touch(buffers);
 }
 
-void locate(int64_t first, int rows, int64_t h, int64_t w, Pixels& pixels) {
-    int64_t x = first % w, y = first / w % h, n = first / (w * h);
-    pixels.rows = rows;
-    for (int r = 0; r < rows; ++r) {
-        pixels.n[r] = int32_t(n);
-        pixels.y[r] = int32_t(y);
-        pixels.x[r] = int32_t(x);
-        if (++x == w) {
-            x = 0;
-            if (++y == h) {
-                y = 0;
-                ++n;
-            }
-        }
-    }
-}
-
 namespace {
 
-// Addresses of a tile's pixels; along a row of the picture they are `sx` apart.
-void pixel_addresses(const Pixels& pixels, uint8_t* base, int64_t sn, int64_t sy, int64_t sx, uint8_t** out) {
-    uint8_t* at = nullptr;
-    for (int r = 0; r < pixels.rows; ++r, at += sx) {
-        if (!r || !pixels.x[r]) at = base + pixels.n[r] * sn + pixels.y[r] * sy + pixels.x[r] * sx;
-        out[r] = at;
+// The pixels of a tile: `rows` of an n x h x w grid from flat index `first` on.
+struct Span {
+    int64_t n, y, x, h, w;
+    int rows;
+
+    Span(int64_t first, int64_t end, int64_t height, int64_t width)
+        : n(first / (width * height)), y(first / width % height), x(first % width), h(height), w(width),
+          rows(int(std::min<int64_t>(kTileRows, end - first))) {}
+
+    // Calls f(r, n, y, x) for the first pixel and for those that begin a row of the picture.
+    template <typename Begin, typename Next>
+    void walk(Begin begin, Next next) const {
+        int64_t at_n = n, at_y = y, left = w - x;
+        begin(0, at_n, at_y, x);
+        for (int r = 1; r < rows; ++r) {
+            if (--left) {
+                next(r);
+                continue;
+            }
+            left = w;
+            if (++at_y == h) {
+                at_y = 0;
+                ++at_n;
+            }
+            begin(r, at_n, at_y, int64_t(0));
+        }
     }
-}
+
+    void locate(Pixels& pixels) const {
+        pixels.rows = rows;
+        const auto put = [&](int r, int64_t at_n, int64_t at_y, int64_t at_x) {
+            pixels.n[r] = int32_t(at_n);
+            pixels.y[r] = int32_t(at_y);
+            pixels.x[r] = int32_t(at_x);
+        };
+        walk(put, [&](int r) { put(r, pixels.n[r - 1], pixels.y[r - 1], pixels.x[r - 1] + 1); });
+    }
+
+    void addresses(uint8_t* base, int64_t sn, int64_t sy, int64_t sx, uint8_t** out) const {
+        walk([&](int r, int64_t at_n, int64_t at_y, int64_t at_x) { out[r] = base + at_n * sn + at_y * sy + at_x * sx; },
+             [&](int r) { out[r] = out[r - 1] + sx; });
+    }
+};
 
 // The addresses of one call's tensors at the end of a convolution.
 class BoundEnding {
@@ -128,31 +146,25 @@ public:
     }
 
     // The next tiles are at these pixels.
-    void move_to(const Pixels& pixels) {
-        pixels_ = &pixels;
-        if (ending_.has_residual) rows(ending_.residual, residual_base_, residual_);
-        if (ending_.has_wide) rows(ending_.wide, wide_base_, wide_);
-        if (ending_.has_narrow) rows(ending_.narrow, narrow_base_, narrow_);
+    void move_to(const Span& span) {
+        if (ending_.kind == Ending::Kind::Program) span.locate(pixels_);
+        if (ending_.has_residual) rows(span, ending_.residual, residual_base_, residual_);
+        if (ending_.has_wide) rows(span, ending_.wide, wide_base_, wide_);
+        if (ending_.has_narrow) rows(span, ending_.narrow, narrow_base_, narrow_);
     }
 
     // Tile functions of convolutions and of depthwise convolutions share this tail.
     template <typename Tile>
-    void run(const Kernels& kernels, const Tile& tile, int64_t channel, int blocks, Registers& registers) const {
+    void run(const Kernels& kernels, const Tile& tile, Registers& registers) const {
         if (ending_.kind == Ending::Kind::Program) {
             accumulate(kernels, tile, registers.tiles[ending_.epilogue.input]);
-            kernels.program(bound_.program, *pixels_, int(channel), blocks * kLanes, registers.first());
-            return;
+            kernels.program(bound_.program, pixels_, int(tile.channel), tile.blocks * kLanes, registers.first());
+        } else if (ending_.kind == Ending::Kind::U8) {
+            narrow_to_u8(kernels, tile, ending_.joint.first.from(tile.channel), narrow_);
+        } else {
+            join(kernels, tile, ending_.joint.from(tile.channel),
+                 {ending_.has_residual ? residual_ : nullptr, ending_.has_wide ? wide_ : nullptr, ending_.has_narrow ? narrow_ : nullptr});
         }
-        uint8_t *residual[kTileRows], *wide[kTileRows], *narrow[kTileRows];
-        if (ending_.has_narrow) shift(ending_.narrow, narrow_, channel, narrow);
-        if (ending_.kind == Ending::Kind::U8) {
-            narrow_to_u8(kernels, tile, ending_.joint.first.from(channel), narrow);
-            return;
-        }
-        if (ending_.has_residual) shift(ending_.residual, residual_, channel, residual);
-        if (ending_.has_wide) shift(ending_.wide, wide_, channel, wide);
-        join(kernels, tile, ending_.joint.from(channel),
-             {ending_.has_residual ? residual : nullptr, ending_.has_wide ? wide : nullptr, ending_.has_narrow ? narrow : nullptr});
     }
 
 private:
@@ -165,17 +177,13 @@ private:
     static void join(const Kernels& k, const ConvTile& t, const Joint& j, const JointRows& r) { k.conv_joint(t, j, r); }
     static void join(const Kernels&, const DepthwiseTile&, const Joint&, const JointRows&) {}  // never planned
 
-    void rows(const View& view, uint8_t* base, uint8_t** out) const {
-        pixel_addresses(*pixels_, base, view.sn, view.sy, view.sx, out);
-    }
-    void shift(const View& view, uint8_t* const* from, int64_t channel, uint8_t** to) const {
-        const int64_t bytes = channel * store_bytes(view.type);
-        for (int r = 0; r < pixels_->rows; ++r) to[r] = from[r] + bytes;
+    static void rows(const Span& span, const View& view, uint8_t* base, uint8_t** out) {
+        span.addresses(base, view.sn, view.sy, view.sx, out);
     }
 
     const Ending& ending_;
     const Bound bound_;
-    const Pixels* pixels_ = nullptr;
+    Pixels pixels_;
     uint8_t *residual_base_ = nullptr, *wide_base_ = nullptr, *narrow_base_ = nullptr;
     uint8_t *residual_[kTileRows], *wide_[kTileRows], *narrow_[kTileRows];
 };
@@ -191,24 +199,21 @@ void ConvStep::run(const Call& call, int task) const {
     uint8_t* base = call.at(in.place);
     BoundEnding bound(ending, call);
     Registers registers;
-    Pixels pixels;
     // Many weights: one block of channels at a time, over all pixels. Few: all blocks at once for a tile of pixels.
     const int64_t blocks_at_once = many_weights ? 1 : last_block - first_block;
     for (int64_t start = first_block; start < last_block; start += blocks_at_once) {
         for (int64_t row = first_row; row < last_row; row += kTileRows) {
-            const int rows = int(std::min<int64_t>(kTileRows, last_row - row));
-            locate(row, rows, out_h, out_w, pixels);
-            bound.move_to(pixels);
+            const Span span(row, last_row, out_h, out_w);
+            bound.move_to(span);
             uint8_t* from[kTileRows];
-            pixel_addresses(pixels, base, in.sn, step_y, step_x, from);
+            span.addresses(base, in.sn, step_y, step_x, from);
             for (int64_t b = start; b < start + blocks_at_once; ++b) {
                 const Block& block = blocks[size_t(b)];
-                const uint8_t* window[kTileRows];
-                for (int r = 0; r < rows; ++r) window[r] = from[r] + block.input_channel;
                 const Block& next = blocks[row == first_row && size_t(b) + 1 < blocks.size() ? size_t(b) + 1 : size_t(b)];
-                const ConvTile tile = {window, rows, taps.data(), int(taps.size()), steps, weights->data() + block.weights,
-                                       block.blocks, init.data() + block.channel, weights->data() + next.weights};
-                bound.run(*kernels, tile, block.channel, block.blocks, registers);
+                const ConvTile tile = {from, span.rows, block.input_channel, block.channel, taps.data(), int(taps.size()), steps,
+                                       weights->data() + block.weights, block.blocks, init.data() + block.channel,
+                                       weights->data() + next.weights};
+                bound.run(*kernels, tile, registers);
             }
         }
     }
@@ -232,20 +237,17 @@ void DepthwiseStep::run(const Call& call, int task) const {
     uint8_t* base = call.at(in.place);
     BoundEnding bound(ending, call);
     Registers registers;
-    Pixels pixels;
     const int64_t block_bytes = int64_t(taps.size()) * kTileWidth;
     for (int64_t row = first_row; row < last_row; row += kTileRows) {
-        const int rows = int(std::min<int64_t>(kTileRows, last_row - row));
-        locate(row, rows, out_h, out_w, pixels);
-        bound.move_to(pixels);
+        const Span span(row, last_row, out_h, out_w);
+        bound.move_to(span);
         uint8_t* from[kTileRows];
-        pixel_addresses(pixels, base, in.sn, step_y, step_x, from);
+        span.addresses(base, in.sn, step_y, step_x, from);
         for (int64_t channel = 0; channel < channels; channel += kTileWidth) {
             const int blocks = int(std::min<int64_t>(kMaxBlocks, ceil_div(channels - channel, kLanes)));
-            const DepthwiseTile tile = {from, rows, taps.data(), int(taps.size()) / 4,
+            const DepthwiseTile tile = {from, span.rows, channel, taps.data(), int(taps.size()) / 4,
                                         weights->data() + channel / kTileWidth * block_bytes, init.data() + channel, blocks};
-            bound.run(*kernels, tile, channel, blocks, registers);
-            for (int r = 0; r < rows; ++r) from[r] += kTileWidth;
+            bound.run(*kernels, tile, registers);
         }
     }
 }
@@ -261,7 +263,7 @@ void ProgramStep::run(const Call& call, int task) const {
     Registers registers;
     Pixels pixels;
     for (int64_t row = first_row; row < last_row; row += kTileRows) {
-        locate(row, int(std::min<int64_t>(kTileRows, last_row - row)), h, w, pixels);
+        Span(row, last_row, h, w).locate(pixels);
         for (int64_t channel = 0; channel < c; channel += kTileWidth) {
             const int width = int(std::min<int64_t>(kTileWidth, round_up(c - channel, kLanes)));
             kernels->program(bound.program, pixels, int(channel), width, registers.first());
@@ -298,7 +300,7 @@ void SumStep::run(const Call& call, int task) const {
     const Bound bound(epilogue, call);
     Registers registers;
     Pixels pixels;
-    locate(n, 1, 1, 1, pixels);
+    Span(n, n + 1, 1, 1).locate(pixels);
     int32_t* sums = registers.tiles[epilogue.input];
     std::fill_n(sums, kTileWidth, 0);
     for (int64_t y = 0; y < in.h; ++y)

@@ -76,6 +76,7 @@ public:
     void run_any(const Call& call, int task) const;
 
     int tasks = 1;
+    bool any_order = true;  // false: each task fetches what the next one reads
     std::vector<Border> borders;  // of the tensors that this step is the first to write
     std::string title;   // for the plan's report
     std::string finish;  // how a convolution finishes: "u8", "joint" or "program"
@@ -104,9 +105,6 @@ struct Ending {
 
     void touch(std::vector<int>& buffers) const;
 };
-
-// The rows of a tile as pixels of an n x h x w grid, from flat index `first` on.
-void locate(int64_t first, int rows, int64_t h, int64_t w, Pixels& pixels);
 
 // A convolution or dense layer as blocks of output channels over tiles of pixels.
 class ConvStep : public Step {

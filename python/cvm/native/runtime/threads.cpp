@@ -24,6 +24,12 @@ inline void relax() {
 #endif
 }
 
+// The task to do as number i of `count`. Every other step goes backwards, and so begins with what the step before it wrote
+// last: that is still in the cache.
+inline int in_turn(const std::vector<std::unique_ptr<Step>>& steps, size_t s, int i, int count) {
+    return s % 2 && steps[s]->any_order ? count - 1 - i : i;
+}
+
 struct alignas(64) Counter {
     std::atomic<int> value{0};
 };
@@ -61,9 +67,9 @@ private:
         std::atomic<int>& next = counter(s, range);
         int count = 0;
         while (next.load(std::memory_order_relaxed) < last - first) {
-            const int task = first + next.fetch_add(1, std::memory_order_relaxed);
-            if (task >= last) break;
-            steps_[s]->run_any(call_, task);
+            const int taken = next.fetch_add(1, std::memory_order_relaxed);
+            if (taken >= last - first) break;
+            steps_[s]->run_any(call_, in_turn(steps_, s, taken, last - first) + first);
             ++count;
         }
         return count;
@@ -183,8 +189,8 @@ int available_processors() {
 
 void run_steps(const std::vector<std::unique_ptr<Step>>& steps, const Call& call, int threads) {
     if (threads <= 1) {
-        for (const auto& step : steps)
-            for (int task = 0, total = step->total_tasks(); task < total; ++task) step->run_any(call, task);
+        for (size_t s = 0; s < steps.size(); ++s)
+            for (int i = 0, total = steps[s]->total_tasks(); i < total; ++i) steps[s]->run_any(call, in_turn(steps, s, i, total));
         return;
     }
     Pool::instance().run(steps, call, threads);
@@ -193,9 +199,9 @@ void run_steps(const std::vector<std::unique_ptr<Step>>& steps, const Call& call
 std::vector<double> time_steps(const std::vector<std::unique_ptr<Step>>& steps, const Call& call) {
     using Clock = std::chrono::steady_clock;
     std::vector<double> seconds;
-    for (const auto& step : steps) {
+    for (size_t s = 0; s < steps.size(); ++s) {
         const auto start = Clock::now();
-        for (int task = 0, total = step->total_tasks(); task < total; ++task) step->run_any(call, task);
+        for (int i = 0, total = steps[s]->total_tasks(); i < total; ++i) steps[s]->run_any(call, in_turn(steps, s, i, total));
         seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
     }
     return seconds;
