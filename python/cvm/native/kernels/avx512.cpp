@@ -424,7 +424,7 @@ void depthwise_u8(const DepthwiseTile& tile, const Affine& post, uint8_t* const*
     else depthwise_rows_u8<0>(tile, post, out);
 }
 
-constexpr Kernels kTable = {"avx512", true, 128, conv, depthwise, conv_u8, depthwise_u8, conv_joint, run_program, run_max_pool, run_sum};
+constexpr Kernels kTable = {"avx512", true, 128, conv, depthwise, conv_u8, depthwise_u8, conv_joint, run_program, run_max_pool, run_sum, run_interleave3};
 
 }  // namespace
 

@@ -2,6 +2,10 @@
 // an unnamed namespace and uses no inline function of the standard library, so that no code for a newer
 // processor can be picked up by the rest of the program.
 
+#ifdef __SSSE3__
+#include <immintrin.h>
+#endif
+
 #include "kernels/kernels.h"
 
 namespace cvm {
@@ -176,6 +180,36 @@ inline int32_t affine(const Affine& post, int32_t v, int channel) {
     if (post.multiplier) v = wrap_mul(v, post.multiplier[channel]);
     if (post.addend) v = wrap_add(v, post.addend[channel]);
     return clamp(v >> post.shift, post.lo, post.hi);
+}
+
+void run_interleave3(const uint8_t* planes, int64_t width, uint8_t* out) {
+    const uint8_t *a = planes, *b = planes + width, *c = planes + 2 * width;
+    int64_t x = 0;
+#ifdef __SSSE3__
+    // Byte k of 16 pixels comes from plane k % 3, pixel k / 3; an index of 128 makes a zero.
+    __m128i from[3][3];
+    for (int i = 0; i < 3; ++i)
+        for (int plane = 0; plane < 3; ++plane) {
+            alignas(16) uint8_t index[16];
+            for (int j = 0; j < 16; ++j) index[j] = (16 * i + j) % 3 == plane ? uint8_t((16 * i + j) / 3) : 128;
+            from[i][plane] = _mm_load_si128(reinterpret_cast<const __m128i*>(index));
+        }
+    for (; x + 16 <= width; x += 16) {
+        const __m128i va = _mm_loadu_si128(reinterpret_cast<const __m128i*>(a + x));
+        const __m128i vb = _mm_loadu_si128(reinterpret_cast<const __m128i*>(b + x));
+        const __m128i vc = _mm_loadu_si128(reinterpret_cast<const __m128i*>(c + x));
+        for (int i = 0; i < 3; ++i) {
+            const __m128i ab = _mm_or_si128(_mm_shuffle_epi8(va, from[i][0]), _mm_shuffle_epi8(vb, from[i][1]));
+            const __m128i abc = _mm_or_si128(ab, _mm_shuffle_epi8(vc, from[i][2]));
+            _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 3 * x + 16 * i), abc);
+        }
+    }
+#endif
+    for (; x < width; ++x) {
+        out[3 * x] = a[x];
+        out[3 * x + 1] = b[x];
+        out[3 * x + 2] = c[x];
+    }
 }
 
 }  // namespace

@@ -150,6 +150,8 @@ struct Kernels {
     void (*max_pool)(const uint8_t* const* pointers, int count, int64_t channels, Store type, uint8_t* out);
     // sums[c] += values of one row of `pixels` pixels, stride in bytes.
     void (*sum)(const uint8_t* first, int64_t pixels, int64_t stride, int64_t channels, Store type, int32_t* sums);
+    // Three planes of `width` bytes, one after another, to pixels of three bytes.
+    void (*interleave3)(const uint8_t* planes, int64_t width, uint8_t* out);
 };
 
 const Kernels* portable_kernels();

@@ -74,7 +74,7 @@ void conv_joint(const ConvTile& tile, const Joint& post, const JointRows& rows) 
     }
 }
 
-constexpr Kernels kTable = {"portable", false, 128, conv, depthwise, conv_u8, depthwise_u8, conv_joint, run_program, run_max_pool, run_sum};
+constexpr Kernels kTable = {"portable", false, 128, conv, depthwise, conv_u8, depthwise_u8, conv_joint, run_program, run_max_pool, run_sum, run_interleave3};
 
 }  // namespace
 

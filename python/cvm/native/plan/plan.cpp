@@ -331,6 +331,7 @@ private:
         if (!as_view && !as_plain) as_plain = grouping_.stored(data);  // only a head reads it
         if (!as_view && !as_plain) return;
         auto step = std::make_unique<InputStep>();
+        step->kernels = &kernels_;
         step->limit = int32_t(magnitude(graph_.precision(data)));
         if (as_view) step->views.push_back(make_view(data));
         if (as_plain) step->plains.push_back(make_plain(data));

@@ -350,29 +350,12 @@ void clip_row(const From* __restrict from, int32_t limit, int32_t bias, int64_t 
     }
 }
 
-// Three planes of bytes to pixels of three bytes. Four are stored at a time where another pixel follows.
-void interleave3(const uint8_t* __restrict planes, int64_t width, uint8_t* __restrict to) {
-    const uint8_t *a = planes, *b = planes + width, *c = planes + 2 * width;
-    int64_t x = 0;
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    for (; x + 1 < width; ++x) {
-        const uint32_t pixel = uint32_t(a[x]) | uint32_t(b[x]) << 8 | uint32_t(c[x]) << 16;
-        std::memcpy(to + 3 * x, &pixel, 4);
-    }
-#endif
-    for (; x < width; ++x) {
-        to[3 * x] = a[x];
-        to[3 * x + 1] = b[x];
-        to[3 * x + 2] = c[x];
-    }
-}
-
 // One row of all channels: clipped plane by plane, which vectorizes, then interleaved.
 template <typename To, typename From>
-void read_input_row(const From* source, int32_t limit, int32_t bias, int64_t channels, int64_t plane, int64_t width,
-                    To* __restrict to, int64_t padded, To* __restrict planes) {
+void read_input_row(const Kernels& kernels, const From* source, int32_t limit, int32_t bias, int64_t channels, int64_t plane,
+                    int64_t width, To* __restrict to, int64_t padded, To* __restrict planes) {
     for (int64_t c = 0; c < channels; ++c) clip_row(source + c * plane, limit, bias, width, planes + c * width);
-    if (padded == 3 && sizeof(To) == 1) return interleave3(reinterpret_cast<uint8_t*>(planes), width, reinterpret_cast<uint8_t*>(to));
+    if (padded == 3 && sizeof(To) == 1) return kernels.interleave3(reinterpret_cast<uint8_t*>(planes), width, reinterpret_cast<uint8_t*>(to));
     for (int64_t x = 0; x < width; ++x) {
         for (int64_t c = 0; c < channels; ++c) to[x * padded + c] = planes[c * width + x];
         for (int64_t c = channels; c < padded; ++c) to[x * padded + c] = To(bias);
@@ -383,7 +366,7 @@ template <typename To, typename From>
 void read_input_view(const InputStep& step, const From* source, const View& view, int32_t bias, uint8_t* to) {
     thread_local std::vector<To> planes;
     planes.resize(size_t(step.c * step.w));
-    read_input_row(source, step.limit, bias, step.c, step.h * step.w, step.w, reinterpret_cast<To*>(to),
+    read_input_row(*step.kernels, source, step.limit, bias, step.c, step.h * step.w, step.w, reinterpret_cast<To*>(to),
                    view.sx / int64_t(sizeof(To)), planes.data());
 }
 

@@ -199,6 +199,7 @@ public:
 // The caller's row-major tensor, clipped to its precision.
 class InputStep : public Step {
 public:
+    const Kernels* kernels = nullptr;
     int32_t limit = 0;
     std::vector<View> views;
     std::vector<Plain> plains;
