@@ -90,7 +90,8 @@ class Executor:
         ]
         try:
             outputs = self._cached(*arguments)
-            return [output.asnumpy() for output in (outputs if isinstance(outputs, list) else [outputs])]
+            outputs = outputs[::-1] if isinstance(outputs, list) else [outputs]
+            return [outputs.pop().asnumpy() for _ in range(len(outputs))]  # each is held once
         except mx.base.MXNetError as error:
             shapes = {name: tuple(np.shape(feed[name])) for name in self._inputs}
             raise MRTError(f"MXNet cannot run the network on input {shapes}: {_reason(error)}") from None
