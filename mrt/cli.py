@@ -1,4 +1,4 @@
-"""The command line: `mrt CONFIG`, `mrt sensitivity CONFIG`, `mrt train CONFIG`, `mrt ops`, `mrt zoo`."""
+"""The command line: `mrt CONFIG`, `mrt sensitivity`, `mrt ablate`, `mrt train`, `mrt ops`, `mrt zoo`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mrt.zoo import command as zoo_command
 
 __all__ = ["main"]
 
-_COMMANDS = ("run", "sensitivity", "train", "ops", "zoo")
+_COMMANDS = ("run", "sensitivity", "ablate", "train", "ops", "zoo")
 _BAD_INPUT = 2
 _INTERRUPTED = 130
 _PICTURES = 100
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 console, max(logging.WARNING, config.default.verbosity) if options.quiet else config.default.verbosity
             )
             progress = Progress(console)
-            {"run": _run, "sensitivity": _sensitivity, "train": _train}[options.command](config, progress, options)
+            _ACTIONS[options.command](config, progress, options)
     except (MRTError, CVMError) as error:
         print(f"mrt: {' '.join(str(error).split())}", file=sys.stderr)
         return _BAD_INPUT
@@ -76,6 +76,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     for name, text in (
         ("run", "prepare, calibrate, quantize, evaluate and compile, as the configuration says"),
         ("sensitivity", "measure what quantizing each operator costs, and why"),
+        ("ablate", "measure what each switch of quantization gains"),
         ("train", "make the model's weights as its [TRAIN] section says"),
     ):
         command = commands.add_parser(name, help=text, description=text)
@@ -86,12 +87,14 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         command.add_argument("--device", choices=("cpu", "gpu"), help="replace every Device_type")
         command.add_argument("--quiet", action="store_true", help="warnings and the result only")
         command.set_defaults(start=None)
-        if name != "train":
+        if name in ("run", "sensitivity"):
             command.add_argument("--start", metavar="STAGE", help="resume after this stage's checkpoint")
         if name == "sensitivity":
             command.add_argument(
                 "--pictures", metavar="N", type=_positive, default=_PICTURES, help=f"at most (default {_PICTURES})"
             )
+        if name == "ablate":
+            command.add_argument("--quick", action="store_true", help="leave out learned rounding, which takes minutes")
         if name == "run":
             command.add_argument(
                 "--random-weights",
@@ -144,6 +147,15 @@ def _sensitivity(config: Config, progress: Progress, options: argparse.Namespace
     print("report: " + ", ".join(map(str, written)))
 
 
+def _ablate(config: Config, progress: Progress, options: argparse.Namespace) -> None:
+    from mrt import pipeline  # imports mxnet, which takes seconds
+
+    report = pipeline.ablation(config, progress, options.quick)
+    written = report.write(config.default.output_dir)
+    print(report.markdown(), end="")
+    print("report: " + ", ".join(map(str, written)))
+
+
 def _train(config: Config, progress: Progress, options: argparse.Namespace) -> None:
     if config.train is None:
         raise MRTError("the configuration has no [TRAIN] section; see mrt/config/example.ini")
@@ -163,6 +175,9 @@ def _ops() -> None:
     from mrt import ops  # imports mxnet, which takes seconds
 
     print(ops.documentation(), end="")
+
+
+_ACTIONS = {"run": _run, "sensitivity": _sensitivity, "ablate": _ablate, "train": _train}
 
 
 if __name__ == "__main__":

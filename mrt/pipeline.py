@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import platform
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
@@ -43,8 +44,10 @@ from mrt.quantize.limbs import ExtraBits
 from mrt.quantize.quantizer import Quantized, QuantizeSettings, quantize
 from mrt.quantize.rounding import NEAREST, Rounding
 from mrt.report import Progress, Report, SizeBytes
+from mrt.report.ablation import Ablation, Outcome
 from mrt.report.precision import PrecisionGain
 from mrt.report.sensitivity import Sensitivity
+from mrt.stages.ablation import Kept, variants
 from mrt.stages.checkpoint import Checkpoints
 from mrt.stages.costs import costly_layers
 from mrt.stages.evaluate import Run, compare, dequantize, evaluate, in_pieces, quantize_input
@@ -108,6 +111,25 @@ def sensitivity(config: Config, progress: Progress, count: int, sources: Sequenc
             logger.info("reusing the checkpoints in %s up to %s", config.default.output_dir, start.name)
     config = config.model_copy(update={"default": config.default.model_copy(update={"start": start})})
     return _Run(config, progress, False, None).sensitivity(count)
+
+
+def ablation(config: Config, progress: Progress, quick: bool = False) -> Ablation:
+    """Measure what each switch of quantization gains: the compiled network with one of them changed at a time.
+
+    Args:
+        config: what to quantize, and how.
+        progress: shows it.
+        quick: leave out what takes minutes.
+
+    Raises:
+        MRTError: bad input, named.
+    """
+    if config.evaluation is None or config.evaluation.iter_num == 0:
+        raise MRTError("mrt ablate compares on the pictures of [EVALUATION], which the configuration has none of")
+    if config.quantization.restore_name:
+        raise MRTError("[QUANTIZATION] Restore_name: what is left in float does not compile; leave it out")
+    with tempfile.TemporaryDirectory() as scratch:
+        return _Run(config, progress, False, None).ablation(Path(scratch), quick)
 
 
 def apart(config: Config) -> Config:
@@ -207,6 +229,56 @@ class _Run:
             seconds=dict(progress.seconds),
             configuration=config.as_dict(),
         )
+
+    def ablation(self, scratch: Path, quick: bool) -> Ablation:
+        config, progress = self._config, self._progress
+        with progress.stage("load"):
+            network = self._network()
+            cut = split_as_configured(network, config.split_model.keys)
+        assert config.evaluation is not None
+        dataset, start, count = self._compared()
+        batches = dataset.batches("evaluation", config.evaluation.batch, start, count)
+        with progress.stage("float", total=count) as step:
+            kept = Kept(scratch, batches, Executor(network, context=_context(config.evaluation)), step.advance)
+        primary = dataset.metric().primary
+        outcomes = []
+        for setting, variant in variants(config, quick):
+            logger.info("%s", setting)
+            run = _Run(_staged(variant, scratch / f"equalize={variant.prepare.equalize}"), progress, False, None)
+            run._datasets = self._datasets
+            seconds, report = run.against(network, cut, kept)
+            outcomes.append(
+                Outcome(
+                    setting=setting,
+                    score=report.accuracy["cvm"][primary],
+                    agreement=report.agreement,
+                    sqnr_db=report.sqnr_db,
+                    seconds=seconds,
+                )
+            )
+        return Ablation(
+            model=config.default.model_name,
+            dataset=dataset.name,
+            pictures=count,
+            metric=primary,
+            float_score=report.accuracy["float"][primary],
+            outcomes=outcomes,
+            configuration=config.as_dict(),
+        )
+
+    def against(self, network: Graph, cut: Split | None, kept: Kept) -> tuple[float, Report]:
+        """The seconds that quantizing takes, and how the compiled network does on the kept pictures."""
+        began = time.perf_counter()
+        quantized = self._quantize(self._prepare(cut.base if cut else network))
+        seconds = time.perf_counter() - began
+        compiled = self._compile(quantized)
+        assert compiled is not None
+        report = Report(model=self._config.default.model_name)
+        with tempfile.TemporaryDirectory() as scratch:
+            self._write_model(Path(scratch), compiled, quantized)
+            native = _native_run(Path(scratch)) or (lambda data: formal.run(compiled.model, data))
+            self._evaluate(network, quantized, cut, {"cvm": self._any_batch(native, compiled)}, report, kept)
+        return seconds, report
 
     def _any_batch(self, run: Run, compiled: Compiled) -> Run:
         """A compiled model takes any batch where that is the first axis, else the one that it was compiled for."""
@@ -390,11 +462,11 @@ class _Run:
         cut: Split | None,
         integers: dict[str, Run],
         report: Report,
+        kept: Kept | None = None,
     ) -> None:
         settings = self._config.evaluation
         assert settings is not None
-        dataset, start, available = self._evaluated()
-        count = available if settings.iter_num is None else min(available, settings.iter_num * settings.batch)
+        dataset, start, count = self._compared()
         context = _context(settings)
         if self._structural and cut:  # random boxes are near ties, of which any could be first: compare what selects
             network, cut = cut.base, None
@@ -407,8 +479,8 @@ class _Run:
         with self._progress.stage("evaluate", total=count) as step:
             evaluate(
                 None if self._structural else dataset.metric,
-                dataset.batches("evaluation", settings.batch, start, count),
-                Executor(network, context=context),
+                kept.batches() if kept else dataset.batches("evaluation", settings.batch, start, count),
+                kept.outputs if kept else Executor(network, context=context),
                 integers,
                 quantized.input,
                 finish,
@@ -416,6 +488,13 @@ class _Run:
                 step.advance,
             )
         report.dataset = dataset.name
+
+    def _compared(self) -> tuple[Dataset, int, int]:
+        """As `_evaluated`, with as many pictures as [EVALUATION] asks for."""
+        dataset, start, available = self._evaluated()
+        settings = self._config.evaluation
+        asked = None if settings is None or settings.iter_num is None else settings.iter_num * settings.batch
+        return dataset, start, available if asked is None else min(available, asked)
 
     def _evaluated(self) -> tuple[Dataset, int, int]:
         """The dataset to evaluate on, the first picture that calibration does not use, and how many there are."""
@@ -461,6 +540,20 @@ class _Run:
     def _pictures(self, count: int) -> Array:
         (data, _), *_ = self._calibration_data().batches("calibration", count, 0, count)
         return data
+
+
+def _staged(config: Config, folder: Path) -> Config:
+    """The configuration, starting at the checkpoints of a folder where they are there, and leaving them there."""
+    checkpoints = Checkpoints(folder, config.default.model_name)
+    start = Stage.CALIBRATION if checkpoints.path("calibration.json").exists() else Stage.DEFAULT
+    return config.model_copy(
+        update={
+            "default": config.default.model_copy(update={"output_dir": folder, "start": start}),
+            "prepare": config.prepare.model_copy(update={"dump": True}),
+            "calibration": config.calibration.model_copy(update={"dump": True}),
+            "quantization": config.quantization.model_copy(update={"dump": False}),
+        }
+    )
 
 
 def _context(settings: Any) -> Any:

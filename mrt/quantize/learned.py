@@ -17,7 +17,7 @@ import numpy as np
 
 from mrt.graph import Array
 
-_STEPS = 300
+_STEPS = 200
 _RATE = 0.05
 _REGULARIZATION = 0.05
 _WARM_UP = 0.2  # the part of the steps before h is driven anywhere
@@ -44,8 +44,8 @@ def learn_rounding(weights: Array, step: Array, limit: int, covariance: Array) -
     normal = covariance / scale[:, None, None]
     floor = np.minimum(np.floor(ideal), limit - 1)
     learned = floor + (_descend(ideal - floor, normal) >= 0.5)
-    learned, nearest = (_flip(start, ideal, floor, normal) for start in (learned, nearest))
-    return np.where(_cost(learned - ideal, normal) < _cost(nearest - ideal, normal), learned, nearest)
+    better = np.where(_cost(learned - ideal, normal) < _cost(nearest - ideal, normal), learned, nearest)
+    return _flip(better, ideal, floor, normal)
 
 
 def _cost(difference: Array, covariance: Array) -> Array:
