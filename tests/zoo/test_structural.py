@@ -76,6 +76,28 @@ def test_layers_keep_the_power_of_their_input() -> None:
     assert graph.params["dense_weight"].std() == pytest.approx((2 / 400) ** 0.5, rel=0.02)
 
 
+def test_residual_branches_are_half_the_size() -> None:
+    """Of an addition, only the operand with more layers behind it is a branch, whatever ReLU there is at its end."""
+    data = mx.sym.var("data")
+
+    def conv(x: mx.sym.Symbol, name: str) -> mx.sym.Symbol:
+        return mx.sym.Convolution(x, name=name, kernel=(3, 3), pad=(1, 1), num_filter=64)
+
+    stem = conv(data, "stem")
+    plain = mx.sym.Activation(conv(stem, "plain"), act_type="relu")
+    first = mx.sym.BatchNorm(conv(plain, "before"), name="norm", fix_gamma=False)
+    body = conv(stem, "shortcut") + mx.sym.Activation(first, act_type="relu")
+    body = conv(conv(body, "inner"), "end") + body
+    arguments, _, auxiliary = body.infer_shape(data=(1, 3, 8, 8))
+    names = [*body.list_arguments(), *body.list_auxiliary_states()]
+    params = {n: np.zeros(s, np.float32) for n, s in zip(names, [*arguments, *auxiliary]) if n != "data"}
+    seeded = seed_weights(from_symbol(body, params, {"data": (-1, 3, 8, 8)})).params
+    for name, factor in (("plain", 1), ("before", 1), ("shortcut", 1), ("inner", 1), ("end", 0.5)):
+        assert seeded[f"{name}_weight"].std() == pytest.approx(factor * (2 / (64 * 9)) ** 0.5, rel=0.03), name
+    assert seeded["norm_gamma"].mean() == pytest.approx(0.5, abs=0.1)
+    assert seeded["norm_beta"].mean() == pytest.approx(0.25, abs=0.1)
+
+
 def test_a_zoo_network_can_be_had_without_data() -> None:
     data = np.random.default_rng(0).random((2, 1, 28, 28), np.float32)
     one, same, other = (Executor(random_network("qd10_resnetv1_20", seed=seed))(data)[0] for seed in (0, 0, 1))
