@@ -53,6 +53,12 @@ def test_input_types_and_layouts(folder, batch, want) -> None:
     np.testing.assert_array_equal(model(positive.astype(np.uint8)), model(positive))
 
 
+def test_unknown_kernels_are_refused(folder, monkeypatch) -> None:
+    monkeypatch.setenv("CVM_KERNELS", "avx1024")
+    with pytest.raises(CVMError, match="CVM_KERNELS=avx1024: there are avx512, avxvnni, avx2 and portable"):
+        load(folder)
+
+
 def test_parallel_calls(folder, batch, want) -> None:
     """Several Python threads, one shared model and one of their own each."""
     shared, failures = load(folder, threads=2), []

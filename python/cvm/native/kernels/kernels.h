@@ -159,8 +159,8 @@ const Kernels* avx2_kernels();     // nullptr where the processor or the build l
 const Kernels* avxvnni_kernels();
 const Kernels* avx512_kernels();
 
-// The fastest table that this processor runs; CVM_KERNELS=portable|avx2|avxvnni|avx512 asks for a slower one.
+// The fastest table that this processor runs; CVM_KERNELS=portable|avx2|avxvnni|avx512 asks for a slower one. Raises
+// Error for another name.
 const Kernels& best_kernels();
-const Kernels* find_kernels(const char* name);
 
 }  // namespace cvm

@@ -1,25 +1,36 @@
 // Which kernels run: the fastest that the processor has.
 #include <cstdlib>
-#include <cstring>
-#include <initializer_list>
+#include <string>
 
+#include "base/base.h"
 #include "kernels/kernels.h"
 
 namespace cvm {
+namespace {
 
-const Kernels* find_kernels(const char* name) {
-    for (const Kernels* kernels : {avx512_kernels(), avxvnni_kernels(), avx2_kernels(), portable_kernels()})
-        if (kernels && std::strcmp(kernels->name, name) == 0) return kernels;
-    return nullptr;
-}
+struct Table {
+    const char* name;
+    const Kernels* (*get)();
+};
+
+constexpr Table kTables[] = {  // the fastest first
+    {"avx512", avx512_kernels}, {"avxvnni", avxvnni_kernels}, {"avx2", avx2_kernels}, {"portable", portable_kernels}};
+
+}  // namespace
 
 const Kernels& best_kernels() {
-    const char* wanted = std::getenv("CVM_KERNELS");
-    if (wanted)
-        if (const Kernels* kernels = find_kernels(wanted)) return *kernels;
-    for (const Kernels* kernels : {avx512_kernels(), avxvnni_kernels(), avx2_kernels()})
-        if (kernels) return *kernels;
-    return *portable_kernels();
+    const char* name = std::getenv("CVM_KERNELS");
+    const std::string wanted = name ? name : "";
+    bool known = wanted.empty();
+    const Kernels* best = nullptr;
+    for (const Table& table : kTables) {
+        const Kernels* kernels = table.get();
+        known = known || wanted == table.name;
+        if (kernels && wanted == table.name) return *kernels;
+        if (kernels && !best) best = kernels;
+    }
+    if (!known) fail("CVM_KERNELS=", wanted, ": there are avx512, avxvnni, avx2 and portable");
+    return *best;
 }
 
 }  // namespace cvm
