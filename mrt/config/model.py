@@ -155,9 +155,14 @@ class Calibration(OnDevice):
         return given
 
     @model_validator(mode="after")
-    def _lambda_has_a_number(self) -> "Calibration":
-        if self.lambda_ is None and "lambda" in (self.calibrator, *self.calibrators.values()):
+    def _lambda_belongs_to_its_calibrator(self) -> "Calibration":
+        chosen = (self.calibrator, *self.calibrators.values())
+        if self.lambda_ is None and "lambda" in chosen:
             raise ValueError("the calibrator lambda needs a number of standard deviations, [CALIBRATION] Lambda")
+        if self.lambda_ is not None and not {"lambda", "auto"} & set(chosen):
+            raise ValueError(
+                f"[CALIBRATION] Lambda is unused with Calibrator = {self.calibrator}; leave one of them out"
+            )
         return self
 
 
