@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-import gluoncv
 import mxnet as mx
 import numpy as np
 import pytest
 from cvm import formal
+from detectors import detector, pictures
 from toolchain import random_network
 
 from mrt.calibrate.calibrator import calibrate
 from mrt.compile.compiler import compile_model
-from mrt.datasets import Synthetic, get
 from mrt.errors import MRTError
 from mrt.graph import Array, Graph
 from mrt.graph.execute import Executor
-from mrt.graph.mxnet_json import from_symbol
 from mrt.passes import PREPARE, FixShapes, PassManager
 from mrt.quantize.quantizer import quantize
 from mrt.stages.evaluate import dequantize, quantize_input
@@ -27,7 +25,6 @@ from mrt.stages.structural import structural_network
 
 sym = mx.sym
 DATA = sym.Variable("data")
-SIZE = 128
 
 
 def conv(x: Any, name: str, channels: int = 4) -> Any:
@@ -115,23 +112,6 @@ def test_a_network_without_head_is_not_split() -> None:
 def test_a_head_that_reads_the_input_is_refused() -> None:
     with pytest.raises(MRTError, match="reads the input itself"):
         keys_of(sym.sort(DATA, axis=1))
-
-
-def detector(name: str) -> Graph:
-    """A detector of GluonCV's, with GluonCV's initial weights."""
-    mx.random.seed(0)
-    with mx.name.NameManager():
-        net = gluoncv.model_zoo.get_model(name, pretrained=False, pretrained_base=False)
-    net.initialize()
-    net(mx.nd.zeros((1, 3, SIZE, SIZE)))
-    params = {key: p.data().asnumpy() for key, p in net.collect_params().items() if p._data is not None}
-    symbol = net(sym.Variable("data"))
-    return from_symbol(sym.Group(list(symbol)), params, {"data": (-1, 3, SIZE, SIZE)})
-
-
-def pictures(count: int) -> Array:
-    data = Synthetic(get("imagenet"), (-1, 3, SIZE, SIZE))
-    return next(data.batches("calibration", count, 0, count))[0]
 
 
 SSD = ("ssd0_softmax0", "ssd0_normalizedboxcenterdecoder0_box_decode0")

@@ -1,0 +1,39 @@
+"""Detectors in integers down to the boxes, on GluonCV's graphs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from cvm import formal
+from cvm.certificate import certify
+from detectors import detector, pictures
+
+from mrt.calibrate.calibrator import calibrate
+from mrt.compile.compiler import compile_model
+from mrt.graph.execute import Executor
+from mrt.graph.mxnet_json import from_symbol, to_symbol
+from mrt.passes import PREPARE, PassManager
+from mrt.quantize.quantizer import quantize
+from mrt.stages.evaluate import dequantize, quantize_input
+from mrt.stages.structural import structural_network
+
+
+@pytest.mark.parametrize("name", ["ssd_512_mobilenet1.0_voc", "yolo3_mobilenet1.0_voc"])
+def test_both_executors_give_the_same_boxes(name: str) -> None:
+    network, data = structural_network(detector(name), pictures(4)), pictures(2)
+    prepared = PassManager(PREPARE, verify=data).run(network)
+    quantized = quantize(prepared, calibrate(prepared, [data]))
+    model = compile_model(quantized.graph, quantized.input.precision)
+    assert certify(model).ok
+    assert {"get_valid_counts", "non_max_suppression"} <= {node.op for node in model.nodes}
+    integers = quantize_input(data[:1], quantized.input)
+    found = formal.run(model, integers)
+    graph = quantized.graph
+    for executed in (graph, from_symbol(to_symbol(graph), graph.params, graph.inputs)):
+        for expected, array in zip(Executor(executed, dtype="float64")(integers), found):
+            np.testing.assert_array_equal(array, expected)
+    numbers, scores, corners = (dequantize(array, info) for array, info in zip(found, quantized.outputs))
+    assert [array.shape for array in (numbers, scores, corners)] == [(1, 100, 1), (1, 100, 1), (1, 100, 4)]
+    assert set(np.unique(numbers)) <= set(range(-1, 20))
+    (_, expected_scores, _) = Executor(network)(data[:1])
+    np.testing.assert_allclose(scores[0, :10], expected_scores[0, :10], atol=0.15)
