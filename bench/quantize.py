@@ -120,8 +120,8 @@ def for_openvino(
     import openvino
 
     nncf.set_log_level(logging.ERROR)
-    model = openvino.Core().read_model(str(folder / "fp32.onnx"))
-    model.reshape([1, *pictures.shape[1:]])
+    # Not Core.read_model: it leaves biases as unfolded reshapes, which NNCF does not recognise and so cannot correct.
+    model = openvino.convert_model(str(folder / "fp32.onnx"), input=[1, *pictures.shape[1:]])
     settings: dict[str, Any] = {
         "preset": nncf.QuantizationPreset(preset),
         "fast_bias_correction": fast_bias_correction,
