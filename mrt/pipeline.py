@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import platform
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
@@ -151,6 +150,7 @@ class _Run:
         self._checkpoints = Checkpoints(config.default.output_dir, config.default.model_name)
         self._batch_axis = config.default.input_shape.index(-1)
         self._datasets: dict[tuple[str, Path | None], Dataset] = {}
+        self._gathered: dict[str, Moments] | None = None
         self._precision: PrecisionGain | None = None
 
     def report(self) -> Report:
@@ -246,14 +246,16 @@ class _Run:
             logger.info("%s", setting)
             run = _Run(_staged(variant, scratch / f"equalize={variant.prepare.equalize}"), progress, False, None)
             run._datasets = self._datasets
-            seconds, report = run.against(network, cut, kept)
+            shared = variant.prepare.equalize == config.prepare.equalize
+            run._gathered = self._gathered if shared else None
+            report = run.against(network, cut, kept)
+            self._gathered = run._gathered if shared else self._gathered
             outcomes.append(
                 Outcome(
                     setting=setting,
                     score=report.accuracy["cvm"][primary],
                     agreement=report.agreement,
                     sqnr_db=report.sqnr_db,
-                    seconds=seconds,
                 )
             )
         return Ablation(
@@ -266,11 +268,9 @@ class _Run:
             configuration=config.as_dict(),
         )
 
-    def against(self, network: Graph, cut: Split | None, kept: Kept) -> tuple[float, Report]:
-        """The seconds that quantizing takes, and how the compiled network does on the kept pictures."""
-        began = time.perf_counter()
+    def against(self, network: Graph, cut: Split | None, kept: Kept) -> Report:
+        """How the compiled network does on the kept pictures."""
         quantized = self._quantize(self._prepare(cut.base if cut else network))
-        seconds = time.perf_counter() - began
         compiled = self._compile(quantized)
         assert compiled is not None
         report = Report(model=self._config.default.model_name)
@@ -278,7 +278,7 @@ class _Run:
             self._write_model(Path(scratch), compiled, quantized)
             native = _native_run(Path(scratch)) or (lambda data: formal.run(compiled.model, data))
             self._evaluate(network, quantized, cut, {"cvm": self._any_batch(native, compiled)}, report, kept)
-        return seconds, report
+        return report
 
     def _any_batch(self, run: Run, compiled: Compiled) -> Run:
         """A compiled model takes any batch where that is the first axis, else the one that it was compiled for."""
@@ -310,7 +310,8 @@ class _Run:
         values = measured(prepared)
         if not values:
             return prepared
-        largest = largest_per_channel(prepared, values, self._sample(), _context(self._config.prepare))
+        pictures = self._calibrated(self._sample_count())
+        largest = largest_per_channel(prepared, values, pictures, _context(self._config.prepare))
         return PassManager([Equalize(largest)], verify=verified).run(prepared)
 
     def _calibrate(self, prepared: Graph) -> dict[str, Statistics]:
@@ -394,20 +395,23 @@ class _Run:
         return Ranges(default, settings.calibrators, self._config.quantization.thresholds, settings.lambda_)
 
     def _automatic(self, prepared: Graph, statistics: dict[str, Statistics], settings: QuantizeSettings) -> Ranges:
-        with self._progress.stage("calibrators", total=self._sample_count()) as step:
-            context = _context(self._config.calibration)
-            chosen = choose_calibrators(prepared, statistics, settings, self._sample(), context, step.advance)
+        count = self._calibration_count()
+        with self._progress.stage("calibrators", total=count) as step:
+            context, pictures = _context(self._config.calibration), self._calibrated(count)
+            chosen = choose_calibrators(prepared, statistics, settings, pictures, context, step.advance)
         for tensor, name in chosen.items():
             logger.debug("calibrator of %s: %s", tensor, name)
         return settings.ranges.otherwise(_FALLBACK, chosen)
 
     def _moments(self, prepared: Graph) -> dict[str, Moments]:
-        with self._progress.stage("moments", total=self._sample_count()) as step:
-            return gather(prepared, self._sample(), _context(self._config.calibration), step.advance)
-
-    def _sample(self) -> Iterator[Array]:
-        """As many calibration pictures as what looks at more than each tensor's histogram needs."""
+        if self._gathered is not None:
+            return self._gathered
         count = self._sample_count()
+        with self._progress.stage("moments", total=count) as step:
+            self._gathered = gather(prepared, self._calibrated(count), _context(self._config.calibration), step.advance)
+        return self._gathered
+
+    def _calibrated(self, count: int) -> Iterator[Array]:
         batch = min(self._config.calibration.batch, count)
         return (data for data, _ in self._calibration_data().batches("calibration", batch, 0, count))
 

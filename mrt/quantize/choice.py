@@ -20,7 +20,7 @@ from mrt.quantize.annotate import Annotation
 from mrt.quantize.quantizer import QuantizeSettings
 from mrt.quantize.qvalue import Target
 
-_POSITIONS = 16
+_POSITIONS = 64
 
 
 def choose_calibrators(

@@ -25,14 +25,12 @@ class Outcome(_Part):
         score: the dataset's primary metric, 0 to 1.
         agreement: part of the samples with the float network's top-1 class, 0 to 1; None without classes.
         sqnr_db: signal to quantization noise of the first output.
-        seconds: what quantizing took, from the calibrated network on.
     """
 
     setting: str
     score: float
     agreement: Optional[float]
     sqnr_db: Optional[float]
-    seconds: float
 
 
 class Ablation(_Part):

@@ -119,8 +119,8 @@ def test_what_cannot_be_ablated_is_one_line(
 
 def test_the_table_says_what_the_configuration_gains() -> None:
     outcomes = [
-        Outcome(setting="as configured", score=0.9, agreement=0.95, sqnr_db=30.0, seconds=1),
-        Outcome(setting="[A] B=c", score=0.875, agreement=None, sqnr_db=31.5, seconds=1),
+        Outcome(setting="as configured", score=0.9, agreement=0.95, sqnr_db=30.0),
+        Outcome(setting="[A] B=c", score=0.875, agreement=None, sqnr_db=31.5),
     ]
     report = Ablation(model="net", dataset="digits", pictures=40, metric="top1", float_score=0.925, outcomes=outcomes)
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in report.markdown().splitlines()[4:]]
