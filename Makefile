@@ -9,7 +9,7 @@ BENCH_VENV := .venv-bench
 READY_BENCH := $(BENCH_VENV)/.ready
 CVM_SOURCES := $(shell find python -type f -not -path '*/__pycache__/*' -not -path '*/build/*' -not -name '*.so')
 
-.PHONY: demo test lint accuracy bench clean
+.PHONY: demo test lint accuracy ablation bench clean
 
 demo: $(READY)
 	$(PYTHON) mrt/main.py mrt/zoo/digits.ini
@@ -25,6 +25,19 @@ lint: $(READY_DEV)
 # docs/accuracy.*: MRT_DATA=FOLDER MODELS=FOLDER make accuracy; `ACCURACY=--help make accuracy`.
 accuracy: $(READY) $(READY_BENCH)
 	$(BENCH_VENV)/bin/python -m accuracy $(if $(MODELS),--models $(MODELS)) $(ACCURACY)
+
+# What each switch of quantization gains; writes docs/ablation.md: MRT_DATA=FOLDER MODELS=FOLDER make ablation
+ABLATED := squeezenet1.0 tf_mobilenetv2_1.0 cifar_resnet20_v1
+ablation: $(READY)
+	rm -rf build/ablation
+	set -e; $(foreach name,$(ABLATED),$(PYTHON) mrt/main.py ablate mrt/zoo/$(name).ini \
+	  --set DEFAULT.Output_dir=build/ablation \
+	  $(if $(and $(MODELS),$(wildcard $(MODELS)/$(name)*)),--set DEFAULT.Model_dir=$(MODELS));)
+	{ printf '%s\n' '# What each step gains' '' \
+	  'One switch of the configuration at another value at a time (`mrt ablate`), all else as in `mrt/zoo`, always on the same' \
+	  'pictures, computed by the native runtime. `make ablation` measures it again.'; \
+	  for table in build/ablation/*.md; do echo; cat $$table; done; } > build/ablation.md
+	mv build/ablation.md docs/ablation.md
 
 # Times the native runtime beside MXNet, ONNX Runtime and OpenVINO, and writes docs/bench.*; `BENCH=--help make bench`.
 bench: $(READY) $(READY_BENCH)
