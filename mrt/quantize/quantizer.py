@@ -164,4 +164,6 @@ def _output(value: Value, ctx: QuantizeContext, precision: int | None) -> QValue
     if precision is None or q.tensor.precision <= precision:
         return q
     largest = ctx.annotation.statistics(value).threshold()
+    if q.scale == 1 and largest < 2 ** (precision - 1):  # class numbers stay what they are
+        return QValue(ctx.fit(q.tensor, precision), q.scale)
     return ctx.rescale(q, Target.symmetric(largest, precision))

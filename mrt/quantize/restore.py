@@ -26,7 +26,7 @@ def restored_nodes(graph: Graph, names: Sequence[str]) -> set[Node]:
     by an operator's name, or `_ALL_EXCEPT_` followed by the names to quantize.
 
     Raises:
-        MRTError: a name matches nothing.
+        MRTError: a name matches nothing, or an operator of several outputs.
     """
     nodes = [node for node in graph.nodes() if not node.is_variable]
     everything_but = bool(names) and names[0] == _ALL_EXCEPT
@@ -39,7 +39,16 @@ def restored_nodes(graph: Graph, names: Sequence[str]) -> set[Node]:
         if not found:
             raise MRTError(f"[QUANTIZATION] Restore_name: the network has no node {name}")
         matched.update(found)
-    return {node for node in nodes if node not in matched} if everything_but else matched
+    chosen = {node for node in nodes if node not in matched} if everything_but else matched
+    several = next(
+        (value.node for node in nodes for value in node.inputs if value.index and value.node in chosen), None
+    )
+    if several is not None:
+        raise MRTError(
+            f"[QUANTIZATION] Restore_name: {several.name} ({several.op}) has several outputs, which cannot be left "
+            "in float"
+        )
+    return chosen
 
 
 def float_node(node: Node, ctx: QuantizeContext) -> QValue:

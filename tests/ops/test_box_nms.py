@@ -174,6 +174,19 @@ def test_heads_are_computed_in_integers(per_class: bool) -> None:
     assert np.mean(numbers == float_numbers) > 0.5
 
 
+def test_class_numbers_stay_whole_in_fewer_bits() -> None:
+    compiled = compile_network(random_network(head(True), (-1, 3, 8, 8)), QuantizeSettings(output_precision=8))
+    check_bit_exact(compiled)
+    assert [info.precision for info in compiled.quantized.outputs] == [8, 8, 8]
+    wide = compile_network(compiled.network)
+    np.testing.assert_array_equal(real_outputs(compiled)[0], real_outputs(wide)[0])
+
+
+def test_suppression_cannot_be_left_in_float() -> None:
+    with pytest.raises(MRTError, match=r"mrt_box_nms.* has several outputs, which cannot be left in float"):
+        compile_network(random_network(head(True), (-1, 3, 8, 8)), QuantizeSettings(restore_name=("_OP_mrt_box_nms",)))
+
+
 def real_outputs(compiled: Compiled) -> list[Array]:
     found = formal.run(compiled.model, quantize_input(compiled.data, compiled.quantized.input))
     return [dequantize(array, info) for array, info in zip(found, compiled.quantized.outputs)]
