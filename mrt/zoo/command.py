@@ -102,7 +102,9 @@ def _check(options: argparse.Namespace, console: Console) -> int:
 def _run(options: argparse.Namespace, console: Console) -> int:
     names = zoo.select(options.names)
     jobs = [Job(name, options.random_weights, options.pictures, options.models) for name in names]
-    failed = run(jobs, Results(options.output), lambda line: print(line, flush=True), Progress(console))
+    results = Results(options.output)
+    results.make_folder()  # before hours of work that could not be kept
+    failed = run(jobs, results, lambda line: print(line, flush=True), Progress(console))
     print(f"results: {options.output}")
     return _verdict(failed, len(names))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -17,15 +18,26 @@ class Results:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    def make_folder(self) -> None:
+        """Make the folder where there is none.
+
+        Raises:
+            MRTError: it cannot be written in.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.folder):
+                pass
+        except OSError as error:
+            raise MRTError(f"{self.folder}: cannot be written in: {error.strerror}; name another --output") from None
+
     def save(self, name: str, report: Report) -> None:
         """Keep a network's report, in place of what is known of it."""
-        self._make_folder()
         report.write(self.folder, name)
         self._failure(name).unlink(missing_ok=True)
 
     def fail(self, name: str, reason: str) -> None:
         """Keep why a network's last run failed; an earlier report stays where it is."""
-        self._make_folder()
         atomic_write(self._failure(name), reason + "\n")
 
     def report(self, name: str) -> Report | None:
@@ -56,12 +68,6 @@ class Results:
 
     def _failure(self, name: str) -> Path:
         return self.folder / f"{name}.failure.txt"
-
-    def _make_folder(self) -> None:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise MRTError(f"{self.folder}: cannot be written in: {error.strerror}; name another --output") from None
 
 
 def summary(report: Report) -> str:

@@ -120,6 +120,7 @@ def test_a_success_clears_the_failure(tmp_path: Path) -> None:
         (["run", "digits", "--pictures", "0"], "whole number"),
         (["run", "digits", "--models", "nowhere"], "no such folder"),
         (["table"], "no results"),
+        (["run", "digits", "--output", "/dev/null/results"], "cannot be written in"),
         ([], "ACTION"),
     ],
 )
