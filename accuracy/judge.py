@@ -33,17 +33,15 @@ def judge(labels: Array, reference: Array, ours: str, outputs: Mapping[str, Outp
     if ours not in best:
         raise MRTError(f"{ours} gave no outputs: {'; '.join(map(str, outputs[ours].values())) or 'it did not run'}")
     our_outputs = np.asarray(outputs[ours][best[ours]])
-    return {
-        engine: _engine(
-            labels,
-            reference,
-            np.asarray(outputs[engine][name]),
-            None if engine == ours else our_outputs,
-            name,
-            settings[engine],
-        )
-        for engine, name in best.items()
-    }
+    engines = {}
+    for engine, name in best.items():
+        found = np.asarray(outputs[engine][name])
+        gain = None
+        if engine != ours:
+            clearest = _clearest(settings[engine])
+            gain = _gain(reference, our_outputs, found, clearest, np.asarray(outputs[engine][clearest]))
+        engines[engine] = _engine(labels, reference, found, gain, name, settings[engine])
+    return engines
 
 
 def _settings(labels: Array, reference: Array, outputs: Outputs) -> dict[str, Setting]:
@@ -61,19 +59,26 @@ def _best(settings: Mapping[str, Setting]) -> str | None:
     return max(ranks, key=lambda name: ranks[name], default=None)
 
 
+def _clearest(settings: Mapping[str, Setting]) -> str:
+    ranks = {name: s.sqnr for name, s in settings.items() if s.sqnr is not None}
+    return max(ranks, key=lambda name: ranks[name])
+
+
+def _gain(reference: Array, ours: Array, best: Array, name: str, clearest: Array) -> Gain:
+    classes = _classes(reference)
+    agreement = difference(_right(ours, classes), _right(best, classes))
+    return Gain(agreement, name, sqnr_gain(reference, ours, clearest))
+
+
 def _engine(
-    labels: Array, reference: Array, outputs: Array, ours: Array | None, best: str, settings: dict[str, Setting]
+    labels: Array, reference: Array, outputs: Array, gain: Gain | None, best: str, settings: dict[str, Setting]
 ) -> Engine:
-    right, agrees = _right(outputs, labels), _right(outputs, _classes(reference))
-    gain = None
-    if ours is not None:
-        we_agree = _right(ours, _classes(reference))
-        gain = Gain(difference(we_agree, agrees), sqnr_gain(reference, ours, outputs))
+    right = _right(outputs, labels)
     return Engine(
         best,
         float(right.mean()),
         difference(_right(reference, labels), right),
-        share(agrees),
+        share(_right(outputs, _classes(reference))),
         sqnr(reference, outputs),
         gain,
         settings,

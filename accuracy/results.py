@@ -32,11 +32,13 @@ class Gain:
     """How far ours is ahead of an engine on the same pictures; negative where it is behind.
 
     Attributes:
-        agreement: with the float network, -1 to 1.
-        sqnr: in dB.
+        agreement: with the float network, over the engine's at its setting with the highest, -1 to 1.
+        clearest: the engine's setting with the highest SQNR.
+        sqnr: over the engine's at that setting, in dB.
     """
 
     agreement: Estimate
+    clearest: str
     sqnr: Estimate
 
 
@@ -131,6 +133,10 @@ def _network(raw: dict[str, Any]) -> Network:
 
 def _engine(raw: dict[str, Any]) -> Engine:
     estimates = {key: Estimate(*raw[key]) for key in ("lost", "agreement", "sqnr")}
-    gain = Gain(**{key: Estimate(*found) for key, found in raw["gain"].items()}) if raw["gain"] else None
+    gain = _gain(raw["gain"]) if raw["gain"] else None
     settings = {name: Setting(**item) for name, item in raw["settings"].items()}
     return Engine(**{**raw, **estimates, "gain": gain, "settings": settings})
+
+
+def _gain(raw: dict[str, Any]) -> Gain:
+    return Gain(Estimate(*raw["agreement"]), raw["clearest"], Estimate(*raw["sqnr"]))

@@ -122,7 +122,7 @@ def example() -> dict[str, Any]:
             OURS: {"default": logits([0, 0, 0, 0, 0, 3, 1, 2], 0.1)},
             "ONNX Runtime": {
                 "a": logits([0, 0, 0, 0, 3, 3, 1, 2], 0.1),
-                "b": logits([0, 0, 0, 0, 0, 0, 1, 0], 0.2),
+                "b": logits([0, 0, 0, 0, 0, 0, 1, 0], 2.0),
                 "c": "ValueError: not so",
             },
             "MXNet": {"auto": "MXNetError: no kernel"},
@@ -142,8 +142,9 @@ def test_an_engine_is_judged_at_the_setting_that_agrees_best() -> None:
     ours, peer = found[OURS], found["ONNX Runtime"]
     assert (ours.top1, ours.lost.value, ours.agreement.value, ours.gain) == (0.625, 0.125, 0.875, None)
     assert (peer.best, peer.top1, peer.lost.value, peer.agreement.value) == ("b", 0.875, -0.125, 0.875)
-    assert peer.gain and peer.gain.agreement.value == 0
-    assert peer.gain.sqnr.value == pytest.approx(ours.sqnr.value - peer.sqnr.value)
+    assert peer.gain and (peer.gain.agreement.value, peer.gain.clearest) == (0, "a")
+    assert peer.settings["a"].sqnr and peer.settings["a"].sqnr > peer.sqnr.value
+    assert peer.gain.sqnr.value == pytest.approx(ours.sqnr.value - peer.settings["a"].sqnr)
     assert peer.settings["a"].agreement == 0.75
     assert peer.settings["c"].failure == "ValueError: not so"
 
@@ -163,7 +164,9 @@ def test_the_page_says_what_was_measured() -> None:
     assert dict(zip(header, ours))["mismatches"] == "0 of 4"
     assert (dict(zip(header, peer))["engine"], dict(zip(header, peer))["setting"]) == ("ONNX Runtime", "b")
     assert "failed: MXNetError: no kernel" in failed
-    assert rows[5:8][2][:4] == ["net", "ONNX Runtime", rows[7][2], "level"] and rows[7][2].startswith("0.00 [")
+    _, agreeing, agreement, verdict, clearest, *_ = rows[7]
+    assert (agreeing, verdict, clearest) == ("ONNX Runtime: b", "level", "ONNX Runtime: a")
+    assert agreement.startswith("0.00 [")
     assert "- other: weights not found in data" in page
     assert ["", "c", "failed", "", ""] in rows
 
