@@ -14,7 +14,7 @@ from cvm.ops.base import Range
 from mrt import ops
 from mrt.calibrate.moments import Moments
 from mrt.errors import MRTError
-from mrt.graph import Array, Graph, Namer, Node, Value
+from mrt.graph import Array, Graph, Namer, Node, Shape, Value
 from mrt.ops import Form
 from mrt.quantize.annotate import WIDE_BITS, Annotation
 from mrt.quantize.qvalue import IntValue, QValue, Target
@@ -104,7 +104,10 @@ class QuantizeContext:
                 rule.infer_precision(target_attrs, [i.precision for i in inputs], shapes),
                 rule.infer_range(target_attrs, [i.range for i in inputs], shapes),
             )
-            results = tuple(IntValue(Value(node, index), *facts) for index, facts in enumerate(known))
+            results = tuple(
+                IntValue(Value(node, index), shape, precision, _compact(proven, shape))
+                for index, (shape, precision, proven) in enumerate(known)
+            )
             for result in results:
                 if not 1 <= result.precision <= INT32_BITS:
                     raise CVMError(f"{target_op} infers precision {result.precision}, outside 1..{INT32_BITS}")
@@ -305,6 +308,12 @@ class QuantizeContext:
         """The same values, but for a clip of those that saturate in a target of much smaller steps."""
         q = self.centered(q)
         return QValue(self.fit(q.tensor, max(2, target.precision + 2 - math.floor(math.log2(ratio)))), q.scale)
+
+
+def _compact(proven: Range, shape: Shape) -> Range:
+    """The bounds of a large feature map per channel, not per position: there are many, and all are kept."""
+    large = max(proven.lo.size, proven.hi.size) > _SHARED_SIZE
+    return proven.along(shape, 1) if large and len(shape) == 4 and not proven.is_constant(shape) else proven
 
 
 def _shift_for(ratio: float, bits: int) -> int:
