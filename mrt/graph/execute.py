@@ -71,11 +71,16 @@ class Executor:
         arrays = {} if shared is None else shared
         for name in names:
             if name not in graph.inputs and name not in arrays:
-                arrays[name] = mx.nd.array(graph.params[name], ctx=self._context, dtype=dtype)
+                arrays[name] = self._loaded(graph.params[name])
         self._arguments = [name if name in graph.inputs else arrays[name] for name in names]
         # Not Symbol.bind: its oneDNN graph fusion fails on networks whose inner tensors are outputs too (calibration).
         # And that needs an input.
         self._cached = mx.nd.CachedOp(self._symbol) if names else lambda: self._symbol.eval(ctx=self._context)
+
+    def _loaded(self, array: Array) -> Any:
+        """A parameter in MXNet's memory; `mx.nd.array` would hold it twice there while it converts."""
+        own = mx.nd.from_numpy(np.array(array, order="C"))
+        return own.as_in_context(self._context).astype(self._dtype, copy=False)
 
     def __call__(self, data: Array | Mapping[str, Array]) -> list[Array]:
         """Run on one batch of any size; a bare array feeds the only input. Returns one array per output.
