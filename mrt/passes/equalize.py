@@ -5,7 +5,7 @@
 (Nagel et al., 2019). Weights have a scale per output channel here, so g is not chosen to even out W1's rows as there,
 but from the data: a channel whose largest value is r times that of the largest channel gets r^-1/2, half of what would
 make them equal, since what evens out the input skews W2's rows; where all readers are depthwise, each of whose rows
-reads one channel, nothing is skewed, and it gets r^-1.
+reads one channel, nothing is skewed, and it gets r^-3/4 (not r^-1: ranges all alike leave no room for unseen pictures).
 
 ReLU6 is no such f, since its bound does not scale. The gain of a channel that passes through a clip is at least 1 and
 at most what leaves twice the channel's largest value below the bound: up to there the clip does nothing new. Layers
@@ -25,7 +25,7 @@ from mrt.passes.base import Builder, Pass
 from mrt.passes.channels import Channels, is_layer
 from mrt.quantize.layer import common_step
 
-_POWER, _DEPTHWISE_POWER = 0.5, 1.0
+_POWER, _DEPTHWISE_POWER = 0.5, 0.75
 _LARGEST_GAIN = 16.0
 _HEADROOM = 2.0
 
