@@ -14,7 +14,7 @@ from mrt.report import LayerCost
 from mrt.stages.evaluate import quantize_input
 
 _LIST = 5
-_BUDGET_BYTES = 512 * 2**20
+_BUDGET_BYTES = 128 * 2**20
 
 
 def costly_layers(prepared: Graph, quantized: Quantized, pictures: Array, count: int = _LIST) -> list[LayerCost]:
