@@ -60,6 +60,7 @@ def _settings(name: str, folder: Path) -> Config:
         "DEFAULT.Model_dir": folder,
         "DEFAULT.Output_dir": folder,
         "PREPARE.Verify": False,
+        "PREPARE.Equalize": False,  # the peers take the network as it is
         "PREPARE.Dump": True,
         "CALIBRATION.Batch": 4,
         "CALIBRATION.Calibrate_num": 1,
