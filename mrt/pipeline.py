@@ -165,6 +165,7 @@ class _Run:
                 self._checkpoints.save_graph("base", prepared)
                 self._checkpoints.save_graph("top", cut.top)
         quantized = self._quantize(prepared)
+        self._gathered = None  # hundreds of megabytes, of use to further quantizations only
         self._merge(quantized, cut)
         compiled = self._compile(quantized)
         report = Report(
@@ -194,6 +195,7 @@ class _Run:
             if config.evaluation and config.evaluation.iter_num != 0:
                 self._evaluate(network, quantized, cut, executors, report)
                 if self._structural:
+                    del network, cut  # their weights make room for the exact executor's
                     pictures = self._pictures(_VERIFIED_PICTURES)
                     report.costly_layers = costly_layers(prepared, quantized, pictures)
                     if "quantized" not in executors:
