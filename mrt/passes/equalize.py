@@ -44,7 +44,7 @@ class Equalize(Pass):
 
     def run(self, graph: Graph) -> Graph:
         """The equalized graph."""
-        channels = Channels(graph)
+        channels = _channels(graph)
         gain = self._gains(graph, channels)
         builder = Builder(graph)
 
@@ -64,26 +64,32 @@ class Equalize(Pass):
 
     def _gains(self, graph: Graph, channels: Channels) -> Array:
         relative, absolute = np.zeros((2, len(channels.fixed)))
-        skewed, fixed = np.zeros((2, len(channels.fixed)), dtype=bool)
+        skewed = np.zeros(len(channels.fixed), dtype=bool)
         for layer in channels.layers():
             value = layer.inputs[0]
             largest, ids = self._largest[value.name].astype(np.float64), channels.of[value]
             np.maximum.at(absolute, ids, largest)
             np.maximum.at(relative, ids, largest / max(float(largest.max()), 1e-30))
             skewed[ids] |= graph.params[layer.inputs[1].node.name].shape[1] > 1
-        for node in graph.nodes():
-            if is_layer(node, graph) and _on_grid(graph.params[node.inputs[1].node.name]):
-                fixed[channels.of[Value(node)]] = True
-                fixed[channels.of.get(node.inputs[0], [])] = True
         wanted = np.where(relative > 0, relative, 1.0) ** -np.where(skewed, _POWER, _DEPTHWISE_POWER)
         room = channels.bound / np.maximum(_HEADROOM * absolute, 1e-30)
         gain = np.clip(np.minimum(wanted, room), 1.0, _LARGEST_GAIN)
-        return np.where(channels.fixed | fixed, 1.0, gain)
+        return np.where(channels.fixed, 1.0, gain)
 
 
 def measured(graph: Graph) -> list[Value]:
     """The values of which the pass needs the largest magnitude per channel (axis 1)."""
-    return list(dict.fromkeys(layer.inputs[0] for layer in Channels(graph).layers()))
+    return list(dict.fromkeys(layer.inputs[0] for layer in _channels(graph).layers()))
+
+
+def _channels(graph: Graph) -> Channels:
+    """The network's channels; those that a layer on a grid writes or reads are fixed too."""
+    channels = Channels(graph)
+    for node in graph.nodes():
+        if is_layer(node, graph) and _on_grid(graph.params[node.inputs[1].node.name]):
+            for value in (Value(node), node.inputs[0]):
+                channels.fixed[channels.of.get(value, [])] = True
+    return channels
 
 
 def _factors(node: Node, weight: Array, before: Array, after: Array) -> Array:
