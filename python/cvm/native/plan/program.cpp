@@ -414,9 +414,9 @@ private:
         const int64_t channels = group_.grid.c;
         for (int64_t c = 1; c < channels; ++c)
             if (affine.multiplier[c] != affine.multiplier[0] || affine.addend[c] != affine.addend[0]) return;
-        const int64_t multiplier = int64_t(affine.multiplier[0]) << (15 - affine.shift);
+        const int64_t multiplier = int64_t(affine.multiplier[0]) * (int64_t(1) << (15 - affine.shift));
         const int64_t half = int64_t(1) << (affine.shift - 1), offset = (affine.addend[0] - half) >> affine.shift;
-        if (std::abs(multiplier) > INT16_MAX || std::abs(offset) > INT16_MAX || affine.addend[0] != (offset << affine.shift) + half) return;
+        if (std::abs(multiplier) > INT16_MAX || std::abs(offset) > INT16_MAX || affine.addend[0] != offset * (half * 2) + half) return;
         words.multiplier = int16_t(multiplier);
         words.offset = int16_t(offset);
     }
