@@ -9,6 +9,7 @@ from tabulate import tabulate
 from accuracy.engines import ENGINES, OURS
 from accuracy.results import Network, Results, Setting
 from accuracy.statistics import Estimate
+from bench.machine import listed
 
 _TITLES = {OURS: "cvm (ours)", "OpenVINO": "OpenVINO + NNCF", "MXNet": "MXNet int8"}
 _HOW = """\
@@ -39,9 +40,7 @@ def markdown(results: Results) -> str:
     parts = [
         "# How accurate",
         "Written by `make accuracy`.",
-        f"{results.date}, {results.processor}. "
-        + ", ".join(f"{name} {version}" for name, version in results.versions.items())
-        + ".",
+        f"{results.date}, {results.processor}. {listed(results.versions)}",
     ]
     if results.networks:
         parts += [_comparison(results.networks), "## Ours against the best peer", _VERDICT, _verdicts(results.networks)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
@@ -34,6 +35,11 @@ def versions(python: Path) -> dict[str, str]:
     code = "import cvm, mxnet; print(cvm.__version__, mxnet.__version__)"
     ours, mxnet = command([str(python), "-c", code]).split()
     return {"cvm": ours, "mxnet": mxnet, **{name: version(name) for name in _PEERS}}
+
+
+def listed(versions: Mapping[str, str]) -> str:
+    """The sentence of a report that names them."""
+    return ", ".join(f"{name} {number}" for name, number in versions.items()) + "."
 
 
 def processor() -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from tabulate import tabulate
 
 from bench.engines import ENGINES, OURS
+from bench.machine import listed
 from bench.results import Memory, Network, Results, Timing
 
 _RIVALS = ("ONNX Runtime int8", "OpenVINO int8")
@@ -46,8 +47,7 @@ def markdown(results: Results) -> str:
         "# How fast",
         "Written by `make bench`.",
         f"{results.date}, {machine.processor}, {machine.system}, load {machine.load:.1f} before. {peak}\n"
-        + ", ".join(f"{name} {version}" for name, version in results.versions.items())
-        + ".",
+        + listed(results.versions),
         "![Milliseconds per picture](bench.png)",
         f"## One picture\n\nMilliseconds. The ratio is the time of {OURS} by that of the faster of "
         + f"{' and '.join(_RIVALS)}: below 1, {OURS} is faster.",

@@ -156,9 +156,7 @@ class _Run:
 
     def report(self) -> Report:
         config, progress = self._config, self._progress
-        with progress.stage("load"):
-            network = self._network()
-            cut = split_as_configured(network, config.split_model.keys)
+        network, cut = self._load()
         prepared = self._prepare(cut.base if cut else network)
         if cut and self._start < Stage.SPLIT_MODEL and config.split_model.dump:
             with progress.stage("split"):
@@ -209,9 +207,7 @@ class _Run:
         if self._start >= Stage.PREPARE:
             prepared, whole = self._prepare(None), not config.split_model.keys
         else:
-            with progress.stage("load"):
-                network = self._network()
-                cut = split_as_configured(network, config.split_model.keys)
+            network, cut = self._load()
             prepared, whole = self._prepare(cut.base if cut else network), cut is None
         quantized = self._quantize(prepared)
         dataset, start, available = self._evaluated()
@@ -235,9 +231,7 @@ class _Run:
 
     def ablation(self, scratch: Path, quick: bool) -> Ablation:
         config, progress = self._config, self._progress
-        with progress.stage("load"):
-            network = self._network()
-            cut = split_as_configured(network, config.split_model.keys)
+        network, cut = self._load()
         assert config.evaluation is not None
         dataset, start, count = self._compared()
         batches = dataset.batches("evaluation", config.evaluation.batch, start, count)
@@ -287,6 +281,12 @@ class _Run:
         """A compiled model takes any batch where that is the first axis, else the one that it was compiled for."""
         axis = self._batch_axis
         return run if axis == 0 else in_pieces(run, axis, compiled.model.input_shape[axis])
+
+    def _load(self) -> tuple[Graph, Split | None]:
+        """The whole float network, and where it is cut, if it is."""
+        with self._progress.stage("load"):
+            network = self._network()
+            return network, split_as_configured(network, self._config.split_model.keys)
 
     def _network(self) -> Graph:
         if not self._structural:

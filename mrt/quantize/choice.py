@@ -32,42 +32,38 @@ def choose_calibrators(
     advance: Callable[[int], None] | None = None,
 ) -> dict[str, str]:
     """The name of the best calibrator, by tensor, of those that a layer reads and the settings say nothing of."""
-    costs = layer_costs(graph, statistics, settings, batches, context, advance)
+    layers = [layer for layer in constant_layers(graph) if layer.name not in settings.extra.inputs]
+    names = [*CALIBRATORS] + ([LAMBDA] if settings.ranges.lambd is not None else [])
+    targets = {name: _targets(graph, statistics, settings, name, layers) for name in names}
+    costs = _layer_costs(graph, targets, layer_patches(graph, layers, batches, _POSITIONS, context, advance))
     annotation = Annotation(graph, statistics)
     total: dict[tuple[Value, ...], dict[str, float]] = {}
-    for layer, cost in costs.items():
-        known = total.setdefault(annotation.sharing(layer.inputs[0]), dict.fromkeys(cost, 0.0))
-        known.update({name: known[name] + cost[name] for name in cost})
+    for layer in layers:
+        known = total.setdefault(annotation.sharing(layer.inputs[0]), dict.fromkeys(names, 0.0))
+        known.update({name: known[name] + costs[layer][name] for name in names})
     best = {tensors: min(cost, key=cost.__getitem__) for tensors, cost in total.items()}
     free = {tensor: name for tensors, name in best.items() for tensor in tensors if not settings.ranges.settled(tensor)}
     return {tensor.name: name for tensor, name in free.items()}
 
 
-def layer_costs(
-    graph: Graph,
-    statistics: Mapping[str, Statistics],
-    settings: QuantizeSettings,
-    batches: Iterable[Array],
-    context: Any | None = None,
-    advance: Callable[[int], None] | None = None,
+def _layer_costs(
+    graph: Graph, targets: Mapping[str, Mapping[Node, Target]], inputs: Iterable[tuple[Node, Array]]
 ) -> dict[Node, dict[str, float]]:
-    """What each calibrator costs at the output of each layer that reads 8 bits, where the settings leave the choice."""
-    layers = [layer for layer in constant_layers(graph) if layer.name not in settings.extra.inputs]
-    names = [*CALIBRATORS] + ([LAMBDA] if settings.ranges.lambd is not None else [])
-    targets = {name: _targets(graph, statistics, settings, name, layers) for name in names}
+    """What each calibrator costs at the output of each layer, for its targets and patches of the layers' inputs."""
+    layers = next(iter(targets.values()))
     signal = dict.fromkeys(layers, 0.0)
-    noise = {layer: dict.fromkeys(names, 0.0) for layer in layers}
-    for layer, patches in layer_patches(graph, layers, batches, _POSITIONS, context, advance):
+    noise = {layer: dict.fromkeys(targets, 0.0) for layer in layers}
+    for layer, patches in inputs:
         weight = graph.params[layer.inputs[1].node.name]
         weight = weight.reshape(len(patches), -1, patches.shape[2]).transpose(0, 2, 1)
         signal[layer] += _energy(np.matmul(patches, weight))
         known: dict[Target, float] = {}
-        for name in names:
-            target = targets[name][layer]
+        for name, target_of in targets.items():
+            target = target_of[layer]
             if target not in known:
                 known[target] = _energy(np.matmul(_quantized(patches, target) - patches, weight))
             noise[layer][name] += known[target]
-    return {layer: {name: noise[layer][name] / max(signal[layer], 1e-30) for name in names} for layer in layers}
+    return {layer: {name: noise[layer][name] / max(signal[layer], 1e-30) for name in targets} for layer in layers}
 
 
 def _targets(
