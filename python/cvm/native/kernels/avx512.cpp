@@ -30,6 +30,11 @@ struct AffineVector {
         if (post.addend) v = _mm512_add_epi32(v, _mm512_loadu_si512(post.addend + channel));
         return _mm512_sra_epi32(v, shift);
     }
+    // The same where there are both multiplier and addend, without a branch.
+    inline __m512i whole(int channel, __m512i v) const {
+        v = _mm512_mullo_epi32(v, _mm512_loadu_si512(post.multiplier + channel));
+        return _mm512_sra_epi32(_mm512_add_epi32(v, _mm512_loadu_si512(post.addend + channel)), shift);
+    }
 };
 
 // Four vectors of int32 to 64 bytes, clipped and biased. Packing works in 128-bit lanes, so that dword 4 i + b of the
@@ -140,19 +145,19 @@ struct ToJoint {
 // place of `second` where ROUNDED.
 template <bool RESIDUAL, bool WIDE, bool NARROW, bool ROUNDED>
 struct ToWords {
-    const Joint& post;
+    AffineVector first, second;
     const JointRows& rows;
     int64_t start;
     Narrow narrow;
     __m512i first_lo, lo, multiplier, offset;
 
     ToWords(const Joint& joint, int64_t channel, const JointRows& to)
-        : post(joint), rows(to), start(channel), narrow(joint.second), first_lo(word(joint.first.lo)), lo(word(joint.lo)),
+        : first(joint.first), second(joint.second), rows(to), start(channel), narrow(joint.second), first_lo(word(joint.first.lo)), lo(word(joint.lo)),
           multiplier(word(joint.words.multiplier)), offset(word(joint.words.offset)) {}
 
     static bool fits(const ConvTile& tile, const Joint& post, const JointRows& rows) {
-        return post.words.enough && post.first.hi >= INT16_MAX && post.hi >= INT16_MAX && tile.blocks == kMaxBlocks && post.first.multiplier && post.first.addend &&
-               RESIDUAL == bool(rows.residual) && WIDE == bool(rows.wide) && NARROW == bool(rows.narrow) &&
+        return post.words.enough && post.first.hi >= INT16_MAX && post.hi >= INT16_MAX && tile.blocks == kMaxBlocks &&
+               post.first.multiplier && post.first.addend && RESIDUAL == bool(rows.residual) && WIDE == bool(rows.wide) && NARROW == bool(rows.narrow) &&
                (!NARROW || (ROUNDED ? post.words.multiplier != 0 : post.second.multiplier && post.second.addend));
     }
 
@@ -176,16 +181,6 @@ struct ToWords {
     static inline __m512i in_order(__m512i v) {
         return _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), v);
     }
-    inline __m512i first(int channel, __m512i v) const {
-        v = _mm512_mullo_epi32(v, _mm512_loadu_si512(post.first.multiplier + channel));
-        v = _mm512_add_epi32(v, _mm512_loadu_si512(post.first.addend + channel));
-        return _mm512_sra_epi32(v, _mm_cvtsi32_si128(post.first.shift));
-    }
-    inline __m512i second(int channel, __m256i words) const {
-        __m512i v = _mm512_mullo_epi32(_mm512_cvtepi16_epi32(words), _mm512_loadu_si512(post.second.multiplier + channel));
-        v = _mm512_add_epi32(v, _mm512_loadu_si512(post.second.addend + channel));
-        return _mm512_sra_epi32(v, _mm_cvtsi32_si128(post.second.shift));
-    }
 
     template <int BLOCKS>
     __attribute__((always_inline)) void put(int row, const __m512i* acc) const {
@@ -193,7 +188,7 @@ struct ToWords {
 #pragma GCC unroll 2
         for (int b = 0; b < BLOCKS / 2; ++b) {
             const int channel = b * 2 * kLanes;
-            v[b] = in_order(_mm512_packs_epi32(first(channel, acc[2 * b]), first(channel + kLanes, acc[2 * b + 1])));
+            v[b] = in_order(_mm512_packs_epi32(first.whole(channel, acc[2 * b]), first.whole(channel + kLanes, acc[2 * b + 1])));
             v[b] = _mm512_max_epi16(v[b], first_lo);
             if (RESIDUAL) {
                 v[b] = _mm512_adds_epi16(v[b], _mm512_loadu_si512(rows.residual[row] + 2 * (start + channel)));
@@ -211,7 +206,7 @@ struct ToWords {
             __m512i wide[BLOCKS];
 #pragma GCC unroll 4
             for (int b = 0; b < BLOCKS; ++b)
-                wide[b] = second(b * kLanes, b % 2 ? _mm512_extracti64x4_epi64(v[b / 2], 1) : _mm512_castsi512_si256(v[b / 2]));
+                wide[b] = second.whole(b * kLanes, _mm512_cvtepi16_epi32(b % 2 ? _mm512_extracti64x4_epi64(v[b / 2], 1) : _mm512_castsi512_si256(v[b / 2])));
             narrow.store<BLOCKS>(rows.narrow[row] + start, wide);
         }
     }
@@ -244,8 +239,7 @@ struct ToShifted {
         for (int b = 0; b < BLOCKS; ++b) {
             const int channel = b * kLanes;
             v[b] = _mm512_sra_epi32(_mm512_add_epi32(acc[b], _mm512_loadu_si512(first.post.addend + channel)), first.shift);
-            v[b] = _mm512_mullo_epi32(_mm512_min_epi32(_mm512_max_epi32(v[b], lo), hi), _mm512_loadu_si512(second.post.multiplier + channel));
-            v[b] = _mm512_sra_epi32(_mm512_add_epi32(v[b], _mm512_loadu_si512(second.post.addend + channel)), second.shift);
+            v[b] = second.whole(channel, _mm512_min_epi32(_mm512_max_epi32(v[b], lo), hi));
         }
         narrow.store<BLOCKS>(out[row] + start, v);
     }

@@ -30,6 +30,10 @@ inline int in_turn(const std::vector<std::unique_ptr<Step>>& steps, size_t s, in
     return s % 2 && steps[s]->any_order ? count - 1 - i : i;
 }
 
+void run_alone(const std::vector<std::unique_ptr<Step>>& steps, size_t s, const Call& call) {
+    for (int i = 0, total = steps[s]->total_tasks(); i < total; ++i) steps[s]->run_any(call, in_turn(steps, s, i, total));
+}
+
 struct alignas(64) Counter {
     std::atomic<int> value{0};
 };
@@ -189,8 +193,7 @@ int available_processors() {
 
 void run_steps(const std::vector<std::unique_ptr<Step>>& steps, const Call& call, int threads) {
     if (threads <= 1) {
-        for (size_t s = 0; s < steps.size(); ++s)
-            for (int i = 0, total = steps[s]->total_tasks(); i < total; ++i) steps[s]->run_any(call, in_turn(steps, s, i, total));
+        for (size_t s = 0; s < steps.size(); ++s) run_alone(steps, s, call);
         return;
     }
     Pool::instance().run(steps, call, threads);
@@ -201,7 +204,7 @@ std::vector<double> time_steps(const std::vector<std::unique_ptr<Step>>& steps, 
     std::vector<double> seconds;
     for (size_t s = 0; s < steps.size(); ++s) {
         const auto start = Clock::now();
-        for (int i = 0, total = steps[s]->total_tasks(); i < total; ++i) steps[s]->run_any(call, in_turn(steps, s, i, total));
+        run_alone(steps, s, call);
         seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
     }
     return seconds;
