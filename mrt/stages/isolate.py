@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Callable
 
 import numpy as np
+from cvm.ops.base import limit
 
 from mrt import ops
 from mrt.graph import Array, Graph, Namer, Node, Value
@@ -210,7 +211,8 @@ class Twins:
     def _quantized(self, value: Value, q: QValue) -> Value:
         integers = self._chain(value, [("_mul_scalar", 1 / float(q.scale)), ("_plus_scalar", -q.offset)])
         rounded = Value(Node("rint", self._namer("rint"), (integers,)))
-        limits = {"a_min": str(-limit_of(q)), "a_max": str(limit_of(q))}
+        largest = limit(q.tensor.precision)
+        limits = {"a_min": str(-largest), "a_max": str(largest)}
         return Value(Node("clip", self._namer("clip"), (rounded,), limits))
 
     def _chain(self, value: Value, steps: Sequence[tuple[str, float]]) -> Value:
@@ -239,17 +241,13 @@ class Suffix:
         return result
 
 
-def limit_of(q: QValue) -> int:
-    """The largest magnitude of the tensor's integers."""
-    return int(2 ** (q.tensor.precision - 1) - 1)
-
-
 def to_integers(data: Array, q: QValue, rounded: bool = True, clipped: bool = True) -> Array:
     """Real numbers to the integers of a form, or to where they would be without rounding or without saturation."""
     real: Array = data.astype(np.float64) / float(q.scale) - q.offset
     if rounded:
         real = np.rint(real)
-    return np.clip(real, -limit_of(q), limit_of(q)) if clipped else real
+    largest = limit(q.tensor.precision)
+    return np.clip(real, -largest, largest) if clipped else real
 
 
 def to_real(integers: Array, q: QValue) -> Array:

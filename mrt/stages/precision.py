@@ -69,7 +69,7 @@ def widen(
     whole = sum(operator.macs for operator in measured.operators)
     noise = sum(operator.only.noise for operator in measured.operators)
     before = best = outcome(prepared, quantized, pictures)
-    result, chosen = quantized, list[Candidate]()
+    result, kept, chosen = quantized, list[Candidate](), list[Candidate]()
     aim = target_db
     for _ in range(_ROUNDS):
         more = choose(candidates, noise, budget * whole, 10 ** (-aim / 10) if aim is not None else 0.0)
@@ -79,11 +79,10 @@ def widen(
         wider = requantize(extra_bits(chosen))
         after = outcome(prepared, wider, pictures)
         if after.noise < best.noise:
-            result, best = wider, after
+            result, kept, best = wider, chosen, after
         if aim is None or target_db is None or after.sqnr_db >= target_db:
             break
         aim += target_db - after.sqnr_db + _MARGIN_DB
-    kept = chosen if result is not quantized else []
     return result, PrecisionGain(
         pictures=measured.pictures,
         layers=_layers(kept, noise, whole),
