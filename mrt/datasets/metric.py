@@ -28,6 +28,10 @@ class Metric(ABC):
         """What `update` takes of all the network's outputs: the first."""
         return outputs[0]
 
+    def suits(self, labels: NDArray[Any], outputs: Sequence[NDArray[Any]]) -> bool:
+        """Whether a network with these outputs is of the kind that the metric is for."""
+        return True
+
     @abstractmethod
     def values(self) -> dict[str, float]:
         """Every value by name, over all batches so far; MRTError where there was none."""
@@ -66,6 +70,11 @@ class TopK(Metric):
         for k in self.hits:
             self.hits[k] += int((rank < k).sum())
         self.samples += len(labels)
+
+    def suits(self, labels: NDArray[Any], outputs: Sequence[NDArray[Any]]) -> bool:
+        """Not where the first output is no row of scores, nor where it is one of several and has too few classes."""
+        first = outputs[0]
+        return first.ndim == 2 and (len(outputs) == 1 or int(labels.max(initial=0)) < first.shape[1])
 
     def values(self) -> dict[str, float]:
         """See `Metric.values`."""

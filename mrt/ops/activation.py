@@ -12,17 +12,17 @@ from mrt.ops.base import Form, Operator, Rewriter
 from mrt.ops.clip import clamp
 from mrt.quantize.qvalue import QValue
 
-_TABLES = ("sigmoid", "tanh", "softsign")
+_TABLES = ("sigmoid", "tanh", "softsign", "softrelu")
 
 if TYPE_CHECKING:
     from mrt.quantize.context import QuantizeContext
 
 
 class Activation(Operator):
-    """relu, sigmoid, tanh, softsign."""
+    """relu, sigmoid, tanh, softsign, softrelu."""
 
     names = ("Activation",)
-    summary = "relu: clamp; sigmoid, tanh, softsign: table; softrelu is refused"
+    summary = "relu: clamp; sigmoid, tanh, softsign, softrelu: table"
     form = Form.SAME
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:

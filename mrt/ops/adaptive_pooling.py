@@ -1,35 +1,45 @@
-"""Adaptive average pooling, where its bins are of one size."""
+"""Adaptive average pooling."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from mrt.graph import Node, Shape, Value
-from mrt.graph.attrs import integers, refuse
+import numpy as np
+
+from mrt.graph import Node, Value
+from mrt.graph.attrs import integers
 from mrt.ops.base import Operator, Rewriter
 
 
 class AdaptiveAveragePooling(Operator):
-    """The means over a grid of bins that covers the picture."""
+    """The means over a grid of bins that covers the picture; bins that do not fit evenly overlap."""
 
     names = ("_contrib_AdaptiveAvgPooling2D", "_contrib_adaptive_avg_pooling2d")
-    summary = "Pooling with the bin as window; where the bins differ in size: refused"
-
-    def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
-        """The grid must divide the picture."""
-        height, width = shapes[node.inputs[0]][2:]
-        rows, columns = _grid(node)
-        if height % rows or width % columns:
-            raise refuse(node, f"a grid of {rows}x{columns} does not divide the picture of {height}x{width}")
+    summary = "Pooling with the bin as window; where the bins differ in size: sums of slices"
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
-        """Average pooling without overlap."""
-        height, width = rw.shape(node.inputs[0])[2:]
-        rows, columns = _grid(node)
-        if (rows, columns) == (1, 1):
+        """Average pooling without overlap, or the bins' sums axis by axis, times one over their sizes."""
+        sizes = rw.shape(node.inputs[0])[2:]
+        grid = _grid(node)
+        if grid == (1, 1):
             return [rw.op("mean", inputs, {"axis": (2, 3), "keepdims": True})]
-        bin_ = (height // rows, width // columns)
-        return [rw.op("Pooling", inputs, {"pool_type": "avg", "kernel": bin_, "stride": bin_})]
+        if all(size % bins == 0 for size, bins in zip(sizes, grid)):
+            bin_ = tuple(size // bins for size, bins in zip(sizes, grid))
+            return [rw.op("Pooling", inputs, {"pool_type": "avg", "kernel": bin_, "stride": bin_})]
+        result, counts = inputs[0], []
+        for axis, size, bins in zip((2, 3), sizes, grid):
+            begins, ends = np.arange(bins) * size // bins, -(-np.arange(1, bins + 1) * size // bins)
+            parts = [
+                rw.op(
+                    "sum",
+                    [rw.op("slice_axis", [result], {"axis": axis, "begin": begin, "end": end})],
+                    {"axis": axis, "keepdims": True},
+                )
+                for begin, end in zip(begins, ends)
+            ]
+            result = rw.op("Concat", parts, {"dim": axis, "num_args": bins})
+            counts.append(ends - begins)
+        return [rw.op("broadcast_mul", [result, rw.param(1.0 / np.outer(*counts)[None, None])])]
 
 
 def _grid(node: Node) -> tuple[int, int]:

@@ -84,7 +84,7 @@ class Operator:
         raise refuse(node, "this operator does not exist on the CVM target")
 
     def expand(self, node: Node) -> list[tuple[str, dict[str, str]]] | None:
-        """For integer operators MXNet lacks: the chain of MXNet operators, each reading the one before it."""
+        """For operators MXNet lacks: the chain of MXNet operators that compute it, each reading the one before."""
         return None
 
     @classmethod

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mrt.graph import Node, Value
+from mrt.graph.attrs import integer, number, refuse
 from mrt.ops.base import Operator, Rewriter
 
 
@@ -19,6 +20,22 @@ class ZerosLike(Operator):
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """x * 0."""
         return [rw.op("broadcast_mul", [inputs[0], rw.param(np.zeros(1))])]
+
+
+class ArangeLike(Operator):
+    """start, start + step, … for each entry along an axis of x."""
+
+    names = ("_contrib_arange_like",)
+    summary = "a constant"
+
+    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
+        """The numbers, for this input shape."""
+        shape = rw.shape(node.inputs[0])
+        if node.attrs.get("axis", "None") == "None" or integer(node, "axis") % len(shape) == 0:
+            raise refuse(node, "only along a given axis other than the batch axis is it supported")
+        count, repeat = shape[integer(node, "axis")], integer(node, "repeat", 1)
+        steps = np.arange(count) // repeat
+        return [rw.param(number(node, "start", 0.0) + number(node, "step", 1.0) * steps)]
 
 
 class OnesLike(Operator):

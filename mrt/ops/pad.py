@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from mrt.graph import Node, Shape, Value
 from mrt.graph.attrs import integers, number, refuse, text
-from mrt.ops.base import Form, Operator
+from mrt.ops.base import Form, Operator, Rewriter
+from mrt.ops.take import taken
 from mrt.quantize.qvalue import IntValue, QValue
 
 if TYPE_CHECKING:
@@ -26,22 +29,37 @@ def _steps(node: Node, q: QValue) -> int:
 
 
 class Pad(Operator):
-    """Constant, edge or reflect padding of the spatial axes."""
+    """Constant, edge or reflect padding of any axes but the batch's."""
 
     names = ("Pad", "pad")
-    summary = "zero padding before a convolution is folded into it; else concatenate with a repeated slice"
+    summary = (
+        "zero padding before a convolution is folded into it; else concatenate with a repeated slice; reflect: take"
+    )
     form = Form.SAME
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
-        """Constant or edge mode; the batch axis is not padded."""
+        """The batch axis is not padded, and what is reflected must be there."""
         mode = text(node, "mode")
-        if mode not in ("constant", "edge"):
-            raise refuse(node, f"mode={mode} is not supported (constant and edge are)")
+        if mode not in ("constant", "edge", "reflect"):
+            raise refuse(node, f"mode={mode} is not supported (constant, edge and reflect are)")
         width = pad_width(node)
         if len(width) != len(shapes[node.inputs[0]]) or any(w < 0 for pair in width for w in pair):
             raise refuse(node, f"pad_width={node.attrs['pad_width']} does not fit the input")
         if width[0] != (0, 0):
             raise refuse(node, "padding of the batch axis is not supported")
+        sizes = shapes[node.inputs[0]]
+        if mode == "reflect" and any(max(pair) >= size for pair, size in zip(width, sizes) if any(pair)):
+            raise refuse(node, f"pad_width={node.attrs['pad_width']} reflects more than there is")
+
+    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
+        """reflect: take."""
+        if text(node, "mode") != "reflect":
+            return None
+        result, shape = inputs[0], rw.shape(node.inputs[0])
+        for axis, pair in enumerate(pad_width(node)):
+            if any(pair):
+                result = taken(rw, result, axis, np.pad(np.arange(shape[axis]), pair, mode="reflect"))
+        return [result]
 
     def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
         """Each border is one slice of the input, repeated; a constant border is that slice times 0 plus the constant.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mrt.graph import Array, Node, Shape, Value
-from mrt.graph.attrs import flag, pair, refuse, text
+from mrt.graph.attrs import flag, integers, pair, refuse, text
 from mrt.ops.base import Form, Operator, Rewriter
 from mrt.quantize.qvalue import QValue
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Pooling(Operator):
-    """max, avg and sum pooling over two spatial axes."""
+    """max, avg and sum pooling over two spatial axes; over one it is rewritten to two."""
 
     names = ("Pooling", "Pooling_v1")
     summary = "max: max_pool2d; avg, sum: depthwise convolution; global: max or mean over the picture"
@@ -28,14 +28,16 @@ class Pooling(Operator):
         kind = text(node, "pool_type", "max")
         if kind not in ("max", "avg", "sum"):
             raise refuse(node, f"pool_type={kind} is not supported (max, avg, sum are)")
-        if len(shapes[node.inputs[0]]) != 4:
-            raise refuse(node, "only pooling over two spatial axes is supported")
-        if text(node, "layout", "None") not in ("None", "NCHW"):
+        if len(shapes[node.inputs[0]]) not in (3, 4):
+            raise refuse(node, "only pooling over one or two spatial axes is supported")
+        if text(node, "layout", "None") not in ("None", "NCHW", "NCW"):
             raise refuse(node, f"layout={node.attrs['layout']} is not supported (NCHW is)")
         convention = text(node, "pooling_convention", "valid")
         if convention not in ("valid", "full"):
             raise refuse(node, f"pooling_convention={convention} is not supported (valid and full are)")
-        if not flag(node, "global_pool", False) and (_counts(node, shapes[node.inputs[0]], False) < 1).any():
+        if flag(node, "global_pool", False) or len(shapes[node.inputs[0]]) == 3:
+            return
+        if (_counts(node, shapes[node.inputs[0]], False) < 1).any():
             raise refuse(node, "a window lies wholly in the padding, where it has no value")
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
@@ -44,7 +46,9 @@ class Pooling(Operator):
         shape = rw.shape(node.inputs[0])
         if flag(node, "global_pool", False):
             reduce = {"max": "max", "avg": "mean", "sum": "sum"}[kind]
-            return [rw.op(reduce, inputs, {"axis": (2, 3), "keepdims": True})]
+            return [rw.op(reduce, inputs, {"axis": tuple(range(2, len(shape))), "keepdims": True})]
+        if len(shape) == 3:
+            return [_over_two_axes(node, inputs[0], rw)]
         if kind == "max":
             return None
         kernel, stride, pad, extra = _window(node, shape)
@@ -94,6 +98,15 @@ class Pooling(Operator):
 
 
 Pair = tuple[int, int]
+
+
+def _over_two_axes(node: Node, data: Value, rw: Rewriter) -> Value:
+    """Pooling over one axis as that of pictures of height 1."""
+    attrs = dict(node.attrs, layout="None")
+    for key, neutral in (("kernel", 1), ("stride", 1), ("pad", 0)):
+        attrs[key] = str((neutral, (integers(node, key, ()) or (neutral,))[0]))
+    pooled = rw.op("Pooling", [rw.op("expand_dims", [data], {"axis": 2})], attrs)
+    return rw.op("squeeze", [pooled], {"axis": 2})
 
 
 def _window(node: Node, shape: Shape) -> tuple[Pair, Pair, Pair, Pair]:

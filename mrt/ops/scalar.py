@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mrt.graph import Node, Shape, Value
+from mrt.graph import Array, Node, Shape, Value
 from mrt.graph.attrs import number, refuse
 from mrt.ops.base import Operator, Rewriter
+from mrt.ops.unary import look_up
+from mrt.quantize.qvalue import QValue
 
+if TYPE_CHECKING:
+    from mrt.quantize.context import QuantizeContext
+
+_SMALLEST = 1e-12
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -78,20 +85,43 @@ class DivideScalar(Operator):
 
 
 class PowerScalar(Operator):
-    """x ** c for c in 1, 2, 0.5, -1, -0.5."""
+    """x ** c."""
 
     names = ("_power_scalar", "_PowerScalar")
-    summary = "square, sqrt, reciprocal or rsqrt"
+    summary = "c = 2: square; else by table"
 
-    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
-        """The named function."""
+    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
+        """The named function where there is one."""
         exponent = number(node, "scalar", 1.0)
         functions = {2.0: "square", 0.5: "sqrt", -1.0: "reciprocal", -0.5: "rsqrt"}
         if exponent == 1:
             return [inputs[0]]
-        if exponent not in functions:
-            raise refuse(node, f"the exponent {exponent} is not supported (1, {', '.join(map(str, functions))} are)")
-        return [rw.op(functions[exponent], inputs)]
+        return [rw.op(functions[exponent], inputs)] if exponent in functions else None
+
+    def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
+        """A table; where the power of a negative number is none, that of 0."""
+        exponent = number(node, "scalar", 1.0)
+
+        def power(x: Array) -> Array:
+            base = x if exponent == round(exponent) else np.maximum(x, 0)
+            result: Array = np.power(np.where(np.abs(base) < _SMALLEST, _SMALLEST, base), exponent)
+            return result
+
+        return look_up(node, ctx, node.inputs[0], power)
+
+
+class ScalarPower(Operator):
+    """c ** x for c above 0."""
+
+    names = ("_rpower_scalar", "_RPowerScalar")
+    summary = "exp of x log c"
+
+    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
+        """exp(x * log c)."""
+        base = number(node, "scalar", 1.0)
+        if base <= 0:
+            raise refuse(node, f"powers of {base} are not supported (of numbers above 0 they are)")
+        return [rw.op("exp", [rw.op("broadcast_mul", [inputs[0], rw.param(np.array([np.log(base)]))])])]
 
 
 class ExtremeScalar(Operator):

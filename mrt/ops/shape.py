@@ -194,6 +194,22 @@ class Concat(Operator):
         return "concatenate", {"axis": str(integer(node, "dim", 1) % len(shapes[0]))}
 
 
+class Stack(Operator):
+    """Joins tensors along a new axis."""
+
+    names = ("stack",)
+    summary = "expand_dims, Concat"
+    moves = True
+
+    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
+        """Each tensor gets the axis, then they are joined along it."""
+        axis = integer(node, "axis", 0) % (len(rw.shape(node.inputs[0])) + 1)
+        if axis == 0:
+            raise refuse(node, "a new axis before the batch axis is not supported")
+        expanded = [rw.op("expand_dims", [value], {"axis": axis}) for value in inputs]
+        return [rw.op("Concat", expanded, {"dim": axis, "num_args": len(expanded)})]
+
+
 def _shared_form(node: Node, ctx: QuantizeContext, precision: int) -> QValue | None:
     """One of the inputs where all have its scale and offset and none takes more bits; there is no constant then."""
     if any(ctx.constant(value) is not None for value in node.inputs):

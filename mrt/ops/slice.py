@@ -8,34 +8,48 @@ from mrt.graph import Node, Shape, Value
 from mrt.graph.attrs import flag, integer, integers, optional_integers, refuse, text
 from mrt.ops.base import Operator, Rewriter
 from mrt.ops.shape import Mover
+from mrt.ops.take import taken
 
 
 class Slice(Mover):
     """x[begin:end:step] on every axis."""
 
     names = ("slice", "crop")
-    summary = "strided_slice"
+    summary = "strided_slice; backwards: take"
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
         """Explicit, non-negative bounds on every axis but an untouched batch axis."""
         shape = rw.shape(node.inputs[0])
         begin, end, step = (optional_integers(node, key) for key in ("begin", "end", "step"))
-        if node.op == "slice" and all(b is not None and b >= 0 for b in begin) and None not in (*end, *step) and step:
+        if (
+            node.op == "slice"
+            and all(b is not None and b >= 0 for b in begin)
+            and None not in end
+            and step
+            and all(s is not None and s > 0 for s in step)
+        ):
             return None
-        bounds = []
+        bounds, backwards = [], {}
         for axis, size in enumerate(shape):
             b = begin[axis] if axis < len(begin) else None
             e = end[axis] if axis < len(end) else None
             s = (step[axis] if axis < len(step) else None) or 1
             if s < 0:
-                raise refuse(node, f"a negative step {s} is not supported")
+                if axis == 0:
+                    raise refuse(node, "a negative step along the batch axis is not supported")
+                backwards[axis] = range(*slice(b, e, s).indices(size))
+                bounds.append((0, size, 1))
+                continue
             if axis == 0 and (b or 0) == 0 and e is None and s == 1:
                 bounds.append((0, _ALL, 1))
                 continue
             first, last, _ = slice(b, e, s).indices(size)
             bounds.append((first, last, s))
         begin_, end_, step_ = zip(*bounds)
-        return [rw.op("slice", [inputs[0]], {"begin": begin_, "end": end_, "step": step_})]
+        result = rw.op("slice", [inputs[0]], {"begin": begin_, "end": end_, "step": step_})
+        for axis, places in backwards.items():
+            result = taken(rw, result, axis, places)
+        return [result]
 
     def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
         """strided_slice."""
@@ -104,6 +118,29 @@ class SliceChannel(Operator):
             begin = tuple(part * length if i == axis else None for i in range(len(shape)))
             end = tuple((part + 1) * length if i == axis else None for i in range(len(shape)))
             piece = rw.op("slice", inputs, {"begin": begin, "end": end})
+            if flag(node, "squeeze_axis", False):
+                piece = rw.op("squeeze", [piece], {"axis": axis})
+            results.append(piece)
+        return results
+
+
+class SplitUnevenly(Operator):
+    """Splits a tensor along an axis, at given places or into equal sections."""
+
+    names = ("_split_v2",)
+    summary = "one slice per part"
+    moves = True
+
+    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
+        """slice, and squeeze where squeeze_axis asks for it."""
+        shape = rw.shape(node.inputs[0])
+        axis, sections = integer(node, "axis", 1) % len(shape), integer(node, "sections", 0)
+        begins = (
+            integers(node, "indices", ()) if not sections else tuple(range(0, shape[axis], shape[axis] // sections))
+        )
+        results = []
+        for begin, end in zip(begins, (*begins[1:], shape[axis])):
+            piece = rw.op("slice_axis", inputs, {"axis": axis, "begin": begin, "end": end})
             if flag(node, "squeeze_axis", False):
                 piece = rw.op("squeeze", [piece], {"axis": axis})
             results.append(piece)

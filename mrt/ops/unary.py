@@ -26,6 +26,18 @@ _FUNCTIONS: dict[str, Callable[[Array], Array]] = {
     "reciprocal": lambda x: 1 / np.where(np.abs(x) < 1e-12, 1e-12, x),
     "erf": special.erf,
     "abs": np.abs,
+    "log1p": lambda x: np.log1p(np.maximum(x, -1 + 1e-12)),
+    "expm1": np.expm1,
+    "log2": lambda x: np.log2(np.maximum(x, 1e-12)),
+    "log10": lambda x: np.log10(np.maximum(x, 1e-12)),
+    "cbrt": np.cbrt,
+    "rcbrt": lambda x: 1 / np.cbrt(np.where(np.abs(x) < 1e-12, 1e-12, x)),
+    "sin": np.sin,
+    "cos": np.cos,
+    "arctan": np.arctan,
+    "sinh": np.sinh,
+    "cosh": np.cosh,
+    "arcsinh": np.arcsinh,
 }
 
 if TYPE_CHECKING:
@@ -41,6 +53,21 @@ class Table(Operator):
     def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
         """The table is filled with f in the form wanted of the output."""
         return look_up(node, ctx, node.inputs[0], _FUNCTIONS[node.op])
+
+
+class SoftReLU(Operator):
+    """log(1 + exp(x)); MXNet has it as Activation."""
+
+    names = ("softrelu",)
+    summary = "cvm_lut"
+
+    def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
+        """A table."""
+        return look_up(node, ctx, node.inputs[0], lambda x: np.logaddexp(0, x))
+
+    def expand(self, node: Node) -> list[tuple[str, dict[str, str]]]:
+        """Activation."""
+        return [("Activation", {"act_type": "softrelu"})]
 
 
 class HardSigmoid(Operator):

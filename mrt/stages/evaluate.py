@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from mrt.datasets.metric import Metric
 from mrt.graph import Array
 from mrt.quantize.quantizer import TensorInfo
 from mrt.report import BitExact, Latency, Report
+
+logger = logging.getLogger(__name__)
 
 Run = Callable[[Array], list[Array]]
 
@@ -112,7 +115,8 @@ def evaluate(
     """Fill in the report's accuracies, agreement, bit-exactness and latencies.
 
     Args:
-        metric: makes what judges the outputs; None leaves accuracy out.
+        metric: makes what judges the outputs; None leaves accuracy out, and so does, with a warning, one that does not
+            suit the network's outputs.
         batches: preprocessed data and labels.
         float_run: the float network.
         integer_runs: executors of the integer model, by name; all are compared with the first.
@@ -128,6 +132,11 @@ def evaluate(
     for data, labels in batches:
         with reference.timed():
             expected = reference.run(data)
+        if reference.metric and not reference.metric.suits(labels, expected):
+            shapes = ", ".join(str(output.shape[1:]) for output in expected)
+            logger.warning("outputs of shape %s are no scores of the dataset's classes: accuracy is left out", shapes)
+            for contender in (reference, *integers):
+                contender.metric = None
         reference.judge(labels, expected)
         quantized = quantize_input(data, input_info)
         results: list[list[Array]] = []

@@ -179,7 +179,7 @@ add("relu", relu)
 add("relu-operator", lambda x: sym.relu(x))
 add("relu-of-conv", lambda x: relu(conv(x)))
 add("relu-of-shared-conv", lambda x: (lambda c: conv(relu(c)) + conv(c))(conv(x)))
-for kind in ("sigmoid", "tanh", "softsign"):
+for kind in ("sigmoid", "tanh", "softsign", "softrelu"):
     add(f"activation-{kind}", lambda x, kind=kind: sym.Activation(x, act_type=kind), bar=40)
     add(f"activation-{kind}-between-convs", lambda x, kind=kind: conv(sym.Activation(conv(x), act_type=kind)))
 add("sigmoid-operator", lambda x: sym.sigmoid(x), bar=40)
@@ -193,6 +193,12 @@ add("sqrt", lambda x: sym.sqrt(x), low=0.5, high=4.0)
 add("rsqrt", lambda x: sym.rsqrt(x), low=0.5, high=4.0)
 add("reciprocal", lambda x: sym.reciprocal(x), low=0.5, high=4.0)
 add("erf", lambda x: sym.erf(x))
+for kind in ("log1p", "log2", "log10"):
+    add(kind, lambda x, kind=kind: getattr(sym, kind)(x), low=0.5, high=4.0)
+for kind in ("expm1", "sin", "cos", "arctan", "sinh", "cosh", "arcsinh"):
+    add(kind, lambda x, kind=kind: getattr(sym, kind)(conv(x)))
+add("cbrt", lambda x: sym.cbrt(x), low=0.1, high=4.0)
+add("rcbrt", lambda x: sym.rcbrt(x), low=0.5, high=4.0)
 add("abs", lambda x: sym.abs(x))
 add("square", lambda x: sym.square(x))
 add("negative", lambda x: -conv(x))
@@ -245,6 +251,17 @@ add(
 add("pool-global-dense", lambda x: dense(sym.Pooling(relu(conv(x)), pool_type="avg", global_pool=True, kernel=(1, 1))))
 
 
+for kind in ("max", "avg", "sum"):
+    for convention in ("valid", "full"):
+        add(
+            f"pool-1d-{kind}-{convention}",
+            lambda x, k=kind, c=convention: sym.Pooling(
+                conv(x, kernel=(3,), pad=(1,)), pool_type=k, kernel=(3,), stride=(2,), pad=(1,), pooling_convention=c
+            ),
+            (-1, 3, 9),
+        )
+    add(f"pool-1d-{kind}-global", lambda x, k=kind: sym.Pooling(x, pool_type=k, global_pool=True), (-1, 3, 9))
+
 # Arithmetic ------------------------------------------------------------------------------------------------------
 TENSORS = {
     "elemwise_add": sym.elemwise_add,
@@ -294,6 +311,24 @@ add(
     params={"c": np.array([-2, 0.5, 0, 3.0])},
 )
 add("constant-over-tensor", lambda x: sym.broadcast_div(constant("c", (1, 4, 1, 1)), x), low=0.5, high=2.0)
+add("tensor-over-tensor", lambda x: sym.broadcast_div(conv(x), 0.5 + sym.square(conv(x))))
+add(
+    "tensor-over-sum",
+    lambda x: (lambda c: c / sym.broadcast_like(sym.sum(c, axis=1, keepdims=True), c))(sym.exp(conv(x))),
+)
+add("tensor-over-signed", lambda x: sym.elemwise_div(conv(x, 4), x), low=1.0, high=2.0)
+for name in ("maximum", "minimum"):
+    operator = getattr(sym, f"broadcast_{name}")
+    add(f"{name}-tensors", lambda x, o=operator: o(conv(x), conv(x)))
+    add(f"{name}-of-far-ranges", lambda x, o=operator: o(conv(x), conv(x) * 200 - 50) + conv(x))
+    add(f"{name}-elementwise", lambda x, n=name: getattr(sym._internal, f"_{n}")(conv(x), relu(conv(x))))
+    add(
+        f"{name}-constant",
+        lambda x, o=operator: conv(o(constant("c", (1, 6, 1, 1)), conv(x))),
+        params={"c": np.array([-0.5, 0, 0.2, 9, -9, 0.1])},
+    )
+    add(f"{name}-different-shapes", lambda x, o=operator: o(conv(x), sym.mean(conv(x), axis=1, keepdims=True)))
+add("maximum-leaky", lambda x: (lambda c: conv(sym.maximum(c, 0.2 * c)))(conv(x)))
 add("add_n", lambda x: sym.add_n(conv(x), conv(x), conv(x), conv(x)))
 add("add-same-twice", lambda x: (lambda c: c + c)(conv(x)))
 add("scalar-plus", lambda x: conv(x) + 3.5)
@@ -312,8 +347,11 @@ add("scalar-max-negative", lambda x: sym.maximum(conv(x), -0.2))
 add("scalar-min", lambda x: sym.minimum(conv(x), 0.2))
 add("scalar-power-1", lambda x: conv(x) ** 1)
 add("scalar-power-2", lambda x: conv(x) ** 2)
-for exponent in (0.5, -1.0, -0.5):
+for exponent in (0.5, -1.0, -0.5, 1.5, -0.75, 1 / 3):
     add(f"scalar-power-{exponent}", lambda x, e=exponent: x**e, low=0.5, high=3.0)
+add("scalar-power-3", lambda x: conv(x) ** 3)
+add("scalar-power-of-zero", lambda x: relu(conv(x)) ** 1.5)
+add("power-of-scalar", lambda x: sym._internal._rpower_scalar(conv(x), scalar=2.5))
 add("scalar-plus-on-input", lambda x: conv(x + 2.0))
 add("standardised-input", lambda x: conv((x - 0.45) / 0.22), low=0.0, high=1.0)
 add("mul-then-add", lambda x: (lambda c: c * sym.sigmoid(c) + c)(conv(x)))
@@ -394,6 +432,28 @@ add(
 )
 add("squeeze-all", lambda x: sym.squeeze(sym.Pooling(conv(x), global_pool=True, pool_type="avg", kernel=(1, 1))))
 add("squeeze-negative", lambda x: sym.squeeze(sym.expand_dims(dense(x), axis=2), axis=-1), (-1, 12))
+add("stack", lambda x: sym.stack(conv(x), relu(conv(x)) * 3, conv(x), axis=1))
+add("stack-last-axis", lambda x: sym.max(sym.stack(conv(x), conv(x), axis=-1), axis=-1))
+add("depth-to-space", lambda x: sym.depth_to_space(conv(x, 8), block_size=2))
+add("space-to-depth", lambda x: conv(sym.space_to_depth(relu(conv(x)), block_size=3)), (-1, 4, 6, 9))
+add("flip", lambda x: sym.flip(conv(x), axis=3))
+add("flip-axes", lambda x: conv(sym.reverse(relu(conv(x)), axis=(1, 2))))
+add("take-places", lambda x: sym.take(conv(x), sym.arange(4) * 2 - 1, axis=2))
+add("take-places-negative-axis", lambda x: conv(sym.take(relu(conv(x)), sym.arange(9), axis=-1)))
+add(
+    "broadcast-axis",
+    lambda x: sym.broadcast_axis(sym.mean(conv(x), axis=(2, 3), keepdims=True), axis=(2, 3), size=(3, 2)),
+)
+add("broadcast-to", lambda x: sym.broadcast_to(sym.max(conv(x), axis=1, keepdims=True), shape=(0, 5, 0, 0)))
+add("broadcast-like", lambda x: (lambda c: c * sym.broadcast_like(sym.mean(c, axis=1, keepdims=True), c))(conv(x)))
+add("broadcast-like-constant", lambda x: conv(x) + sym.broadcast_like(constant("c", (1, 6, 1, 1)), conv(x)))
+add("reshape-like", lambda x: sym.reshape_like(sym.Flatten(conv(x)), conv(x)))
+add(
+    "arange-like",
+    lambda x: sym.broadcast_add(
+        conv(x), sym.reshape(sym.contrib.arange_like(x, axis=3, step=0.3), shape=(1, 1, 1, -1))
+    ),
+)
 add("upsampling", lambda x: sym.UpSampling(conv(x), scale=2, sample_type="nearest"))
 add("repeat", lambda x: sym.repeat(conv(x), repeats=3, axis=2))
 add("repeat-negative-axis", lambda x: sym.repeat(conv(x), repeats=2, axis=-1))
@@ -412,6 +472,7 @@ def slice_cases() -> None:
         "open": {"begin": (None, None, 2), "end": (None, None, None)},
         "negative": {"begin": (None, -3, -5), "end": (None, -1, None)},
         "negative-end-with-step": {"begin": (0, 0, 0, 0), "end": (1, -1, -2, 5), "step": (1, 1, 2, 2)},
+        "backwards": {"begin": (None, None, 5), "end": (None, None, 0), "step": (None, -1, -2)},
         "stepped": {"begin": (None, 0, 1, 0), "end": (None, 6, 7, 6), "step": (None, 2, 3, 1)},
     }
     for label, attributes in bounds.items():
@@ -431,6 +492,9 @@ add(
     "slicechannel-squeeze",
     lambda x: sym.Group(list(sym.SliceChannel(conv(x, 3), num_outputs=3, axis=1, squeeze_axis=True))),
 )
+add("split_v2-sections", lambda x: (lambda s: s[0] - s[1])(sym.split_v2(conv(x), 2, axis=1)))
+add("split_v2-places", lambda x: sym.Group(list(sym.split_v2(conv(x), (1, 4), axis=2))))
+add("split_v2-squeeze", lambda x: (lambda s: s[0] * s[5])(sym.split_v2(conv(x), 6, axis=1, squeeze_axis=True)))
 add("slicechannel-some-unused", lambda x: sym.SliceChannel(conv(x), num_outputs=2, axis=1)[1])
 
 # Pad -------------------------------------------------------------------------------------------------------------
@@ -451,6 +515,19 @@ add("pad-value-beyond-the-data", lambda x: sym.Pad(x, mode="constant", pad_width
 add("pad-value-beyond-the-data-conv", lambda x: conv(sym.Pad(x, mode="constant", pad_width=SIDES, constant_value=9.0)))
 add("pad-edge", lambda x: sym.Pad(conv(x), mode="edge", pad_width=SIDES))
 add("pad-edge-conv", lambda x: conv(sym.Pad(relu(conv(x)), mode="edge", pad_width=SIDES)))
+add("pad-reflect", lambda x: sym.Pad(conv(x), mode="reflect", pad_width=SIDES))
+add(
+    "pad-reflect-conv",
+    lambda x: conv(sym.Pad(relu(conv(x)), mode="reflect", pad_width=(0, 0, 0, 0, 1, 1, 1, 1)), pad=(0, 0)),
+)
+add(
+    "pad-channels",
+    lambda x: conv(
+        sym.Pad(
+            sym.expand_dims(relu(conv(x)), axis=1), mode="constant", pad_width=(0, 0, 0, 0, 2, 1, 0, 0, 0, 0)
+        ).reshape((0, -3, 0, 0))
+    ),
+)
 add("pad-relu-maxpool", lambda x: pool(sym.Pad(relu(conv(x)), mode="constant", pad_width=SIDES), "max"))
 
 # Softmax ---------------------------------------------------------------------------------------------------------
@@ -464,6 +541,9 @@ add("softmax-temperature", lambda x: sym.softmax(dense(x), temperature=2.0), (-1
 add("softmax-of-input", lambda x: sym.softmax(x), (-1, 12))
 add("softmax-of-relu", lambda x: sym.softmax(relu(dense(x))), (-1, 12))
 add("softmax-dense", lambda x: dense(sym.softmax(dense(x))), (-1, 12))
+add("softmin", lambda x: sym.softmin(dense(x), axis=1), (-1, 12))
+add("log-softmax", lambda x: sym.log_softmax(dense(x) * 3), (-1, 12))
+add("log-softmax-axis", lambda x: sym.log_softmax(conv(x), axis=1, temperature=0.5))
 add("softmaxoutput", lambda x: sym.SoftmaxOutput(dense(x), name="softmax"), (-1, 12))
 add(
     "softmaxoutput-multi",
@@ -508,3 +588,44 @@ add(
     high=1.0,
 )
 add("dense-of-large-mean", lambda x: dense(sym.mean(relu(x + 4), axis=(2, 3))), (-1, 2, 128, 128))
+
+
+# Normalization by the data -----------------------------------------------------------------------------------------
+add("layernorm", lambda x: sym.LayerNorm(dense(x), constant("g", (5,)), constant("b", (5,))), (-1, 12))
+add("layernorm-channels", lambda x: conv(sym.LayerNorm(conv(x), constant("g", (6,)), constant("b", (6,)), axis=1)))
+add("instancenorm", lambda x: relu(sym.InstanceNorm(conv(x), constant("g", (6,)), constant("b", (6,)))))
+add("instancenorm-1d", lambda x: sym.InstanceNorm(x, constant("g", (3,)), constant("b", (3,)), eps=1e-5), (-1, 3, 9))
+add("groupnorm", lambda x: conv(sym.GroupNorm(conv(x), constant("g", (2,)), constant("b", (2,)), num_groups=2)))
+for mode in ("instance", "channel", "spatial"):
+    add(f"l2-{mode}", lambda x, m=mode: conv(sym.L2Normalization(conv(x), mode=m)))
+add("l2-of-vector", lambda x: sym.L2Normalization(dense(x), eps=1e-3), (-1, 12))
+add("norm", lambda x: sym.norm(conv(x), axis=1))
+add("norm-keep", lambda x: (lambda c: sym.broadcast_div(c, sym.norm(c, axis=(1, 2), keepdims=True)))(conv(x)))
+add("norm-magnitudes", lambda x: sym.norm(conv(x), ord=1, axis=2))
+add("moments", lambda x: sym.Group(list(sym.moments(conv(x), axes=(2, 3)))))
+add("moments-keep", lambda x: (lambda m: m[0] + m[1])(sym.moments(conv(x), axes=(1,), keepdims=True)))
+add("lrn", lambda x: conv(sym.LRN(relu(conv(x, 9)), nsize=5, alpha=0.5)))
+add("lrn-alone", lambda x: sym.LRN(x, nsize=3, alpha=0.1, beta=0.5, knorm=1))
+add("lrn-of-one-channel", lambda x: sym.LRN(x, nsize=1))
+
+
+# Products of two matrices ------------------------------------------------------------------------------------------
+def rows(x: Any, channels: int) -> Any:
+    """A convolution's output, a row per channel."""
+    return sym.reshape(conv(x, channels), shape=(0, 0, -1))
+
+
+add("batch-dot", lambda x: sym.batch_dot(rows(x, 5), sym.transpose(rows(x, 3), axes=(0, 2, 1))))
+add("batch-dot-right-transposed", lambda x: sym.batch_dot(rows(x, 5), rows(x, 3), transpose_b=True))
+add("batch-dot-left-transposed", lambda x: sym.batch_dot(rows(x, 5), rows(x, 5), transpose_a=True))
+add(
+    "batch-dot-both-transposed",
+    lambda x: sym.batch_dot(rows(x, 5), sym.transpose(rows(x, 5), axes=(0, 2, 1)), transpose_a=True, transpose_b=True),
+)
+add("batch-dot-of-many", lambda x: sym.batch_dot(rows(x, 2), rows(x, 2), transpose_b=True), (-1, 4, 40, 40))
+add(
+    "attention",
+    lambda x: (
+        lambda r: dense(sym.batch_dot(sym.softmax(sym.batch_dot(r, rows(x, 6), transpose_b=True), axis=-1), rows(x, 6)))
+    )(rows(x, 6)),
+)

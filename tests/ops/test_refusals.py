@@ -6,7 +6,7 @@ from typing import Any, Callable
 
 import mxnet as mx
 import pytest
-from operator_cases import IMAGE, constant, conv, dense
+from operator_cases import IMAGE, constant, conv, dense, relu
 from toolchain import compile_network, random_network
 
 from mrt import ops
@@ -17,7 +17,6 @@ sym = mx.sym
 Build = Callable[[Any], Any]
 
 REFUSED: dict[str, tuple[Build, Shape, str]] = {
-    "softrelu": (lambda x: sym.Activation(x, act_type="softrelu", name="bad"), IMAGE, "act_type=softrelu"),
     "rrelu": (lambda x: sym.LeakyReLU(x, act_type="rrelu", name="bad"), IMAGE, "act_type=rrelu"),
     "deconvolution": (
         lambda x: sym.Deconvolution(x, kernel=(2, 2), num_filter=3, name="bad"),
@@ -46,7 +45,11 @@ REFUSED: dict[str, tuple[Build, Shape, str]] = {
         "bias is not constant",
     ),
     "pool-lp": (lambda x: sym.Pooling(x, pool_type="lp", p_value=2, kernel=(2, 2), name="bad"), IMAGE, "pool_type=lp"),
-    "pool-1d": (lambda x: sym.Pooling(x, pool_type="max", kernel=(2,), name="bad"), (-1, 2, 8), "spatial axes"),
+    "pool-3d": (
+        lambda x: sym.Pooling(x, pool_type="max", kernel=(2, 2, 2), name="bad"),
+        (-1, 2, 8, 8, 8),
+        "spatial axes",
+    ),
     "pool-in-padding": (
         lambda x: sym.Pooling(
             x, pool_type="max", kernel=(3, 2), stride=(2, 2), pad=(1, 1), pooling_convention="full", name="bad"
@@ -54,9 +57,8 @@ REFUSED: dict[str, tuple[Build, Shape, str]] = {
         (-1, 3, 8, 7),
         "wholly in the padding",
     ),
-    "divide-by-tensor": (lambda x: sym.broadcast_div(x, conv(x, 4), name="bad"), IMAGE, "division by a tensor"),
     "divide-by-zero": (lambda x: sym._internal._div_scalar(x, scalar=0, name="bad"), IMAGE, "division by zero"),
-    "power": (lambda x: sym._internal._power_scalar(x, scalar=3, name="bad"), IMAGE, "exponent 3"),
+    "power-of-zero": (lambda x: sym._internal._rpower_scalar(relu(x), scalar=0, name="bad"), IMAGE, "powers of 0"),
     "mean-over-batch": (lambda x: sym.mean(x, axis=0, name="bad"), IMAGE, "batch axis"),
     "sum-over-all": (lambda x: sym.sum(x, name="bad"), IMAGE, "batch axis"),
     "max-over-batch": (lambda x: sym.max(x, axis=(0, 1), name="bad"), IMAGE, "batch axis"),
@@ -65,15 +67,44 @@ REFUSED: dict[str, tuple[Build, Shape, str]] = {
     "repeat-without-axis": (lambda x: sym.repeat(x, repeats=2, name="bad"), IMAGE, "without an axis"),
     "dropout-always": (lambda x: sym.Dropout(x, p=0.5, mode="always", name="bad"), IMAGE, "mode=always"),
     "cast-int": (lambda x: sym.cast(x, dtype="int32", name="bad"), IMAGE, "cast to int32"),
-    "pad-reflect": (
-        lambda x: sym.Pad(x, mode="reflect", pad_width=(0, 0, 0, 0, 1, 1, 1, 1), name="bad"),
-        IMAGE,
-        "mode=reflect",
-    ),
-    "slice-negative-step": (
-        lambda x: sym.slice(x, begin=(None, 3), end=(None, None), step=(1, -1), name="bad"),
+    "slice-backwards-along-the-batch": (
+        lambda x: sym.slice(x, begin=(3,), end=(None,), step=(-1,), name="bad"),
         IMAGE,
         "negative step",
+    ),
+    "flip-the-batch": (lambda x: sym.flip(x, axis=0, name="bad"), IMAGE, "reversing the batch axis"),
+    "take-from-the-batch": (lambda x: sym.take(x, sym.arange(2), axis=0, name="bad"), IMAGE, "along the batch axis"),
+    "take-computed": (lambda x: sym.take(x, dense(x, 2), axis=1, name="bad"), IMAGE, "must be constant"),
+    "take-around": (lambda x: sym.take(x, sym.arange(2), axis=1, mode="wrap", name="bad"), IMAGE, "mode=wrap"),
+    "stack-before-the-batch": (lambda x: sym.stack(x, x, axis=0, name="bad"), IMAGE, "before the batch axis"),
+    "arange-like-all": (
+        lambda x: sym.elemwise_add(x, sym.contrib.arange_like(x, name="bad")),
+        IMAGE,
+        "only along a given axis",
+    ),
+    "norm-over-batch": (lambda x: sym.norm(x, axis=0, name="bad"), IMAGE, "batch axis"),
+    "norm-over-all": (lambda x: sym.norm(x, name="bad"), IMAGE, "batch axis"),
+    "moments-over-batch": (lambda x: sym.moments(x, axes=(0, 2), name="bad")[0], IMAGE, "batch axis"),
+    "layernorm-over-batch": (
+        lambda x: sym.LayerNorm(x, constant("g", (1,)), constant("b", (1,)), axis=0, name="bad"),
+        (1, 4, 7, 6),
+        "batch axis",
+    ),
+    "layernorm-computed-gamma": (
+        lambda x: sym.LayerNorm(x, sym.reshape(sym.mean(x, axis=(1, 2)), shape=(6,)), constant("b", (6,)), name="bad"),
+        (1, 4, 7, 6),
+        "must be parameters",
+    ),
+    "layernorm-statistics": (
+        lambda x: sym.LayerNorm(x, constant("g", (6,)), constant("b", (6,)), output_mean_var=True, name="bad")[0],
+        IMAGE,
+        "output_mean_var",
+    ),
+    "lrn-even": (lambda x: sym.LRN(x, nsize=4, name="bad"), IMAGE, "not odd"),
+    "batch-dot-of-a-constant": (
+        lambda x: sym.batch_dot(sym.reshape(x, shape=(0, 0, -1)), constant("w", (2, 42, 3)), name="bad"),
+        (2, 4, 7, 6),
+        "must be the network's data",
     ),
     "upsampling-bilinear": (
         lambda x: sym.UpSampling(

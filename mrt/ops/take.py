@@ -1,0 +1,82 @@
+"""take: rows of a constant table by number, or entries of the network's data at constant places."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mrt.graph import Node, Shape, Value
+from mrt.graph.attrs import integer, integers, refuse, text
+from mrt.ops.base import Form, Operator, Rewriter
+from mrt.quantize.qvalue import QValue
+
+if TYPE_CHECKING:
+    from mrt.quantize.context import QuantizeContext
+
+
+class Take(Operator):
+    """x[…, number, …] along one axis; a number beyond the axis takes the nearest entry."""
+
+    names = ("take",)
+    summary = "rows of a constant table: Embedding; constant places along an axis: take; an integer operator too"
+    form = Form.SAME
+    moves = True
+
+    def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
+        """Numbers beyond the axis take the nearest entry."""
+        if text(node, "mode", "clip") != "clip":
+            raise refuse(node, f"mode={node.attrs['mode']} is not supported (clip is)")
+
+    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
+        """Embedding where the numbers are the network's data."""
+        shape = rw.shape(node.inputs[0])
+        axis = integer(node, "axis", 0) % len(shape)
+        if rw.constant(inputs[0]) is None:
+            if rw.constant(inputs[1]) is None:
+                raise refuse(node, "the numbers or what is taken must be constant")
+            if axis == 0:
+                raise refuse(node, "taking along the batch axis is not supported")
+            return None
+        if axis != 0 or len(shape) != 2:
+            raise refuse(node, "of a constant, only rows of a table of two axes can be taken")
+        return [rw.op("Embedding", [inputs[1], inputs[0]], {"input_dim": shape[0], "output_dim": shape[1]})]
+
+    def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
+        """Take of the integers."""
+        places = ctx.constant(node.inputs[1])
+        if places is None:
+            raise refuse(node, "the numbers are not constant")
+        q = ctx.like_output(node)
+        axis = integer(node, "axis", 0) % len(q.tensor.shape)
+        inside = np.clip(np.trunc(places), 0, q.tensor.shape[axis] - 1)
+        taken = ctx.emit("take", [q.tensor, ctx.param(inside)], {"axis": axis, "mode": "clip"})
+        return QValue(taken, q.scale, q.offset)
+
+    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
+        """take."""
+        return "take", {"axis": str(integer(node, "axis", 0))}
+
+
+class Reverse(Operator):
+    """The entries along some axes in reverse order."""
+
+    names = ("reverse", "flip")
+    summary = "take"
+    moves = True
+
+    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
+        """take of the last, the last but one, and so on."""
+        shape = rw.shape(node.inputs[0])
+        result = inputs[0]
+        for axis in integers(node, "axis"):
+            if axis % len(shape) == 0:
+                raise refuse(node, "reversing the batch axis is not supported")
+            result = taken(rw, result, axis % len(shape), range(shape[axis] - 1, -1, -1))
+        return [result]
+
+
+def taken(rw: Rewriter, value: Value, axis: int, places: Iterable[int]) -> Value:
+    """The entries at constant places along an axis."""
+    return rw.op("take", [value, rw.param(np.array(list(places)))], {"axis": axis, "mode": "clip"})
