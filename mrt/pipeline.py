@@ -39,6 +39,7 @@ from mrt.graph.execute import Executor
 from mrt.ops.box_nms import SUPPRESSING
 from mrt.passes import PREPARE, PassManager
 from mrt.passes.equalize import Equalize, measured
+from mrt.quantize.cheap import cheap_layers
 from mrt.quantize.choice import choose_calibrators
 from mrt.quantize.limbs import ExtraBits
 from mrt.quantize.quantizer import Quantized, QuantizeSettings, quantize
@@ -347,7 +348,9 @@ class _Run:
 
         def quantized_with(extra: ExtraBits) -> Quantized:
             with self._progress.stage("quantize", total=len(prepared.nodes())) as step:
-                return quantize(prepared, statistics, replace(chosen, extra=extra), moments, step.advance)
+                return quantize(
+                    prepared, statistics, replace(chosen, extra=chosen.extra | extra), moments, step.advance
+                )
 
         quantized = quantized_with(ExtraBits())
         if settings.precision == "auto":
@@ -386,6 +389,7 @@ class _Run:
             rounding=Rounding(settings.rounding, settings.bias_correction),
             softmax_lambd=settings.softmax_lambd or QuantizeSettings.softmax_lambd,
             restore_name=settings.restore_name,
+            extra=ExtraBits() if settings.precision == "8" else cheap_layers(prepared),
         )
         if self._config.calibration.calibrator == AUTO:
             chosen = replace(chosen, ranges=self._automatic(prepared, statistics, chosen))

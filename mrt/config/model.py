@@ -176,8 +176,8 @@ class Quantization(OnDevice):
     bias_correction: bool = Field(default=True, description=_DUMP)
     offset_activations: bool = Field(default=True, description=_DUMP)
     output_precision: Optional[int] = Field(default=None, ge=2, le=32, description="bits from 2 to 32, or empty")
-    precision: Annotated[Literal["default", "auto"], BeforeValidator(_lower)] = Field(
-        default="default", description="default or auto"
+    precision: Annotated[Literal["default", "auto", "8"], BeforeValidator(_lower)] = Field(
+        default="default", description="default, auto or 8"
     )
     precision_target: Optional[float] = Field(default=None, gt=0, description="decibels above 0, or empty")
     precision_budget: float = Field(default=0.1, gt=0, le=2, description="a number above 0, at most 2")

@@ -34,6 +34,10 @@ class ExtraBits:
     inputs: frozenset[str] = frozenset()
     weights: frozenset[str] = frozenset()
 
+    def __or__(self, other: ExtraBits) -> ExtraBits:
+        """What either has."""
+        return ExtraBits(self.inputs | other.inputs, self.weights | other.weights)
+
 
 def limbs(ctx: QuantizeContext, x: IntValue) -> tuple[IntValue, ...]:
     """A tensor of at most 16 bits as one or two of 8; it saturates at `WIDE_LIMIT`, and -128 in a low limb at -127."""

@@ -17,7 +17,7 @@ CONFIGURED = "as configured"
 _PLAIN: dict[str, dict[str, Any]] = {
     "prepare": {"equalize": False},
     "calibration": {"calibrator": "absmax"},
-    "quantization": {"rounding": NEAREST, "bias_correction": False, "offset_activations": False},
+    "quantization": {"rounding": NEAREST, "bias_correction": False, "offset_activations": False, "precision": "8"},
 }
 
 
@@ -33,6 +33,7 @@ def variants(config: Config, quick: bool = False) -> Iterator[tuple[str, Config]
         ("prepare", "equalize", (True, False)),
         ("calibration", "calibrator", calibrators),
         ("quantization", "offset_activations", (True, False)),
+        ("quantization", "precision", ("default", "8")),
         ("quantization", "bias_correction", (True, False)),
         ("quantization", "rounding", (NEAREST, COMPENSATED) if quick else (NEAREST, COMPENSATED, LEARNED)),
     )

@@ -15,7 +15,7 @@ rounded there. Only `evaluate` says what the integer network does to the last bi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Callable
 
@@ -23,8 +23,9 @@ import numpy as np
 
 from mrt.calibrate.moments import LAYERS
 from mrt.datasets.metric import Metric
-from mrt.graph import Array, Graph, Value
+from mrt.graph import Array, Graph, Node, Shape, Value
 from mrt.graph.execute import Executor, infer_shapes
+from mrt.quantize.cheap import multiply_accumulates
 from mrt.quantize.quantizer import Quantized, TensorInfo
 from mrt.report.sensitivity import CAUSES, Effect, OperatorSensitivity
 from mrt.stages.evaluate import dequantize, quantize_input
@@ -192,7 +193,7 @@ def measure(
         float_metric.values()[float_metric.primary] if float_metric else None,
         whole.effect(),
         [
-            probe.result(_macs(probe.unit, twins.real, shapes), any(v in inputs for v, _ in probe.unit.reads))
+            probe.result(_macs(probe.unit.node, twins.real, shapes), any(v in inputs for v, _ in probe.unit.reads))
             for probe in probes
         ],
     )
@@ -242,11 +243,5 @@ def _power(array: Array) -> float:
     return float(np.sum(np.square(array, dtype=np.float64)))
 
 
-def _macs(unit: Unit, graph: Graph, shapes: dict[Value, tuple[int, ...]]) -> int:
-    """Multiply-accumulates of a layer for one picture, 0 of anything else."""
-    if unit.node.op not in LAYERS:
-        return 0
-    weight = graph.params[unit.node.inputs[1].node.name]
-    out = shapes[Value(unit.node)]
-    positions = np.prod(out[2:]) if unit.node.op == "Convolution" else np.prod(out[:-1])
-    return int(weight.size * positions)
+def _macs(node: Node, graph: Graph, shapes: Mapping[Value, Shape]) -> int:
+    return multiply_accumulates(node, graph, shapes) if node.op in LAYERS else 0

@@ -128,7 +128,7 @@ def test_in_the_pipeline(project: Path, tmp_path: Path, capsys: pytest.CaptureFi
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("QUANTIZATION.Precision=most", "default or auto"),
+        ("QUANTIZATION.Precision=most", "default, auto or 8"),
         ("QUANTIZATION.Precision_budget=0", "above 0"),
         ("QUANTIZATION.Precision_target=-3", "above 0"),
         ("QUANTIZATION.Restore_name=digits_conv0_fwd", "cannot go with Restore_name"),
