@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mrt.graph import Node, Shape, Value
-from mrt.graph.attrs import flag, integer, integers, refuse
+from mrt.graph.attrs import flag, integer, integers, refuse, text
 from mrt.ops.base import Form, Operator, Rewriter
 from mrt.quantize.qvalue import QValue, Target
 
@@ -143,15 +143,31 @@ class Tile(Mover):
 
 
 class UpSampling(Mover):
-    """Nearest-neighbour enlargement."""
+    """Enlargement by a whole number."""
 
     names = ("UpSampling",)
-    summary = "upsampling"
+    summary = "nearest: upsampling; bilinear: Deconvolution of each channel by itself"
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
-        """Nearest neighbour of one input."""
-        if node.attrs.get("sample_type", "nearest") != "nearest" or len(node.inputs) != 1:
-            raise refuse(node, "only sample_type=nearest of one input is supported")
+        """One tensor to enlarge."""
+        bilinear = text(node, "sample_type", "nearest") == "bilinear"
+        if len(node.inputs) != (2 if bilinear else 1):
+            raise refuse(node, "only the enlargement of one input is supported")
+
+    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
+        """bilinear: MXNet's deconvolution with the weights that are its second input."""
+        if text(node, "sample_type", "nearest") == "nearest":
+            return None
+        scale, channels = integer(node, "scale"), rw.shape(node.inputs[0])[1]
+        attrs = {
+            "kernel": (2 * scale - scale % 2,) * 2,
+            "stride": (scale, scale),
+            "pad": (scale // 2,) * 2,
+            "num_filter": channels,
+            "num_group": channels,
+            "no_bias": True,
+        }
+        return [rw.op("Deconvolution", inputs, attrs)]
 
     def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
         """upsampling."""

@@ -10,6 +10,8 @@ from mrt.ops.base import Operator, Rewriter
 from mrt.ops.shape import Mover
 from mrt.ops.take import taken
 
+EVERYTHING = 2**30  # an end beyond that of any axis
+
 
 class Slice(Mover):
     """x[begin:end:step] on every axis."""
@@ -41,7 +43,7 @@ class Slice(Mover):
                 bounds.append((0, size, 1))
                 continue
             if axis == 0 and (b or 0) == 0 and e is None and s == 1:
-                bounds.append((0, _ALL, 1))
+                bounds.append((0, EVERYTHING, 1))
                 continue
             first, last, _ = slice(b, e, s).indices(size)
             bounds.append((first, last, s))
@@ -58,9 +60,6 @@ class Slice(Mover):
             "end": str(integers(node, "end")),
             "stride": str(integers(node, "step")),
         }
-
-
-_ALL = 2**30
 
 
 class SliceAxis(Operator):

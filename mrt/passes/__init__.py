@@ -1,16 +1,19 @@
 """Graph transformations and the sequence that prepares a network."""
 
 from mrt.passes.base import Pass, PassManager
+from mrt.passes.clamp_first import ClampFirst
 from mrt.passes.fix_shapes import FixShapes
 from mrt.passes.fold_affine import FoldAffine
 from mrt.passes.fold_constants import FoldConstants
 from mrt.passes.fold_pad import FoldPad
 from mrt.passes.rewrite_operators import RewriteOperators
 from mrt.passes.separate_columns import SeparateColumns
+from mrt.passes.split_deconvolution import SplitDeconvolution
 from mrt.passes.validate import Validate
 
 __all__ = [
     "PREPARE",
+    "ClampFirst",
     "FixShapes",
     "FoldAffine",
     "FoldConstants",
@@ -19,6 +22,7 @@ __all__ = [
     "PassManager",
     "RewriteOperators",
     "SeparateColumns",
+    "SplitDeconvolution",
     "Validate",
 ]
 
@@ -30,5 +34,7 @@ PREPARE: tuple[Pass, ...] = (
     FoldConstants(),
     FoldAffine(),
     FoldPad(),
+    SplitDeconvolution(),
+    ClampFirst(),
 )
 """What the prepare stage runs, in order."""

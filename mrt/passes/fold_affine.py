@@ -15,10 +15,11 @@ from dataclasses import replace
 import numpy as np
 
 from mrt.graph import Array, Graph, Node, Value, origins
-from mrt.graph.attrs import flag
+from mrt.graph.attrs import flag, integer
 from mrt.passes.base import Builder, Pass
 
-_LAYERS = ("Convolution", "FullyConnected")
+_DECONVOLUTION = "Deconvolution"
+_LAYERS = ("Convolution", "FullyConnected", _DECONVOLUTION)
 
 
 def per_channel(constant: Array, channels: int, ndim: int) -> Array | None:
@@ -87,15 +88,22 @@ class FoldAffine(Pass):
         weight = builder.constant(layer.inputs[1])
         if weight is None:
             return None
-        vector = per_channel(constant, len(weight), len(builder.shape(node.inputs[0])))
+        transposed = layer.op == _DECONVOLUTION  # weights (I, O / groups, …), and not (O, …)
+        channels = integer(layer, "num_filter") if transposed else len(weight)
+        vector = per_channel(constant, channels, len(builder.shape(node.inputs[0])))
         if vector is None:
             return None
         biased = not flag(layer, "no_bias", False)
-        bias = builder.constant(layer.inputs[2]) if biased else np.zeros(len(weight), np.float32)
+        bias = builder.constant(layer.inputs[2]) if biased else np.zeros(channels, np.float32)
         if bias is None:
             return None
         if node.op == "broadcast_mul":
-            weight = weight * vector.reshape((-1,) + (1,) * (weight.ndim - 1))
+            factor = vector.reshape((-1,) + (1,) * (weight.ndim - 1))
+            if transposed:
+                groups = integer(layer, "num_group", 1)
+                factor = np.repeat(vector.reshape(groups, -1), len(weight) // groups, axis=0)
+                factor = factor.reshape(factor.shape + (1,) * (weight.ndim - 2))
+            weight = weight * factor
             bias = bias * vector
         else:
             bias = bias + vector

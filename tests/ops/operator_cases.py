@@ -105,6 +105,38 @@ add(
 add("conv-large-bias", lambda x: conv(x, 3, name="c"), params={"c_bias": np.array([100.0, -50.0, 3.0])})
 
 
+# Deconvolution ---------------------------------------------------------------------------------------------------
+def deconv(x: Any, kernel: tuple[int, ...] = (4, 4), stride: tuple[int, ...] = (2, 2), **more: Any) -> Any:
+    """A transposed convolution."""
+    return sym.Deconvolution(x, **{"num_filter": 6, "kernel": kernel, "stride": stride, **more})
+
+
+for kernel in (1, 2, 3, 4, 5, 7):
+    for step in (1, 2, 3):
+        add(f"deconv-{kernel}-stride-{step}", lambda x, k=kernel, s=step: deconv(x, (k, k), (s, s)))
+add("deconv-padded", lambda x: deconv(x, pad=(1, 1)))
+add("deconv-uneven", lambda x: deconv(x, (5, 2), (3, 1), pad=(2, 0), adj=(1, 0), no_bias=False))
+add("deconv-adjusted", lambda x: deconv(x, (3, 3), pad=(1, 1), adj=(1, 1), no_bias=False))
+add("deconv-pad-of-a-stride", lambda x: deconv(x, (8, 6), (2, 2), pad=(3, 2)))
+add("deconv-groups", lambda x: deconv(x, num_group=2, pad=(1, 1), no_bias=False))
+add("deconv-depthwise", lambda x: deconv(x, num_filter=4, num_group=4, pad=(1, 1), no_bias=False))
+add("deconv-depthwise-uneven", lambda x: deconv(x, (3, 3), num_filter=4, num_group=4, pad=(1, 1)))
+for step, dilate in ((1, 2), (2, 2), (2, 3), (4, 2), (3, 2)):
+    add(f"deconv-stride-{step}-dilate-{dilate}", lambda x, s=step, d=dilate: deconv(x, (3, 3), (s, s), dilate=(d, d)))
+add("deconv-1d", lambda x: deconv(x, (4,), (2,), pad=(1,), no_bias=False), (-1, 3, 9))
+add("deconv-relu-conv", lambda x: conv(relu(deconv(x, pad=(1, 1)))))
+add("deconv-of-relu", lambda x: deconv(relu(conv(x, 4)), (3, 3), pad=(1, 1), adj=(1, 1)))
+for groups in (1, 2):
+    add(
+        f"deconv-batchnorm-groups-{groups}",
+        lambda x, g=groups: conv(relu(sym.BatchNorm(deconv(x, (2, 2), num_group=g), fix_gamma=False))),
+    )
+add(
+    "deconv-batchnorm-uneven",
+    lambda x: relu(sym.BatchNorm(deconv(x, (3, 3), pad=(1, 1), no_bias=False), fix_gamma=False)),
+)
+
+
 # FullyConnected --------------------------------------------------------------------------------------------------
 def dense(x: Any, units: int = 5, **more: Any) -> Any:
     """A dense layer."""
@@ -455,6 +487,27 @@ add(
     ),
 )
 add("upsampling", lambda x: sym.UpSampling(conv(x), scale=2, sample_type="nearest"))
+add(
+    "upsampling-bilinear",
+    lambda x: sym.UpSampling(conv(x), constant("w", (6, 1, 4, 4)), scale=2, sample_type="bilinear", num_filter=6),
+)
+add(
+    "upsampling-bilinear-odd",
+    lambda x: sym.UpSampling(conv(x), constant("w", (6, 1, 5, 5)), scale=3, sample_type="bilinear", num_filter=6),
+)
+for size in ((14, 12), (9, 17), (3, 6), (1, 2), (7, 13)):
+    for corners in (True, False):
+        add(
+            f"resize-{size[0]}x{size[1]}{'-corners' if corners else ''}",
+            lambda x, s=size, c=corners: sym.contrib.BilinearResize2D(
+                conv(x), height=s[0], width=s[1], align_corners=c
+            ),
+        )
+add("resize-scaled", lambda x: conv(sym.contrib.BilinearResize2D(relu(conv(x)), scale_height=2, scale_width=3)))
+add("resize-like", lambda x: sym.contrib.BilinearResize2D(conv(x, pad=(0, 0)), x, mode="like"))
+add("relu-of-moved", lambda x: conv(relu(sym.transpose(sym.reshape(conv(x), shape=(0, 0, -1, 3)), axes=(0, 1, 3, 2)))))
+add("relu-of-joined", lambda x: conv(relu(sym.Concat(conv(x), conv(x) * 2, dim=1))))
+add("relu-of-joined-and-shared", lambda x: (lambda c: conv(relu(sym.Concat(c, conv(x), dim=1))) + conv(c))(conv(x)))
 add("repeat", lambda x: sym.repeat(conv(x), repeats=3, axis=2))
 add("repeat-negative-axis", lambda x: sym.repeat(conv(x), repeats=2, axis=-1))
 add("tile", lambda x: sym.tile(conv(x), reps=(1, 2, 1, 3)))

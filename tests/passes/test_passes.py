@@ -12,7 +12,18 @@ from toolchain import pictures, random_network
 from mrt.errors import MRTError
 from mrt.graph import Graph, Node
 from mrt.graph.execute import Executor
-from mrt.passes import PREPARE, FoldAffine, FoldConstants, FoldPad, Pass, PassManager, RewriteOperators, Validate
+from mrt.passes import (
+    PREPARE,
+    ClampFirst,
+    FoldAffine,
+    FoldConstants,
+    FoldPad,
+    Pass,
+    PassManager,
+    RewriteOperators,
+    SplitDeconvolution,
+    Validate,
+)
 from mrt.passes.drop_labels import DropLabels
 
 sym = mx.sym
@@ -164,9 +175,54 @@ def test_rewriting_leaves_only_simple_operators() -> None:
 
 
 def test_validation_names_the_first_operator_that_cannot_be_compiled() -> None:
-    graph = random_network(sym.Deconvolution(conv(DATA), kernel=(2, 2), num_filter=3, name="up"), IMAGE)
-    with pytest.raises(MRTError, match=r"^pass validate: node up \(Deconvolution\): this operator is not supported; "):
+    graph = random_network(sym.Correlation(conv(DATA), conv(DATA, name="other"), name="match"), IMAGE)
+    with pytest.raises(MRTError, match=r"^pass validate: node match \(Correlation\): this operator is not supported; "):
         PassManager([Validate()]).run(graph)
+
+
+def test_validation_names_what_mxnet_cannot_run() -> None:
+    up = sym.Deconvolution(DATA, kernel=(4, 4), stride=(2, 2), num_filter=3, target_shape=(14, 12), name="up")
+    with pytest.raises(MRTError, match=r"node up \(Deconvolution\): target_shape"):
+        PassManager([Validate()]).run(random_network(up, IMAGE))
+
+
+def up(x: Any, kernel: int, stride: int, **more: Any) -> Any:
+    return sym.Deconvolution(
+        x, **{"kernel": (kernel,) * 2, "stride": (stride,) * 2, "num_filter": 6, "name": "up", **more}
+    )
+
+
+@pytest.mark.parametrize(("kernel", "stride", "count"), [(2, 2, 1), (4, 2, 1), (3, 2, 4), (3, 1, 1), (5, 3, 9)])
+def test_deconvolutions_become_convolutions_without_zeros(kernel: int, stride: int, count: int) -> None:
+    graph = random_network(up(DATA, kernel, stride), IMAGE)
+    result = apply(graph, RewriteOperators(), SplitDeconvolution())
+    layers = [node for node in result.nodes() if node.op == "Convolution"]
+    assert len(layers) == count
+    weights = [result.params[layer.inputs[1].node.name] for layer in layers]
+    assert sum(weight.size for weight in weights) == graph.params["up_weight"].size
+    assert all(weight.all() for weight in weights)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_batch_norm_and_relu_join_a_deconvolution(groups: int) -> None:
+    norm = sym.BatchNorm(up(DATA, 4, 2, pad=(1, 1), num_group=groups), fix_gamma=False)
+    result = apply(random_network(sym.Activation(norm, act_type="relu"), IMAGE), *PREPARE)
+    consumers = result.consumers()
+    readers = {user.op for value, users in consumers.items() if value.node.op == "Convolution" for user in users}
+    assert readers == {"Activation"}
+    assert not {"broadcast_mul", "broadcast_add"} & set(operators(result))
+
+
+def test_clamps_come_before_what_moves() -> None:
+    moved = sym.transpose(sym.Concat(conv(DATA), conv(DATA, name="other"), dim=1), axes=(0, 2, 3, 1))
+    result = apply(random_network(sym.clip(moved, 0, 6), IMAGE), ClampFirst())
+    assert operators(result) == ["Convolution", "clip", "Convolution", "clip", "Concat", "transpose"]
+
+
+def test_clamps_stay_behind_what_others_read_too() -> None:
+    shared = sym.transpose(conv(DATA), axes=(0, 2, 3, 1))
+    graph = random_network(sym.Group([sym.Activation(shared, act_type="relu"), shared]), IMAGE)
+    assert operators(apply(graph, ClampFirst())) == operators(graph)
 
 
 def test_validation_does_not_mind_constants() -> None:

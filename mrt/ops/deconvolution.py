@@ -1,0 +1,50 @@
+"""Deconvolution (transposed convolution); `mrt.passes.split_deconvolution` makes convolutions of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mrt.graph import Node, Shape, Value
+from mrt.graph.attrs import integers, refuse, text
+from mrt.ops.base import Form, Operator, Rewriter
+
+_SPATIAL = (("kernel", 1), ("stride", 1), ("dilate", 1), ("pad", 0), ("adj", 0))
+
+
+class Deconvolution(Operator):
+    """2-D transposed convolution, NCHW; 1-D is rewritten to 2-D."""
+
+    names = ("Deconvolution",)
+    summary = "a convolution for each place within a stride, interleaved by reshape and transpose"
+    form = Form.NARROW
+
+    def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
+        """1 or 2 spatial axes, channels first."""
+        rank = len(shapes[node.inputs[0]])
+        if rank not in (3, 4):
+            raise refuse(node, f"a {rank - 2}-dimensional deconvolution is not supported (1 and 2 are)")
+        layout = text(node, "layout", "None")
+        if layout not in ("None", "NCHW", "NCW"):
+            raise refuse(node, f"layout={layout} is not supported (NCHW is)")
+        if any(integers(node, "target_shape", ())):
+            raise refuse(
+                node, "target_shape, which MXNet itself cannot run on a CPU, is not supported (pad and adj are)"
+            )
+
+    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
+        """Two spatial axes, and an explicit `no_bias`."""
+        constants = [rw.constant(value) for value in inputs[1:]]
+        weight = constants[0]
+        if weight is None or any(array is None for array in constants):
+            raise refuse(node, "the weights or the bias are not constant")
+        if len(rw.shape(node.inputs[0])) == 3:
+            attrs = {**node.attrs, "layout": "NCHW"}
+            for key, neutral in _SPATIAL:
+                if given := integers(node, key, ()):
+                    attrs[key] = str((neutral, given[0]))
+            data = rw.op("expand_dims", inputs[:1], {"axis": 2})
+            result = rw.op(node.op, [data, rw.param(weight[:, :, None]), *inputs[2:]], attrs)
+            return [rw.op("squeeze", [result], {"axis": 2})]
+        if "no_bias" in node.attrs:
+            return None
+        return [rw.op(node.op, inputs, {**node.attrs, "no_bias": str(len(inputs) < 3)})]
