@@ -20,7 +20,7 @@ struct ToInt32 {
 
 // An affine function of sixteen channels, up to the clip.
 struct AffineVector {
-    const Affine& post;
+    Affine post;
     __m128i shift;
 
     explicit AffineVector(const Affine& affine) : post(affine), shift(_mm_cvtsi32_si128(affine.shift)) {}
@@ -92,8 +92,8 @@ struct ToU8 {
 struct ToJoint {
     AffineVector first, second;
     Narrow narrow;
-    const Joint& post;
-    const JointRows& rows;
+    Joint post;
+    JointRows rows;
     int64_t start;
     __m512i first_lo, first_hi, lo, hi;
 
@@ -146,7 +146,7 @@ struct ToJoint {
 template <bool RESIDUAL, bool WIDE, bool NARROW, bool ROUNDED>
 struct ToWords {
     AffineVector first, second;
-    const JointRows& rows;
+    JointRows rows;
     int64_t start;
     Narrow narrow;
     __m512i first_lo, lo, multiplier, offset;
@@ -283,10 +283,12 @@ __attribute__((noinline)) void conv_rows(const ConvTile& tile, int first, const 
         }
     }
     // What the ending needs is read from memory only now: in registers, it would push out accumulators of the loop.
-    const Out* ending = &out;
-    asm("" : "+r"(ending));
+    // A copy, as no store of the rows can change that.
+    const Out* there = &out;
+    asm("" : "+r"(there));
+    const Out ending = *there;
 #pragma GCC unroll 16
-    for (int r = 0; r < ROWS; ++r) ending->template put<BLOCKS>(first + r, acc[r]);
+    for (int r = 0; r < ROWS; ++r) ending.template put<BLOCKS>(first + r, acc[r]);
 }
 
 // Rows in registers at a time: 24 accumulators where the channels allow it.

@@ -101,38 +101,38 @@ struct Span {
         : n(first / (width * height)), y(first / width % height), x(first % width), h(height), w(width),
           rows(int(std::min<int64_t>(kTileRows, end - first))) {}
 
-    // Calls f(r, n, y, x) for the first pixel and for those that begin a row of the picture.
-    template <typename Begin, typename Next>
-    void walk(Begin begin, Next next) const {
-        int64_t at_n = n, at_y = y, left = w - x;
-        begin(0, at_n, at_y, x);
-        for (int r = 1; r < rows; ++r) {
-            if (--left) {
-                next(r);
-                continue;
-            }
-            left = w;
+    // Calls f(r, count, n, y, x) for every run of pixels within a row of the picture: the first of them and how many.
+    template <typename F>
+    void runs(F f) const {
+        int64_t at_n = n, at_y = y, at_x = x;
+        for (int r = 0; r < rows;) {
+            const int count = int(std::min<int64_t>(rows - r, w - at_x));
+            f(r, count, at_n, at_y, at_x);
+            r += count;
+            at_x = 0;
             if (++at_y == h) {
                 at_y = 0;
                 ++at_n;
             }
-            begin(r, at_n, at_y, int64_t(0));
         }
     }
 
     void locate(Pixels& pixels) const {
         pixels.rows = rows;
-        const auto put = [&](int r, int64_t at_n, int64_t at_y, int64_t at_x) {
-            pixels.n[r] = int32_t(at_n);
-            pixels.y[r] = int32_t(at_y);
-            pixels.x[r] = int32_t(at_x);
-        };
-        walk(put, [&](int r) { put(r, pixels.n[r - 1], pixels.y[r - 1], pixels.x[r - 1] + 1); });
+        runs([&](int r, int count, int64_t at_n, int64_t at_y, int64_t at_x) {
+            for (int i = 0; i < count; ++i) {
+                pixels.n[r + i] = int32_t(at_n);
+                pixels.y[r + i] = int32_t(at_y);
+                pixels.x[r + i] = int32_t(at_x) + i;
+            }
+        });
     }
 
     void addresses(uint8_t* base, int64_t sn, int64_t sy, int64_t sx, uint8_t** out) const {
-        walk([&](int r, int64_t at_n, int64_t at_y, int64_t at_x) { out[r] = base + at_n * sn + at_y * sy + at_x * sx; },
-             [&](int r) { out[r] = out[r - 1] + sx; });
+        runs([&](int r, int count, int64_t at_n, int64_t at_y, int64_t at_x) {
+            uint8_t* at = base + at_n * sn + at_y * sy + at_x * sx;
+            for (int i = 0; i < count; ++i, at += sx) out[r + i] = at;
+        });
     }
 };
 
