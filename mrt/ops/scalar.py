@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mrt.graph import Array, Node, Shape, Value
+from mrt.graph import Node, Shape, Value
 from mrt.graph.attrs import number, refuse
 from mrt.ops.base import Operator, Rewriter
-from mrt.ops.unary import look_up
+from mrt.ops.unary import look_up, power
 from mrt.quantize.qvalue import QValue
 
 if TYPE_CHECKING:
     from mrt.quantize.context import QuantizeContext
 
-_SMALLEST = 1e-12
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -99,15 +98,8 @@ class PowerScalar(Operator):
         return [rw.op(functions[exponent], inputs)] if exponent in functions else None
 
     def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
-        """A table; where the power of a negative number is none, that of 0."""
-        exponent = number(node, "scalar", 1.0)
-
-        def power(x: Array) -> Array:
-            base = x if exponent == round(exponent) else np.maximum(x, 0)
-            result: Array = np.power(np.where(np.abs(base) < _SMALLEST, _SMALLEST, base), exponent)
-            return result
-
-        return look_up(node, ctx, node.inputs[0], power)
+        """A table."""
+        return look_up(node, ctx, node.inputs[0], power(number(node, "scalar", 1.0)))
 
 
 class ScalarPower(Operator):

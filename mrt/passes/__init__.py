@@ -6,6 +6,7 @@ from mrt.passes.fix_shapes import FixShapes
 from mrt.passes.fold_affine import FoldAffine
 from mrt.passes.fold_constants import FoldConstants
 from mrt.passes.fold_pad import FoldPad
+from mrt.passes.fuse_functions import FuseFunctions
 from mrt.passes.rewrite_operators import RewriteOperators
 from mrt.passes.separate_columns import SeparateColumns
 from mrt.passes.split_deconvolution import SplitDeconvolution
@@ -18,6 +19,7 @@ __all__ = [
     "FoldAffine",
     "FoldConstants",
     "FoldPad",
+    "FuseFunctions",
     "Pass",
     "PassManager",
     "RewriteOperators",
@@ -36,5 +38,6 @@ PREPARE: tuple[Pass, ...] = (
     FoldPad(),
     SplitDeconvolution(),
     ClampFirst(),
+    FuseFunctions(),
 )
 """What the prepare stage runs, in order."""

@@ -229,6 +229,11 @@ for kind in ("log1p", "log2", "log10"):
     add(kind, lambda x, kind=kind: getattr(sym, kind)(x), low=0.5, high=4.0)
 for kind in ("expm1", "sin", "cos", "arctan", "sinh", "cosh", "arcsinh"):
     add(kind, lambda x, kind=kind: getattr(sym, kind)(conv(x)))
+add("sqrt-from-zero-between-convs", lambda x: conv(sym.sqrt(sym.square(conv(x)))))
+add("log-of-exp", lambda x: sym.log(1 + sym.exp(conv(x) * 4)), bar=40)
+add("mish-by-hand", lambda x: (lambda c: c * sym.tanh(sym.log(1 + sym.exp(c * 3))))(conv(x)), bar=40)
+add("exp-of-clipped-log", lambda x: conv(sym.exp(0.5 * sym.maximum(sym.log(sym.abs(conv(x)) + 0.01), -2))))
+add("functions-shared", lambda x: (lambda e: sym.log(e + 1) + e)(sym.exp(x)))
 add("cbrt", lambda x: sym.cbrt(x), low=0.1, high=4.0)
 add("rcbrt", lambda x: sym.rcbrt(x), low=0.5, high=4.0)
 add("abs", lambda x: sym.abs(x))

@@ -18,6 +18,7 @@ from mrt.passes import (
     FoldAffine,
     FoldConstants,
     FoldPad,
+    FuseFunctions,
     Pass,
     PassManager,
     RewriteOperators,
@@ -223,6 +224,21 @@ def test_clamps_stay_behind_what_others_read_too() -> None:
     shared = sym.transpose(conv(DATA), axes=(0, 2, 3, 1))
     graph = random_network(sym.Group([sym.Activation(shared, act_type="relu"), shared]), IMAGE)
     assert operators(apply(graph, ClampFirst())) == operators(graph)
+
+
+def test_functions_of_functions_are_one() -> None:
+    mish = sym.tanh(2 * sym.log(sym.maximum(sym.exp(0.5 * conv(DATA)), 0.1) + 1)) * 3
+    result = apply(random_network(mish, IMAGE), RewriteOperators(), FuseFunctions())
+    assert operators(result) == ["Convolution", "broadcast_mul", "mrt_chain", "broadcast_mul"]
+    assert set(node(result, "mrt_chain").origin) >= {
+        n.name for n in random_network(mish, IMAGE).nodes() if n.op in ("exp", "log", "tanh")
+    }
+
+
+def test_functions_that_others_read_too_stay() -> None:
+    inner = sym.exp(DATA)
+    result = apply(random_network(sym.log(inner + 1) + inner, IMAGE), RewriteOperators(), FuseFunctions())
+    assert {"exp", "log"} <= set(operators(result))
 
 
 def test_validation_does_not_mind_constants() -> None:

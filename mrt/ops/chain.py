@@ -1,0 +1,69 @@
+"""Functions of functions of one tensor, as one table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Callable
+
+import numpy as np
+
+from mrt.graph import Array, Node
+from mrt.ops.base import Operator
+from mrt.ops.unary import function_of, look_up
+from mrt.quantize.qvalue import QValue
+
+if TYPE_CHECKING:
+    from mrt.quantize.context import QuantizeContext
+
+CHAIN = "mrt_chain"
+Step = tuple[str, Mapping[str, str]]
+"""An MXNet operator of one tensor with its attributes."""
+
+
+class Chain(Operator):
+    """The steps of its attribute, one after the other; what `mrt.passes.fuse_functions` makes of them."""
+
+    names = (CHAIN,)
+    summary = "what functions of functions are fused to: one table"
+
+    def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
+        """A table of what the steps come to."""
+        functions = [step_function(*step) for step in _steps(node)]
+
+        def composed(x: Array) -> Array:
+            with np.errstate(over="ignore", divide="ignore"):
+                for function in functions:
+                    assert function is not None
+                    x = function(x)
+            return np.nan_to_num(x)
+
+        return look_up(node, ctx, node.inputs[0], composed)
+
+    def expand(self, node: Node) -> list[tuple[str, dict[str, str]]]:
+        """The steps."""
+        return [
+            ("Activation", {"act_type": op}) if op == "softrelu" else (op, dict(attrs)) for op, attrs in _steps(node)
+        ]
+
+
+def chain_attributes(steps: Sequence[Step]) -> dict[str, str]:
+    """The attributes of a chain."""
+    return {"steps": json.dumps(steps)}
+
+
+def step_function(op: str, attrs: Mapping[str, str]) -> Callable[[Array], Array] | None:
+    """What a step computes, or None where it cannot be one."""
+    if op == "_mul_scalar":
+        return lambda x: x * float(attrs["scalar"])
+    if op == "_plus_scalar":
+        return lambda x: x + float(attrs["scalar"])
+    if op == "clip":
+        return lambda x: np.clip(x, float(attrs["a_min"]), float(attrs["a_max"]))
+    if op == "Activation":
+        return (lambda x: np.maximum(x, 0)) if attrs["act_type"] == "relu" else None
+    return function_of(op, attrs)
+
+
+def _steps(node: Node) -> list[Step]:
+    return [(op, attrs) for op, attrs in json.loads(node.attrs["steps"])]
