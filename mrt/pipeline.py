@@ -6,6 +6,7 @@ import logging
 import platform
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,7 +20,7 @@ from cvm.certificate import certify
 from cvm.errors import CVMError
 from cvm.package import save_package
 
-from mrt import __version__, datasets
+from mrt import __version__, datasets, memory
 from mrt.atomic import atomic_write
 from mrt.calibrate.calibrator import calibrate
 from mrt.calibrate.channels import largest_per_channel
@@ -44,7 +45,7 @@ from mrt.quantize.choice import choose_calibrators
 from mrt.quantize.limbs import ExtraBits
 from mrt.quantize.quantizer import Quantized, QuantizeSettings, quantize
 from mrt.quantize.rounding import NEAREST, Rounding
-from mrt.report import Progress, Report, SizeBytes
+from mrt.report import Progress, Report, SizeBytes, Step
 from mrt.report.ablation import Ablation, Outcome
 from mrt.report.precision import PrecisionGain
 from mrt.report.sensitivity import Sensitivity
@@ -155,12 +156,18 @@ class _Run:
         self._gathered: dict[str, Moments] | None = None
         self._precision: PrecisionGain | None = None
 
+    @contextmanager
+    def _stage(self, name: str, total: int | None = None) -> Iterator[Step]:
+        with self._progress.stage(name, total) as step:
+            yield step
+        memory.trim()
+
     def report(self) -> Report:
         config, progress = self._config, self._progress
         network, cut = self._load()
         prepared = self._prepare(cut.base if cut else network)
         if cut and self._start < Stage.SPLIT_MODEL and config.split_model.dump:
-            with progress.stage("split"):
+            with self._stage("split"):
                 self._checkpoints.save_graph("base", prepared)
                 self._checkpoints.save_graph("top", cut.top)
         quantized = self._quantize(prepared)
@@ -197,6 +204,8 @@ class _Run:
                     del network, cut  # their weights make room for the exact executor's
                     pictures = self._pictures(_VERIFIED_PICTURES)
                     report.costly_layers = costly_layers(prepared, quantized, pictures)
+                    del prepared
+                    memory.trim()
                     if "quantized" not in executors:
                         integers = quantize_input(pictures, quantized.input)
                         report.bit_exact = compare(self._quantized_run(quantized)(integers), executors["cvm"](integers))
@@ -216,7 +225,7 @@ class _Run:
         batches = dataset.batches("evaluation", min(count, config.calibration.batch), start, count)
         metric = dataset.metric if whole else None
         operators = len(operators_of(prepared, quantized))
-        with progress.stage("sensitivity", total=count * operators) as step:
+        with self._stage("sensitivity", total=count * operators) as step:
             measured = measure(prepared, quantized, batches, metric, advance=step.advance)
         return Sensitivity(
             model=config.default.model_name,
@@ -236,7 +245,7 @@ class _Run:
         assert config.evaluation is not None
         dataset, start, count = self._compared()
         batches = dataset.batches("evaluation", config.evaluation.batch, start, count)
-        with progress.stage("float", total=count) as step:
+        with self._stage("float", total=count) as step:
             kept = Kept(scratch, batches, Executor(network, context=_context(config.evaluation)), step.advance)
         primary = dataset.metric().primary
         outcomes = []
@@ -285,14 +294,17 @@ class _Run:
 
     def _load(self) -> tuple[Graph, Split | None]:
         """The whole float network, and where it is cut, if it is."""
-        with self._progress.stage("load"):
+        with self._stage("load"):
             network = self._network()
             return network, split_as_configured(network, self._config.split_model.keys)
 
     def _network(self) -> Graph:
         if not self._structural:
-            return load_network(self._config)
+            network = load_network(self._config)
+            memory.collect()
+            return network
         network = untrained_network(self._config, self._network_name)
+        memory.collect()
         return structural_network(network, self._pictures(_FITTED_PICTURES))
 
     def _quantized_run(self, quantized: Quantized) -> Run:
@@ -301,7 +313,7 @@ class _Run:
     def _prepare(self, network: Graph | None) -> Graph:
         if self._start >= Stage.PREPARE or network is None:
             return self._checkpoints.load_graph("prepare")
-        with self._progress.stage("prepare"):
+        with self._stage("prepare"):
             pictures = self._pictures(_VERIFIED_PICTURES) if self._config.prepare.verify else None
             prepared = PassManager(PREPARE, verify=pictures).run(network)
             if self._config.prepare.equalize:
@@ -324,7 +336,7 @@ class _Run:
             return self._checkpoints.load_statistics()
         dataset = self._calibration_data()
         count = self._calibration_count()
-        with self._progress.stage("calibrate", total=count) as step:
+        with self._stage("calibrate", total=count) as step:
 
             def batches() -> Any:
                 for data, _ in dataset.batches("calibration", settings.batch, 0, count):
@@ -347,7 +359,7 @@ class _Run:
         chosen = self._settings(prepared, statistics)
 
         def quantized_with(extra: ExtraBits) -> Quantized:
-            with self._progress.stage("quantize", total=len(prepared.nodes())) as step:
+            with self._stage("quantize", total=len(prepared.nodes())) as step:
                 return quantize(
                     prepared, statistics, replace(chosen, extra=chosen.extra | extra), moments, step.advance
                 )
@@ -367,7 +379,7 @@ class _Run:
         batch = min(self._config.calibration.batch, count)
         pictures = self._calibration_data().batches("calibration", batch, 0, count)
         total = count * len(operators_of(prepared, quantized))
-        with self._progress.stage("precision", total=total) as step:
+        with self._stage("precision", total=total) as step:
             quantized, self._precision = widen(
                 prepared,
                 quantized,
@@ -403,7 +415,7 @@ class _Run:
 
     def _automatic(self, prepared: Graph, statistics: dict[str, Statistics], settings: QuantizeSettings) -> Ranges:
         count = self._calibration_count()
-        with self._progress.stage("calibrators", total=count) as step:
+        with self._stage("calibrators", total=count) as step:
             context, pictures = _context(self._config.calibration), self._calibrated(count)
             chosen = choose_calibrators(prepared, statistics, settings, pictures, context, step.advance)
         for tensor, name in chosen.items():
@@ -414,7 +426,7 @@ class _Run:
         if self._gathered is not None:
             return self._gathered
         count = self._sample_count()
-        with self._progress.stage("moments", total=count) as step:
+        with self._stage("moments", total=count) as step:
             self._gathered = gather(prepared, self._calibrated(count), _context(self._config.calibration), step.advance)
         return self._gathered
 
@@ -440,7 +452,7 @@ class _Run:
         if self._start >= Stage.MERGE_MODEL:
             return self._checkpoints.load_graph("merge")
         settings = self._config.merge_model
-        with self._progress.stage("merge"):
+        with self._stage("merge"):
             merged = merge(quantized, cut.top, settings.attribute_deps, settings.oscale_maps)
             if settings.dump:
                 self._checkpoints.save_graph("merge", merged)
@@ -450,7 +462,7 @@ class _Run:
         if self._config.quantization.restore_name:
             logger.warning("[QUANTIZATION] Restore_name keeps operators in float: the model is not compiled")
             return None
-        with self._progress.stage("compile"):
+        with self._stage("compile"):
             batch = self._config.compilation.batch if self._config.compilation else 1
             model = compile_model(quantized.graph, quantized.input.precision, batch)
             compiled = Compiled(model, certify(model))
@@ -487,7 +499,7 @@ class _Run:
             real = [dequantize(array, info) for array, info in zip(outputs, quantized.outputs)]
             return top(dict(zip(cut.top.inputs, real))) if top and cut else real
 
-        with self._progress.stage("evaluate", total=count) as step:
+        with self._stage("evaluate", total=count) as step:
             evaluate(
                 None if self._structural else dataset.metric,
                 kept.batches() if kept else dataset.batches("evaluation", settings.batch, start, count),
