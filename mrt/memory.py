@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
-from functools import lru_cache
+from functools import cache
 from typing import Callable
 
 
@@ -19,7 +19,7 @@ def trim() -> None:
     _malloc_trim()(0)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _malloc_trim() -> Callable[[int], object]:
     try:
         found: Callable[[int], object] = ctypes.CDLL(None).malloc_trim
