@@ -12,9 +12,11 @@ from mrt.graph import Graph, Node, Value
 from mrt.passes.base import Builder, Pass
 from mrt.passes.fold_constants import FoldConstants
 
+_SHAPED = ("slice_like", "RNN")
+
 
 class FixShapes(Pass):
-    """Leaves no slice_like; the sizes are those that Input_shape leads to."""
+    """Leaves no slice_like and no RNN, whose first state's shape is open; the sizes are those of Input_shape."""
 
     name = "fix_shapes"
 
@@ -23,7 +25,7 @@ class FixShapes(Pass):
         builder = Builder(graph)
 
         def visit(node: Node, inputs: tuple[Value, ...]) -> Sequence[Value] | None:
-            if node.op != "slice_like":
+            if node.op not in _SHAPED:
                 return None
             builder.current = node
             return ops.get(node.op).rewrite(node, inputs, builder)

@@ -84,6 +84,11 @@ add("conv-1d", lambda x: conv(x, kernel=(3,), pad=(1,)), (-1, 3, 9))
 add("conv-1d-strided", lambda x: conv(x, kernel=(3,), pad=(2,), stride=(2,), dilate=(2,)), (-1, 3, 12))
 add("conv-relu-conv", lambda x: conv(relu(conv(x, 8)), 4))
 add("conv-relu-conv-strided", lambda x: conv(relu(conv(x, 8)), 4, stride=(2, 2), dilate=(2, 2), pad=(2, 1)))
+add(
+    "conv-of-many-channels-padded",
+    lambda x: conv(relu(conv(x, 4096, kernel=(1, 1), pad=(0, 0), num_group=4096)), 2),
+    (-1, 4096, 3, 3),
+)
 add("conv-relu-conv-groups", lambda x: conv(relu(conv(x, 8)), 8, num_group=4))
 add("conv-relu-conv-1x1", lambda x: conv(relu(conv(x, 8)), 4, kernel=(1, 1), pad=(0, 0)))
 add("conv-of-positive-data", lambda x: conv(x, 8), low=0.0, high=1.0)
