@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.networks import pool_means
-from mrt import datasets, pipeline, zoo
+from mrt import pipeline, zoo
 from mrt.atomic import atomic_write
 from mrt.config import Config
 from mrt.datasets import Dataset
@@ -35,6 +35,7 @@ from mrt.graph import Array, Graph, Node, Value, mxnet_json
 from mrt.graph.execute import Executor
 from mrt.passes import PREPARE, PassManager
 from mrt.report import Progress, Report
+from mrt.stages.pictures import Pictures
 from mrt.stages.source import load_network
 from mrt.zoo.check import check
 from mrt.zoo.settings import settings
@@ -119,21 +120,11 @@ def _configuration(name: str, scratch: Path, models: Path | None) -> Config:
 
 def _pictures(config: Config, most: int | None) -> tuple[Array, Array, Array]:
     """The pictures to calibrate on, those to evaluate on, and the classes of these: what the pipeline uses."""
-    data = _dataset(config)
-    wanted = config.calibration.batch * config.calibration.calibrate_num
-    calibrated = min(wanted, data.size("calibration"))
-    start = calibrated if data.shared_calibration else 0
-    available = data.size("evaluation") - start
-    calibration, _ = _all(data, "calibration", 0, calibrated)
+    pictures = Pictures(config)
+    calibration, _ = _all(pictures.calibration, "calibration", 0, pictures.calibrated)
+    data, start, available = pictures.evaluated()
     evaluation, labels = _all(data, "evaluation", start, min(available, most or available))
     return calibration, evaluation, labels
-
-
-def _dataset(config: Config) -> Dataset:
-    given = config.dataset
-    preprocess = datasets.Preprocess(**given.model_dump()) if given else None
-    dataset = datasets.get(config.calibration.dataset)
-    return dataset(config.calibration.dataset_dir, config.default.input_shape, preprocess)
 
 
 def _all(data: Dataset, split: str, start: int, count: int) -> tuple[Array, Array]:

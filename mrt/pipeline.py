@@ -20,7 +20,7 @@ from cvm.certificate import certify
 from cvm.errors import CVMError
 from cvm.package import save_package
 
-from mrt import __version__, datasets, memory
+from mrt import __version__, memory
 from mrt.atomic import atomic_write
 from mrt.calibrate.calibrator import calibrate
 from mrt.calibrate.channels import largest_per_channel
@@ -33,7 +33,6 @@ from mrt.compile.description import describe
 from mrt.config import Config
 from mrt.config.model import Stage
 from mrt.config.paths import spellings
-from mrt.datasets import Dataset, MissingDataError, Preprocess, Synthetic
 from mrt.errors import MRTError
 from mrt.graph import Array, Graph, Value
 from mrt.graph.execute import Executor
@@ -55,6 +54,7 @@ from mrt.stages.costs import costly_layers
 from mrt.stages.evaluate import Run, compare, dequantize, evaluate, in_pieces, quantize_input
 from mrt.stages.keys import split_as_configured
 from mrt.stages.merge import merge
+from mrt.stages.pictures import Pictures
 from mrt.stages.precision import widen
 from mrt.stages.sensitivity import measure, operators_of
 from mrt.stages.source import load_network, untrained_network
@@ -152,7 +152,7 @@ class _Run:
         self._start = config.default.start
         self._checkpoints = Checkpoints(config.default.output_dir, config.default.model_name)
         self._batch_axis = config.default.input_shape.index(-1)
-        self._datasets: dict[tuple[str, Path | None], Dataset] = {}
+        self._pictures = Pictures(config, synthetic=structural)
         self._gathered: dict[str, Moments] | None = None
         self._precision: PrecisionGain | None = None
 
@@ -202,7 +202,7 @@ class _Run:
                 self._evaluate(network, quantized, cut, executors, report)
                 if self._structural:
                     del network, cut  # their weights make room for the exact executor's
-                    pictures = self._pictures(_VERIFIED_PICTURES)
+                    pictures = self._pictures.first(_VERIFIED_PICTURES)
                     report.costly_layers = costly_layers(prepared, quantized, pictures)
                     del prepared
                     memory.trim()
@@ -220,7 +220,7 @@ class _Run:
             network, cut = self._load()
             prepared, whole = self._prepare(cut.base if cut else network), cut is None
         quantized = self._quantize(prepared)
-        dataset, start, available = self._evaluated()
+        dataset, start, available = self._pictures.evaluated()
         count = min(count, available)
         batches = dataset.batches("evaluation", min(count, config.calibration.batch), start, count)
         metric = dataset.metric if whole else None
@@ -243,7 +243,7 @@ class _Run:
         config, progress = self._config, self._progress
         network, cut = self._load()
         assert config.evaluation is not None
-        dataset, start, count = self._compared()
+        dataset, start, count = self._pictures.compared()
         batches = dataset.batches("evaluation", config.evaluation.batch, start, count)
         with self._stage("float", total=count) as step:
             kept = Kept(scratch, batches, Executor(network, context=_context(config.evaluation)), step.advance)
@@ -252,7 +252,7 @@ class _Run:
         for setting, variant in variants(config, quick):
             logger.info("%s", setting)
             run = _Run(_staged(variant, scratch / f"equalize={variant.prepare.equalize}"), progress, False, None)
-            run._datasets = self._datasets
+            run._pictures = self._pictures
             shared = variant.prepare.equalize == config.prepare.equalize
             run._gathered = self._gathered if shared else None
             report = run.against(network, cut, kept)
@@ -305,7 +305,7 @@ class _Run:
             return network
         network = untrained_network(self._config, self._network_name)
         memory.collect()
-        return structural_network(network, self._pictures(_FITTED_PICTURES))
+        return structural_network(network, self._pictures.first(_FITTED_PICTURES))
 
     def _quantized_run(self, quantized: Quantized) -> Run:
         return Executor(quantized.graph, dtype="float64", context=_context(self._config.quantization))
@@ -314,7 +314,7 @@ class _Run:
         if self._start >= Stage.PREPARE or network is None:
             return self._checkpoints.load_graph("prepare")
         with self._stage("prepare"):
-            pictures = self._pictures(_VERIFIED_PICTURES) if self._config.prepare.verify else None
+            pictures = self._pictures.first(_VERIFIED_PICTURES) if self._config.prepare.verify else None
             prepared = PassManager(PREPARE, verify=pictures).run(network)
             if self._config.prepare.equalize:
                 prepared = self._equalize(prepared, pictures)
@@ -326,7 +326,7 @@ class _Run:
         values = measured(prepared)
         if not values:
             return prepared
-        pictures = self._calibrated(self._sample_count())
+        pictures = self._pictures.batches(self._sample_count())
         largest = largest_per_channel(prepared, values, pictures, _context(self._config.prepare))
         return PassManager([Equalize(largest)], verify=verified).run(prepared)
 
@@ -334,12 +334,11 @@ class _Run:
         settings = self._config.calibration
         if self._start >= Stage.CALIBRATION:
             return self._checkpoints.load_statistics()
-        dataset = self._calibration_data()
-        count = self._calibration_count()
+        count = self._pictures.calibrated
         with self._stage("calibrate", total=count) as step:
 
-            def batches() -> Any:
-                for data, _ in dataset.batches("calibration", settings.batch, 0, count):
+            def batches() -> Iterator[Array]:
+                for data in self._pictures.batches(count):
                     yield data
                     step.advance(data.shape[self._batch_axis])
 
@@ -375,9 +374,8 @@ class _Run:
         self, prepared: Graph, quantized: Quantized, quantized_with: Callable[[ExtraBits], Quantized]
     ) -> Quantized:
         settings = self._config.quantization
-        count = min(_WIDENING_PICTURES, self._calibration_count())
-        batch = min(self._config.calibration.batch, count)
-        pictures = self._calibration_data().batches("calibration", batch, 0, count)
+        count = min(_WIDENING_PICTURES, self._pictures.calibrated)
+        pictures = self._pictures.labelled(count)
         total = count * len(operators_of(prepared, quantized))
         with self._stage("precision", total=total) as step:
             quantized, self._precision = widen(
@@ -414,9 +412,9 @@ class _Run:
         return Ranges(default, settings.calibrators, self._config.quantization.thresholds, settings.lambda_)
 
     def _automatic(self, prepared: Graph, statistics: dict[str, Statistics], settings: QuantizeSettings) -> Ranges:
-        count = self._calibration_count()
+        count = self._pictures.calibrated
         with self._stage("calibrators", total=count) as step:
-            context, pictures = _context(self._config.calibration), self._calibrated(count)
+            context, pictures = _context(self._config.calibration), self._pictures.batches(count)
             chosen = choose_calibrators(prepared, statistics, settings, pictures, context, step.advance)
         for tensor, name in chosen.items():
             logger.debug("calibrator of %s: %s", tensor, name)
@@ -427,15 +425,13 @@ class _Run:
             return self._gathered
         count = self._sample_count()
         with self._stage("moments", total=count) as step:
-            self._gathered = gather(prepared, self._calibrated(count), _context(self._config.calibration), step.advance)
+            self._gathered = gather(
+                prepared, self._pictures.batches(count), _context(self._config.calibration), step.advance
+            )
         return self._gathered
 
-    def _calibrated(self, count: int) -> Iterator[Array]:
-        batch = min(self._config.calibration.batch, count)
-        return (data for data, _ in self._calibration_data().batches("calibration", batch, 0, count))
-
     def _sample_count(self) -> int:
-        return min(_SAMPLE_PICTURES, self._calibration_count())
+        return min(_SAMPLE_PICTURES, self._pictures.calibrated)
 
     def _warn_unused_thresholds(self, prepared: Graph) -> None:
         known = {name for node in prepared.nodes() for name in tensor_names(Value(node))}
@@ -472,8 +468,8 @@ class _Run:
 
     def _write_model(self, folder: Path, compiled: Compiled, quantized: Quantized) -> None:
         batch = compiled.model.input_shape[self._batch_axis]
-        sample = quantize_input(self._pictures(batch), quantized.input)
-        description = describe(compiled.model, quantized, self._calibration_data())
+        sample = quantize_input(self._pictures.first(batch), quantized.input)
+        description = describe(compiled.model, quantized, self._pictures.calibration)
         save_package(folder, compiled.model, description, np.resize(sample, compiled.model.input_shape))
         atomic_write(folder / "certificate.json", compiled.certificate.to_json())
         atomic_write(folder / "certificate.txt", compiled.certificate.to_text())
@@ -489,7 +485,7 @@ class _Run:
     ) -> None:
         settings = self._config.evaluation
         assert settings is not None
-        dataset, start, count = self._compared()
+        dataset, start, count = self._pictures.compared()
         context = _context(settings)
         if self._structural and cut:  # random boxes are near ties, of which any could be first: compare what selects
             network, cut = cut.base, None
@@ -513,58 +509,6 @@ class _Run:
         if self._structural and any(node.op in SUPPRESSING for node in network.nodes()):
             report.sqnr_db, report.sqnr_outputs_db = None, []  # near ties, as above
         report.dataset = dataset.name
-
-    def _compared(self) -> tuple[Dataset, int, int]:
-        """As `_evaluated`, with as many pictures as [EVALUATION] asks for."""
-        dataset, start, available = self._evaluated()
-        settings = self._config.evaluation
-        asked = None if settings is None or settings.iter_num is None else settings.iter_num * settings.batch
-        return dataset, start, available if asked is None else min(available, asked)
-
-    def _evaluated(self) -> tuple[Dataset, int, int]:
-        """The dataset to evaluate on, the first picture that calibration does not use, and how many there are."""
-        calibrated = self._config.calibration
-        settings = self._config.evaluation or calibrated
-        dataset = self._dataset(settings.dataset, settings.dataset_dir)
-        shared = dataset.shared_calibration and settings.dataset == calibrated.dataset
-        start = self._calibration_count() if shared else 0
-        available = dataset.size("evaluation") - start
-        if available <= 0:
-            raise MRTError(
-                f"[EVALUATION] Dataset={settings.dataset}: calibration uses all {start} pictures; lower Calibrate_num"
-            )
-        return dataset, start, available
-
-    def _dataset(self, name: str, folder: Path | None) -> Dataset:
-        key = (name, folder)
-        if key not in self._datasets:
-            given = self._config.dataset
-            preprocess = Preprocess(**given.model_dump()) if given else None
-            self._datasets[key] = self._open(datasets.get(name), folder, preprocess)
-        return self._datasets[key]
-
-    def _open(self, dataset: type[Dataset], folder: Path | None, preprocess: Preprocess | None) -> Dataset:
-        shape = self._config.default.input_shape
-        try:
-            opened = dataset(folder, shape, preprocess)
-            opened.size("calibration")  # some open their files only when asked
-            return opened
-        except MissingDataError as error:
-            if not self._structural:
-                raise
-            logger.warning("%s; this structural run uses seeded synthetic pictures", error)
-            return Synthetic(dataset, shape, preprocess)
-
-    def _calibration_data(self) -> Dataset:
-        return self._dataset(self._config.calibration.dataset, self._config.calibration.dataset_dir)
-
-    def _calibration_count(self) -> int:
-        settings = self._config.calibration
-        return min(settings.batch * settings.calibrate_num, self._calibration_data().size("calibration"))
-
-    def _pictures(self, count: int) -> Array:
-        (data, _), *_ = self._calibration_data().batches("calibration", count, 0, count)
-        return data
 
 
 def _staged(config: Config, folder: Path) -> Config:
