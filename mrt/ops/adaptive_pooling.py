@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mrt.graph import Node, Value
-from mrt.graph.attrs import integers
+from mrt.graph import Node, Shape, Value
+from mrt.graph.attrs import integers, refuse
 from mrt.ops.base import Operator, Rewriter
 
 
@@ -16,6 +16,12 @@ class AdaptiveAveragePooling(Operator):
 
     names = ("_contrib_AdaptiveAvgPooling2D", "_contrib_adaptive_avg_pooling2d")
     summary = "Pooling with the bin as window; where the bins differ in size: sums of slices"
+
+    def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
+        """A number of rows and one of columns, above 0."""
+        size = integers(node, "output_size", ())
+        if len(size) > 2 or any(bins < 1 for bins in size):
+            raise refuse(node, f"output_size={node.attrs['output_size']} is not one or two numbers above 0")
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """Average pooling without overlap, or the bins' sums axis by axis, times one over their sizes."""

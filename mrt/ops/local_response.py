@@ -19,8 +19,8 @@ class LocalResponseNorm(Operator):
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """An odd window, and pictures."""
-        if integer(node, "nsize") % 2 == 0:
-            raise refuse(node, f"nsize={node.attrs['nsize']} is not odd")
+        if integer(node, "nsize") < 1 or integer(node, "nsize") % 2 == 0:
+            raise refuse(node, f"nsize={node.attrs['nsize']} is not an odd number above 0")
         if len(shapes[node.inputs[0]]) != 4:
             raise refuse(node, "only pictures (N, C, H, W) are supported")
 

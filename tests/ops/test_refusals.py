@@ -28,6 +28,11 @@ REFUSED: dict[str, tuple[Build, Shape, str]] = {
         (1, 4, 7, 6),
         "not constant",
     ),
+    "adaptive-pooling-3d": (
+        lambda x: sym.contrib.AdaptiveAvgPooling2D(x, output_size=(1, 2, 3), name="bad"),
+        IMAGE,
+        "one or two numbers",
+    ),
     "topk": (lambda x: sym.topk(dense(x), name="bad"), IMAGE, "operator is not supported"),
     "conv-3d": (lambda x: conv(x, kernel=(1, 3, 3), pad=(0, 1, 1), name="bad"), (-1, 2, 3, 5, 5), "3-dimensional"),
     "conv-computed-weight": (
@@ -105,7 +110,7 @@ REFUSED: dict[str, tuple[Build, Shape, str]] = {
         IMAGE,
         "output_mean_var",
     ),
-    "lrn-even": (lambda x: sym.LRN(x, nsize=4, name="bad"), IMAGE, "not odd"),
+    "lrn-even": (lambda x: sym.LRN(x, nsize=4, name="bad"), IMAGE, "not an odd number"),
     "batch-dot-of-a-constant": (
         lambda x: sym.batch_dot(sym.reshape(x, shape=(0, 0, -1)), constant("w", (2, 42, 3)), name="bad"),
         (2, 4, 7, 6),
