@@ -249,6 +249,8 @@ def random_net(rng: np.random.Generator, layers: int = 7) -> Model:
     x = tensors[-1]
     heads = [x]
     kind = rng.choice(["maps", "dense", "global", "several"])
+    if kind == "dense" and np.prod(b.shapes[x]) > 1 << 14:  # more terms could leave 32 bits
+        kind = "global"
     if kind == "dense":
         heads = [b.dense(x, int(rng.choice([1, 10, 33])))]
     if kind == "global":

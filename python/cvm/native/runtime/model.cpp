@@ -94,8 +94,8 @@ std::shared_ptr<Model::Prepared> Model::prepare(int64_t batch) {
     return plans_[batch] = prepared;
 }
 
-// Pictures that never meet run in parts whose tensors stay in the cache, unless the weights outweigh them: those are
-// read again for every part.
+// Pictures that never meet run in parts whose tensors stay in the cache. Weights are read again for every part: where they
+// outweigh the tensors by far, these may take twice the room.
 Model::Batch Model::look_at(int64_t batch) {
     {
         const std::lock_guard lock(mutex_);
@@ -118,7 +118,7 @@ Model::Batch Model::look_at(int64_t batch) {
         }
         if (result.apart) {
             const Plan& one = *prepare(1)->plan;
-            const int64_t room = std::max(kCacheBytes, one.constant_bytes / 8);
+            const int64_t room = std::clamp(one.constant_bytes / 2, kCacheBytes, 2 * kCacheBytes);
             result.part = std::clamp<int64_t>(room / std::max<int64_t>(one.arena_bytes, 1), 1, batch);
         }
     }
