@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <mutex>
+#include <set>
+#include <tuple>
 
 #include "ops/reference.h"
 #include "plan/program.h"
@@ -10,7 +12,8 @@ namespace cvm {
 
 struct PackCache {
     std::mutex mutex;
-    std::map<std::pair<int, bool>, std::shared_ptr<const PackedConv>> convs;   // node, row taps
+    using Key = std::tuple<Entry, int64_t, int64_t, int64_t, int64_t, bool>;  // weights, groups, inputs, kernel, row taps
+    std::map<Key, std::shared_ptr<const PackedConv>> convs;  // layers with the same weights share them
     std::map<std::pair<int, int64_t>, std::shared_ptr<const PackedDepthwise>> depthwise;  // node, repeat
 };
 
@@ -473,11 +476,14 @@ private:
     }
 
     std::shared_ptr<const PackedConv> packed_conv(const Group& group, int64_t pixel_bytes) {
-        const std::pair key{group.node, pixel_bytes == group.conv->inputs};
+        const Convolution& conv = *group.conv;
+        const Entry weights = graph_.nodes[size_t(group.node)].inputs[1];
+        const bool row_taps = pixel_bytes == conv.inputs && conv.dilation_w == 1;
+        const PackCache::Key key{weights, conv.groups, conv.inputs, conv.kernel_h, conv.kernel_w, row_taps};
         const std::lock_guard lock(cache_.mutex);
         auto& packed = cache_.convs[key];
-        if (!packed) packed = std::make_shared<PackedConv>(pack_conv(*group.conv, pixel_bytes, kernels_.offset));
-        plan_->constant_bytes += int64_t(packed->weights->size());
+        if (!packed) packed = std::make_shared<PackedConv>(pack_conv(conv, pixel_bytes, kernels_.offset));
+        if (counted_.insert(packed).second) plan_->constant_bytes += int64_t(packed->weights->size());
         return packed;
     }
 
@@ -678,6 +684,7 @@ private:
     const Constants& constants_;
     const Kernels& kernels_;
     PackCache& cache_;
+    std::set<std::shared_ptr<const PackedConv>> counted_;
     const int threads_;
     const std::vector<std::vector<Shape>> shapes_;
     const Ranges ranges_;
