@@ -105,7 +105,7 @@ def test_operators_that_mix_the_batch(op, attrs, inputs, tmp_path, monkeypatch) 
 def test_layers_of_the_same_weights_share_them_in_memory(tmp_path) -> None:
     """Convolutions that differ in stride, dilation and padding, and dense layers over pictures of different shapes."""
     rng = np.random.default_rng(5)
-    kernel = {"channels": "16", "kernel_size": "(3, 3)", "groups": "1", "use_bias": "False"}
+    kernel = {"channels": "64", "kernel_size": "(3, 3)", "groups": "1", "use_bias": "False"}
     nodes = [Node("null", "data"), Node("null", "w"), Node("null", "v")]
     heads = []
 
@@ -118,10 +118,10 @@ def test_layers_of_the_same_weights_share_them_in_memory(tmp_path) -> None:
         heads.append(add("conv2d", (0, 1), **kernel, **geometry))
     for pad in ("(4, 2)", "(2, 4)"):  # 16 channels of 4 x 2 and of 2 x 4
         pooled = add("max_pool2d", (0,), pool_size=pad, strides=pad, padding="(0, 0)", ceil_mode="False")
-        heads.append(add("dense", (add("flatten", (pooled,)), 2), units="20", use_bias="False"))
+        heads.append(add("dense", (add("flatten", (pooled,)), 2), units="64", use_bias="False"))
     weights = (
-        rng.integers(-127, 128, (16, 16, 3, 3)).astype(np.int32),
-        rng.integers(-127, 128, (20, 128)).astype(np.int32),
+        rng.integers(-127, 128, (64, 16, 3, 3)).astype(np.int32),
+        rng.integers(-127, 128, (64, 128)).astype(np.int32),
     )
     params, precisions = {"w": weights[0], "v": weights[1]}, {"data": 8, "w": 8, "v": 8}
     model = Model(nodes, [(head, 0) for head in heads], params, precisions, (1, 16, 8, 8))
