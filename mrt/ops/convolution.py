@@ -11,10 +11,8 @@ from mrt.graph import Array, Node, Shape, Value
 from mrt.graph.attrs import flag, integer, pair, refuse, text
 from mrt.ops.base import Form, Operator, Rewriter
 from mrt.quantize.layer import finest_step, quantize_layer
-from mrt.quantize.limbs import accumulate, constant_limbs, limbs
+from mrt.quantize.limbs import ADDABLE_BITS, accumulate, constant_limbs, limbs
 from mrt.quantize.qvalue import IntValue, QValue
-
-_ADDABLE_BITS = 31  # the sum of two such fits in 32
 
 if TYPE_CHECKING:
     from mrt.quantize.context import QuantizeContext
@@ -85,7 +83,7 @@ class Convolution(Operator):
             if len(table[0, 0]) == 1 and len(table[0, 0, 0]) == 1:
                 addend = addend + layer.multiplier * table[0, :, 0, 0]
             else:
-                room = ctx.fit(accumulator, _ADDABLE_BITS)
+                room = ctx.fit(accumulator, ADDABLE_BITS)
                 accumulator = ctx.emit("broadcast_add", [room, _spread(ctx, table, rows, columns)])
         column = (1, -1, 1, 1)
         stored = ctx.scale_shift(

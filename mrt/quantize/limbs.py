@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 LIMB_BITS = 8
 WIDE_LIMIT = 127 * 2**LIMB_BITS + 127  # the largest magnitude that two limbs of -127..127 reach
-_ADDABLE_BITS = 31  # the sum of two such fits in 32
+ADDABLE_BITS = 31  # the sum of two such fits in 32
 
 Product = Callable[[IntValue, IntValue], IntValue]
 
@@ -83,4 +83,4 @@ def accumulate(
     if dropped < LIMB_BITS:
         shift = LIMB_BITS - dropped
         high = ctx.emit("cvm_left_shift", [high], {"precision": high.precision + shift, "shift_bit": shift})
-    return ctx.emit("elemwise_add", [high, ctx.fit(total, min(total.precision, _ADDABLE_BITS))])
+    return ctx.emit("elemwise_add", [high, ctx.fit(total, min(total.precision, ADDABLE_BITS))])
