@@ -21,6 +21,7 @@ Calibrator = Callable[[Statistics], Range]
 LAMBDA = "lambda"
 AUTO = "auto"
 _LEVELS = 254
+_SATURATION = 2.0
 _FRACTIONS = np.concatenate([np.linspace(0.2, 0.96, 39), [1.0]])
 _PERCENTILE = 99.99
 _ENTROPY_LEVELS = 128
@@ -44,7 +45,11 @@ def percentile(statistics: Statistics) -> Range:
 
 
 def mse(statistics: Statistics) -> Range:
-    """The range with the least squared error: step^2 / 12 for what is inside, the distance to the edge for the rest."""
+    """The range with the least squared error: step^2 / 12 for what is inside, the distance to the edge for the rest.
+
+    The latter counts twice: what saturates errs in one direction, so in a layer's sums it does not average out as
+    rounding does, and unseen pictures reach further than those of the calibration set.
+    """
     return _search(statistics, _squared_error)
 
 
@@ -108,7 +113,7 @@ def _squared_error(counts: Array, centers: Array, low: float, high: float) -> fl
     step = (high - low) / _LEVELS
     outside = np.clip(centers, low, high) - centers
     inside = outside == 0
-    return float(np.dot(counts, outside**2) + step**2 / 12 * counts[inside].sum())
+    return float(_SATURATION * np.dot(counts, outside**2) + step**2 / 12 * counts[inside].sum())
 
 
 CALIBRATORS: dict[str, Calibrator] = {
