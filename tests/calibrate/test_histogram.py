@@ -18,9 +18,11 @@ def statistics(values: np.ndarray) -> Statistics:
 
 
 def squared_error(values: np.ndarray, low: float, high: float) -> float:
+    """What saturates counts twice."""
     step = (high - low) / LEVELS
     quantized = np.rint(np.clip(values, low, high) / step) * step
-    return float(np.mean((quantized - values) ** 2))
+    weights = np.where((values < low) | (values > high), 2, 1)
+    return float(np.mean(weights * (quantized - values) ** 2))
 
 
 def test_merging_pieces_equals_one_pass() -> None:
@@ -50,7 +52,7 @@ def test_mse_is_as_good_as_trying_every_range() -> None:
     assert full == (pytest.approx(values.min()), pytest.approx(values.max()))
     edges = np.linspace(0.2, 1, 25)
     best = min(squared_error(values, a * values.min(), b * values.max()) for a in edges for b in edges)
-    assert squared_error(values, *chosen) < 1.05 * best < squared_error(values, *full)
+    assert squared_error(values, *chosen) < 1.03 * best < squared_error(values, *full)
 
 
 def test_mse_keeps_the_full_range_of_uniform_values() -> None:
