@@ -131,6 +131,10 @@ Range output_range(const Convolution& conv, const Range& input) {
     return r;
 }
 
+bool takes_rows(const Convolution& conv, int64_t pixel_bytes) {
+    return conv.groups == 1 && conv.dilation_w == 1 && pixel_bytes == conv.inputs;
+}
+
 PackedConv pack_conv(const Convolution& conv, int64_t pixel_bytes, int offset) {
     PackedConv packed;
     const int64_t group_outputs = conv.outputs / conv.groups;
@@ -146,7 +150,7 @@ PackedConv pack_conv(const Convolution& conv, int64_t pixel_bytes, int offset) {
         window = std::max(window, (last_group - first_group + 1) * conv.inputs);
         o = end;
     }
-    packed.row_taps = conv.groups == 1 && conv.dilation_w == 1 && pixel_bytes == conv.inputs;
+    packed.row_taps = takes_rows(conv, pixel_bytes);
     const int64_t taps = packed.row_taps ? conv.kernel_h : conv.kernel_h * conv.kernel_w;
     const int64_t tap_bytes = packed.row_taps ? conv.kernel_w * conv.inputs : window;
     packed.steps = int(ceil_div(tap_bytes, 4));

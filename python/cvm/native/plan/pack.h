@@ -47,6 +47,9 @@ struct PackedConv {
     Aligned<int32_t> init;
 };
 
+// Whether the pixels that a row of the kernel meets lie one after the other: they are one tap then.
+bool takes_rows(const Convolution& conv, int64_t pixel_bytes);
+
 // `pixel_bytes`: distance between neighbouring pixels of the input.
 PackedConv pack_conv(const Convolution& conv, int64_t pixel_bytes, int offset);
 

@@ -478,8 +478,7 @@ private:
     std::shared_ptr<const PackedConv> packed_conv(const Group& group, int64_t pixel_bytes) {
         const Convolution& conv = *group.conv;
         const Entry weights = graph_.nodes[size_t(group.node)].inputs[1];
-        const bool row_taps = pixel_bytes == conv.inputs && conv.dilation_w == 1;
-        const PackCache::Key key{weights, conv.groups, conv.inputs, conv.kernel_h, conv.kernel_w, row_taps};
+        const PackCache::Key key{weights, conv.groups, conv.inputs, conv.kernel_h, conv.kernel_w, takes_rows(conv, pixel_bytes)};
         const std::lock_guard lock(cache_.mutex);
         auto& packed = cache_.convs[key];
         if (!packed) packed = std::make_shared<PackedConv>(pack_conv(conv, pixel_bytes, kernels_.offset));
