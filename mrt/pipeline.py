@@ -299,13 +299,10 @@ class _Run:
             return network, split_as_configured(network, self._config.split_model.keys)
 
     def _network(self) -> Graph:
-        if not self._structural:
-            network = load_network(self._config)
-            memory.collect()
-            return network
-        network = untrained_network(self._config, self._network_name)
+        structural = self._structural
+        network = untrained_network(self._config, self._network_name) if structural else load_network(self._config)
         memory.collect()
-        return structural_network(network, self._pictures.first(_FITTED_PICTURES))
+        return structural_network(network, self._pictures.first(_FITTED_PICTURES)) if structural else network
 
     def _quantized_run(self, quantized: Quantized) -> Run:
         return Executor(quantized.graph, dtype="float64", context=_context(self._config.quantization))

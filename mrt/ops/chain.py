@@ -10,7 +10,7 @@ import numpy as np
 
 from mrt.graph import Array, Node
 from mrt.ops.base import Operator
-from mrt.ops.unary import function_of, look_up
+from mrt.ops.unary import function_of, look_up, mxnet_step
 from mrt.quantize.qvalue import QValue
 
 if TYPE_CHECKING:
@@ -42,9 +42,7 @@ class Chain(Operator):
 
     def expand(self, node: Node) -> list[tuple[str, dict[str, str]]]:
         """The steps."""
-        return [
-            ("Activation", {"act_type": op}) if op == "softrelu" else (op, dict(attrs)) for op, attrs in _steps(node)
-        ]
+        return [mxnet_step(*step) for step in _steps(node)]
 
 
 def chain_attributes(steps: Sequence[Step]) -> dict[str, str]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mrt.graph import Array, Node, Shape, Value
-from mrt.graph.attrs import flag, integer, pair, refuse, text
+from mrt.graph.attrs import flag, integer, pair, refuse
 from mrt.ops.base import Form, Operator, Rewriter
+from mrt.ops.planar import over_two_axes, require_axes
 from mrt.quantize.layer import finest_step, quantize_layer
 from mrt.quantize.limbs import ADDABLE_BITS, accumulate, constant_limbs, limbs
 from mrt.quantize.qvalue import IntValue, QValue
@@ -27,12 +28,7 @@ class Convolution(Operator):
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """1 or 2 spatial axes, channels first."""
-        rank = len(shapes[node.inputs[0]])
-        if rank not in (3, 4):
-            raise refuse(node, f"a {rank - 2}-dimensional convolution is not supported (1 and 2 are)")
-        layout = text(node, "layout", "None")
-        if layout not in ("None", "NCHW", "NCW"):
-            raise refuse(node, f"layout={layout} is not supported (NCHW is)")
+        require_axes(node, shapes, "convolution")
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
         """A 1-D convolution becomes a 2-D one of height 1."""
@@ -41,13 +37,8 @@ class Convolution(Operator):
         weight = rw.constant(inputs[1])
         if weight is None:
             raise refuse(node, "the weights are not constant")
-        attrs = dict(node.attrs, layout="NCHW")
-        for key, neutral in (("kernel", 1), ("stride", 1), ("dilate", 1), ("pad", 0)):
-            if key in attrs and attrs[key] != "()":
-                attrs[key] = str((neutral, pair(node, key, (neutral, neutral))[0]))
-        data = rw.op("expand_dims", [inputs[0]], {"axis": 2})
-        result = rw.op("Convolution", [data, rw.param(weight[:, :, None]), *inputs[2:]], attrs)
-        return [rw.op("squeeze", [result], {"axis": 2})]
+        parameters = [rw.param(weight[:, :, None]), *inputs[2:]]
+        return [over_two_axes(node.op, node, inputs[0], parameters, "NCHW", rw)]
 
     def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
         """qy = (m * (conv(qx, qw) + ox * sum of the valid taps) + B) >> s, see `mrt.quantize.layer`."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mrt.graph import Node, Shape, Value
-from mrt.graph.attrs import integers, refuse, text
+from mrt.graph.attrs import integers, refuse
 from mrt.ops.base import Form, Operator, Rewriter
-
-_SPATIAL = (("kernel", 1), ("stride", 1), ("dilate", 1), ("pad", 0), ("adj", 0))
+from mrt.ops.planar import over_two_axes, require_axes
 
 
 class Deconvolution(Operator):
@@ -20,12 +19,7 @@ class Deconvolution(Operator):
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """1 or 2 spatial axes, channels first."""
-        rank = len(shapes[node.inputs[0]])
-        if rank not in (3, 4):
-            raise refuse(node, f"a {rank - 2}-dimensional deconvolution is not supported (1 and 2 are)")
-        layout = text(node, "layout", "None")
-        if layout not in ("None", "NCHW", "NCW"):
-            raise refuse(node, f"layout={layout} is not supported (NCHW is)")
+        require_axes(node, shapes, "deconvolution")
         if any(integers(node, "target_shape", ())):
             raise refuse(
                 node, "target_shape, which MXNet itself cannot run on a CPU, is not supported (pad and adj are)"
@@ -38,13 +32,8 @@ class Deconvolution(Operator):
         if weight is None or any(array is None for array in constants):
             raise refuse(node, "the weights or the bias are not constant")
         if len(rw.shape(node.inputs[0])) == 3:
-            attrs = {**node.attrs, "layout": "NCHW"}
-            for key, neutral in _SPATIAL:
-                if given := integers(node, key, ()):
-                    attrs[key] = str((neutral, given[0]))
-            data = rw.op("expand_dims", inputs[:1], {"axis": 2})
-            result = rw.op(node.op, [data, rw.param(weight[:, :, None]), *inputs[2:]], attrs)
-            return [rw.op("squeeze", [result], {"axis": 2})]
+            parameters = [rw.param(weight[:, :, None]), *inputs[2:]]
+            return [over_two_axes(node.op, node, inputs[0], parameters, "NCHW", rw)]
         if "no_bias" in node.attrs:
             return None
         return [rw.op(node.op, inputs, {**node.attrs, "no_bias": str(len(inputs) < 3)})]

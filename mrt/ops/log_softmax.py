@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mrt.graph import Node, Shape, Value
-from mrt.graph.attrs import integer, number, refuse
+from mrt.graph.attrs import integer
 from mrt.ops.base import Operator, Rewriter
+from mrt.ops.softmax import require_whole, tempered
 
 
 class LogSoftmax(Operator):
@@ -19,15 +20,12 @@ class LogSoftmax(Operator):
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """Plain log_softmax only."""
-        if node.attrs.get("use_length", "False") not in ("False", "0") or len(node.inputs) > 1:
-            raise refuse(node, "use_length is not supported")
+        require_whole(node)
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """x - max - log(sum(exp(x - max))) along the axis."""
         along = {"axis": integer(node, "axis", -1) % len(rw.shape(node.inputs[0])), "keepdims": True}
-        x = inputs[0]
-        if node.attrs.get("temperature", "None") != "None":
-            x = rw.op("broadcast_mul", [x, rw.param(np.array([1.0 / number(node, "temperature")]))])
+        x = tempered(node, inputs[0], rw)
         below = rw.op("broadcast_sub", [x, rw.op("max", [x], along)])
         total = rw.op("sum", [rw.op("exp", [below])], along)
         return [rw.op("broadcast_sub", [below, rw.op("log", [total])])]

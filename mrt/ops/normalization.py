@@ -127,9 +127,7 @@ class Moments(Operator):
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """See the class."""
         axes = _moments_axes(node, len(rw.shape(node.inputs[0])))
-        mean = rw.op("mean", inputs, {"axis": axes, "keepdims": True})
-        spread = rw.op("square", [rw.op("broadcast_sub", [inputs[0], mean])])
-        variance = rw.op("mean", [spread], {"axis": axes, "keepdims": True})
+        mean, _, variance = _spread(inputs[0], axes, rw)
         if flag(node, "keepdims", False):
             return [mean, variance]
         return [rw.op("squeeze", [value], {"axis": axes}) for value in (mean, variance)]
@@ -147,11 +145,17 @@ def _parameters(node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> tuple[Ar
     return gamma, beta
 
 
+def _spread(x: Value, axes: tuple[int, ...], rw: Rewriter) -> tuple[Value, Value, Value]:
+    """The mean over the axes, what x differs from it by, and the variance."""
+    along = {"axis": axes, "keepdims": True}
+    mean = rw.op("mean", [x], along)
+    difference = rw.op("broadcast_sub", [x, mean])
+    return mean, difference, rw.op("mean", [rw.op("square", [difference])], along)
+
+
 def _standardised(x: Value, axes: tuple[int, ...], eps: float, rw: Rewriter) -> Value:
     """(x - mean) / sqrt(variance + eps) over the axes."""
-    along = {"axis": axes, "keepdims": True}
-    difference = rw.op("broadcast_sub", [x, rw.op("mean", [x], along)])
-    variance = rw.op("mean", [rw.op("square", [difference])], along)
+    _, difference, variance = _spread(x, axes, rw)
     guarded = rw.op("broadcast_add", [variance, rw.param(np.array([eps]))])
     return rw.op("broadcast_mul", [difference, rw.op("rsqrt", [guarded])])
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mrt.graph import Array, Node, Shape, Value
-from mrt.graph.attrs import flag, integers, pair, refuse, text
+from mrt.graph.attrs import flag, pair, refuse, text
 from mrt.ops.base import Form, Operator, Rewriter
+from mrt.ops.planar import over_two_axes
 from mrt.quantize.qvalue import QValue
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Pooling(Operator):
             reduce = {"max": "max", "avg": "mean", "sum": "sum"}[kind]
             return [rw.op(reduce, inputs, {"axis": tuple(range(2, len(shape))), "keepdims": True})]
         if len(shape) == 3:
-            return [_over_two_axes(node, inputs[0], rw)]
+            return [over_two_axes("Pooling", node, inputs[0], [], "None", rw)]
         if kind == "max":
             return None
         kernel, stride, pad, extra = _window(node, shape)
@@ -98,15 +99,6 @@ class Pooling(Operator):
 
 
 Pair = tuple[int, int]
-
-
-def _over_two_axes(node: Node, data: Value, rw: Rewriter) -> Value:
-    """Pooling over one axis as that of pictures of height 1."""
-    attrs = dict(node.attrs, layout="None")
-    for key, neutral in (("kernel", 1), ("stride", 1), ("pad", 0)):
-        attrs[key] = str((neutral, (integers(node, key, ()) or (neutral,))[0]))
-    pooled = rw.op("Pooling", [rw.op("expand_dims", [data], {"axis": 2})], attrs)
-    return rw.op("squeeze", [pooled], {"axis": 2})
 
 
 def _window(node: Node, shape: Shape) -> tuple[Pair, Pair, Pair, Pair]:

@@ -10,6 +10,7 @@ import numpy as np
 from mrt.graph import Node, Shape, Value
 from mrt.graph.attrs import flag, integer, refuse, text
 from mrt.ops.base import Operator, Rewriter
+from mrt.ops.shape import stacked
 
 _GATES = {"rnn_relu": 1, "rnn_tanh": 1, "lstm": 4, "gru": 3}
 
@@ -59,13 +60,13 @@ class RNN(Operator):
             sequences = []
             for backward in range(1 + both):
                 outputs, memory = _unrolled(node, x, layers[first + backward], steps, bool(backward), rw)
-                sequences.append(_stacked(outputs, 1, rw))
+                sequences.append(stacked(rw, outputs, 1))
                 ends.append((outputs[0 if backward else -1], memory))
             x = rw.op("Concat", sequences, {"dim": 2, "num_args": 2}) if both else sequences[0]
         results = [rw.op("transpose", [x], {"axes": (1, 0, 2)})]
         if flag(node, "state_outputs", False):
             states = zip(*ends) if text(node, "mode") == "lstm" else [[output for output, _ in ends]]
-            results += [rw.op("transpose", [_stacked(list(each), 1, rw)], {"axes": (1, 0, 2)}) for each in states]
+            results += [rw.op("transpose", [stacked(rw, list(each), 1)], {"axes": (1, 0, 2)}) for each in states]
         return results
 
 
@@ -144,8 +145,3 @@ def _unrolled(
         outputs.append(state)
     assert state is not None
     return outputs[::-1] if backward else outputs, memory or state
-
-
-def _stacked(values: Sequence[Value], axis: int, rw: Rewriter) -> Value:
-    expanded = [rw.op("expand_dims", [value], {"axis": axis}) for value in values]
-    return rw.op("Concat", expanded, {"dim": axis, "num_args": len(expanded)}) if len(expanded) > 1 else expanded[0]

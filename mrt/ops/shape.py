@@ -222,8 +222,13 @@ class Stack(Operator):
         axis = integer(node, "axis", 0) % (len(rw.shape(node.inputs[0])) + 1)
         if axis == 0:
             raise refuse(node, "a new axis before the batch axis is not supported")
-        expanded = [rw.op("expand_dims", [value], {"axis": axis}) for value in inputs]
-        return [rw.op("Concat", expanded, {"dim": axis, "num_args": len(expanded)})]
+        return [stacked(rw, inputs, axis)]
+
+
+def stacked(rw: Rewriter, values: Sequence[Value], axis: int) -> Value:
+    """The values joined along a new axis."""
+    expanded = [rw.op("expand_dims", [value], {"axis": axis}) for value in values]
+    return rw.op("Concat", expanded, {"dim": axis, "num_args": len(expanded)}) if len(expanded) > 1 else expanded[0]
 
 
 def _shared_form(node: Node, ctx: QuantizeContext, precision: int) -> QValue | None:

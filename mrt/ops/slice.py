@@ -111,16 +111,7 @@ class SliceChannel(Operator):
         """slice, and squeeze where squeeze_axis asks for it."""
         shape = rw.shape(node.inputs[0])
         axis, parts = integer(node, "axis", 1) % len(shape), integer(node, "num_outputs")
-        length = shape[axis] // parts
-        results = []
-        for part in range(parts):
-            begin = tuple(part * length if i == axis else None for i in range(len(shape)))
-            end = tuple((part + 1) * length if i == axis else None for i in range(len(shape)))
-            piece = rw.op("slice", inputs, {"begin": begin, "end": end})
-            if flag(node, "squeeze_axis", False):
-                piece = rw.op("squeeze", [piece], {"axis": axis})
-            results.append(piece)
-        return results
+        return _pieces(node, inputs[0], axis, range(0, shape[axis], shape[axis] // parts), shape[axis], rw)
 
 
 class SplitUnevenly(Operator):
@@ -137,10 +128,15 @@ class SplitUnevenly(Operator):
         begins = (
             integers(node, "indices", ()) if not sections else tuple(range(0, shape[axis], shape[axis] // sections))
         )
-        results = []
-        for begin, end in zip(begins, (*begins[1:], shape[axis])):
-            piece = rw.op("slice_axis", inputs, {"axis": axis, "begin": begin, "end": end})
-            if flag(node, "squeeze_axis", False):
-                piece = rw.op("squeeze", [piece], {"axis": axis})
-            results.append(piece)
-        return results
+        return _pieces(node, inputs[0], axis, begins, shape[axis], rw)
+
+
+def _pieces(node: Node, value: Value, axis: int, begins: Sequence[int], end: int, rw: Rewriter) -> list[Value]:
+    """The slices from each place to the next, and to the end; squeezed where squeeze_axis asks for it."""
+    results = []
+    for first, last in zip(begins, (*begins[1:], end)):
+        piece = rw.op("slice_axis", [value], {"axis": axis, "begin": first, "end": last})
+        if flag(node, "squeeze_axis", False):
+            piece = rw.op("squeeze", [piece], {"axis": axis})
+        results.append(piece)
+    return results

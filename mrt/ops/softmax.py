@@ -30,8 +30,7 @@ class Softmax(Operator):
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """Plain softmax only."""
-        if node.attrs.get("use_length", "False") not in ("False", "0") or len(node.inputs) > 1:
-            raise refuse(node, "use_length is not supported")
+        require_whole(node)
         temperature = node.attrs.get("temperature", "None")
         if temperature != "None" and number(node, "temperature") <= 0:
             raise refuse(node, f"temperature={temperature} is not supported")
@@ -40,9 +39,7 @@ class Softmax(Operator):
         """The temperature is a scalar factor."""
         if node.attrs.get("temperature", "None") == "None":
             return None
-        factor = 1.0 / number(node, "temperature")
-        scaled = rw.op("broadcast_mul", [inputs[0], rw.param(np.array([factor]))])
-        return [rw.op("softmax", [scaled], {"axis": integer(node, "axis", -1)})]
+        return [rw.op("softmax", [tempered(node, inputs[0], rw)], {"axis": integer(node, "axis", -1)})]
 
     def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
         """trunc((e L + sum / 2) / sum) with L = 2^15 - 1 and e = round(exp(S (q - max q)) (2^14 - 1)) from a table."""
@@ -110,3 +107,20 @@ class LogisticRegressionOutput(Operator):
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """sigmoid; the label is dropped."""
         return [rw.op("sigmoid", inputs[:1])]
+
+
+def require_whole(node: Node) -> None:
+    """Refuse a softmax over a part of the axis.
+
+    Raises:
+        MRTError: the node has use_length.
+    """
+    if node.attrs.get("use_length", "False") not in ("False", "0") or len(node.inputs) > 1:
+        raise refuse(node, "use_length is not supported")
+
+
+def tempered(node: Node, x: Value, rw: Rewriter) -> Value:
+    """x by the temperature, where there is one."""
+    if node.attrs.get("temperature", "None") == "None":
+        return x
+    return rw.op("broadcast_mul", [x, rw.param(np.array([1.0 / number(node, "temperature")]))])

@@ -19,6 +19,11 @@ _FINER = 64
 _STEEP = 512  # where one step of the table changes the function by more than this part of its range, it is steep
 _SMALLEST = 1e-12
 
+
+def _nonzero(x: Array) -> Array:
+    return np.where(np.abs(x) < _SMALLEST, _SMALLEST, x)
+
+
 _FUNCTIONS: dict[str, Callable[[Array], Array]] = {
     "sigmoid": special.expit,
     "tanh": np.tanh,
@@ -27,7 +32,7 @@ _FUNCTIONS: dict[str, Callable[[Array], Array]] = {
     "log": lambda x: np.log(np.maximum(x, 1e-12)),
     "sqrt": lambda x: np.sqrt(np.maximum(x, 0)),
     "rsqrt": lambda x: 1 / np.sqrt(np.maximum(x, 1e-12)),
-    "reciprocal": lambda x: 1 / np.where(np.abs(x) < 1e-12, 1e-12, x),
+    "reciprocal": lambda x: 1 / _nonzero(x),
     "erf": special.erf,
     "abs": np.abs,
     "log1p": lambda x: np.log1p(np.maximum(x, -1 + 1e-12)),
@@ -35,7 +40,7 @@ _FUNCTIONS: dict[str, Callable[[Array], Array]] = {
     "log2": lambda x: np.log2(np.maximum(x, 1e-12)),
     "log10": lambda x: np.log10(np.maximum(x, 1e-12)),
     "cbrt": np.cbrt,
-    "rcbrt": lambda x: 1 / np.cbrt(np.where(np.abs(x) < 1e-12, 1e-12, x)),
+    "rcbrt": lambda x: 1 / np.cbrt(_nonzero(x)),
     "sin": np.sin,
     "cos": np.cos,
     "arctan": np.arctan,
@@ -54,7 +59,7 @@ def power(exponent: float) -> Callable[[Array], Array]:
 
     def function(x: Array) -> Array:
         base = x if exponent == round(exponent) else np.maximum(x, 0)
-        result: Array = np.power(np.where(np.abs(base) < _SMALLEST, _SMALLEST, base), exponent)
+        result: Array = np.power(_nonzero(base), exponent)
         return result
 
     return function
@@ -65,6 +70,11 @@ def function_of(op: str, attrs: Mapping[str, str]) -> Callable[[Array], Array] |
     if op == "_power_scalar":
         return power(float(attrs["scalar"]))
     return _FUNCTIONS.get(op)
+
+
+def mxnet_step(op: str, attrs: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """The operator as MXNet has it."""
+    return ("Activation", {"act_type": op}) if op == "softrelu" else (op, dict(attrs))
 
 
 class Table(Operator):
@@ -85,7 +95,7 @@ class SoftReLU(Table):
 
     def expand(self, node: Node) -> list[tuple[str, dict[str, str]]]:
         """Activation."""
-        return [("Activation", {"act_type": "softrelu"})]
+        return [mxnet_step(node.op, node.attrs)]
 
 
 class HardSigmoid(Operator):

@@ -20,34 +20,32 @@ class ClampFirst(Pass):
 
     def run(self, graph: Graph) -> Graph:
         """The graph with clamps moved forward."""
-        while True:
-            builder = Builder(graph)
-            uses = graph.use_counts()
-            moved: set[Node] = set()
+        moved = True
+        while moved:
+            graph, moved = _one_forward(graph)
+        return graph
 
-            def visit(
-                node: Node,
-                inputs: tuple[Value, ...],
-                graph: Graph = graph,
-                builder: Builder = builder,
-                uses: dict[Value, int] = uses,
-                moved: set[Node] = moved,
-            ) -> Sequence[Value] | None:
-                if node.is_variable or ops.get(node.op).bounds(node) is None:
-                    return None
-                before = node.inputs[0].node
-                if before in moved or not _passes(before, graph, uses) or uses[node.inputs[0]] != 1:
-                    return None
-                moved.add(node)
-                builder.current = node
-                mover = inputs[0].node
-                dynamic = [value for value in mover.inputs if builder.constant(value) is None]
-                clamped = {value: builder.op(node.op, [value], node.attrs) for value in dynamic}
-                return [Value(replace(mover, inputs=tuple(clamped.get(value, value) for value in mover.inputs)))]
 
-            graph = graph.rebuild(visit, builder.params)
-            if not moved:
-                return graph
+def _one_forward(graph: Graph) -> tuple[Graph, bool]:
+    """The graph with clamps before one operator more, and whether there were any to move."""
+    builder = Builder(graph)
+    uses = graph.use_counts()
+    moved: set[Node] = set()
+
+    def visit(node: Node, inputs: tuple[Value, ...]) -> Sequence[Value] | None:
+        if node.is_variable or ops.get(node.op).bounds(node) is None:
+            return None
+        before = node.inputs[0].node
+        if before in moved or not _passes(before, graph, uses) or uses[node.inputs[0]] != 1:
+            return None
+        moved.add(node)
+        builder.current = node
+        mover = inputs[0].node
+        dynamic = [value for value in mover.inputs if builder.constant(value) is None]
+        clamped = {value: builder.op(node.op, [value], node.attrs) for value in dynamic}
+        return [Value(replace(mover, inputs=tuple(clamped.get(value, value) for value in mover.inputs)))]
+
+    return graph.rebuild(visit, builder.params), bool(moved)
 
 
 def _passes(node: Node, graph: Graph, uses: dict[Value, int]) -> bool:
