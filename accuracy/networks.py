@@ -31,12 +31,13 @@ from mrt.atomic import atomic_write
 from mrt.config import Config
 from mrt.datasets import Dataset
 from mrt.errors import MRTError
-from mrt.graph import Array, Graph, Node, Value, mxnet_json
-from mrt.graph.execute import Executor
-from mrt.passes import PREPARE, PassManager
+from mrt.executors.mxnet import Executor
+from mrt.frontends import mxnet as mxnet_files
+from mrt.graph import Array, Graph, Node, Value
 from mrt.report import Progress, Report
-from mrt.stages.pictures import Pictures
-from mrt.stages.source import load_network
+from mrt.run.pictures import Pictures
+from mrt.run.source import load_network
+from mrt.transform import PREPARE, PassManager
 from mrt.zoo.check import check
 from mrt.zoo.settings import settings
 
@@ -89,7 +90,7 @@ def make(name: str, folder: Path, models: Path | None, pictures: int | None) -> 
         for ours in (folder / "model", folder / "outputs" / "cvm"):
             shutil.rmtree(ours, ignore_errors=True)
         shutil.move(Path(scratch) / f"{config.default.model_name}_cvm", folder / "model")
-    mxnet_json.save(prepared, folder / "prepared.json", folder / "prepared.params")
+    mxnet_files.save(prepared, folder / "prepared.json", folder / "prepared.params")
     np.savez(folder / "params.npz", **prepared.params)
     np.save(folder / "calibration.npy", calibration)
     np.save(folder / "pictures.npy", evaluation)

@@ -22,8 +22,9 @@ import numpy as np
 from bench.quantize_mxnet import quantize_for_mxnet
 from mrt import datasets, pipeline, zoo
 from mrt.config import Config, load
-from mrt.graph import Graph, Node, Value, mxnet_json
-from mrt.graph.execute import Executor, infer_shapes
+from mrt.executors.mxnet import Executor, infer_shapes
+from mrt.frontends import mxnet as mxnet_files
+from mrt.graph import Graph, Node, Value
 from mrt.report import Progress
 
 PICTURES = 16
@@ -32,7 +33,7 @@ PICTURES = 16
 def make(name: str, folder: Path) -> None:
     """Write the files of one network of the zoo.
 
-    Weights are seeded (`mrt.stages.structural`) and pictures synthetic: neither changes what an engine has to compute.
+    Weights are seeded (`mrt.run.structural`) and pictures synthetic: neither changes what an engine has to compute.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -43,9 +44,9 @@ def make(name: str, folder: Path) -> None:
     (folder / "macs").write_text(str(sum(step["macs"] for step in cvm.load(folder / "model").plan(1)["steps"])))
 
     shape = config.default.input_shape
-    prepared = mxnet_json.load(folder / f"{model}.prepare.json", folder / f"{model}.prepare.params", {"data": shape})
+    prepared = mxnet_files.load(folder / f"{model}.prepare.json", folder / f"{model}.prepare.params", {"data": shape})
     network = pool_means(prepared)
-    mxnet_json.save(network, folder / "prepared.json", folder / "prepared.params")
+    mxnet_files.save(network, folder / "prepared.json", folder / "prepared.params")
     data = datasets.Synthetic(datasets.get(config.calibration.dataset), shape)
     ((pictures, _),) = data.batches("calibration", PICTURES, 0, PICTURES)
     np.savez(folder / "params.npz", **network.params)

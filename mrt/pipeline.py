@@ -21,45 +21,45 @@ from cvm.errors import CVMError
 from cvm.package import save_package
 
 from mrt import __version__, memory
+from mrt.analysis.ablation import Kept, variants
+from mrt.analysis.costs import costly_layers
+from mrt.analysis.precision import widen
+from mrt.analysis.sensitivity import measure, operators_of
 from mrt.atomic import atomic_write
 from mrt.calibrate.calibrator import calibrate
-from mrt.calibrate.channels import largest_per_channel
+from mrt.calibrate.largest_per_channel import largest_per_channel
 from mrt.calibrate.moments import Moments, gather
 from mrt.calibrate.ranges import Ranges, check_names, near, tensor_names
 from mrt.calibrate.statistics import Statistics
 from mrt.calibrate.thresholds import AUTO
-from mrt.compile.compiler import Compiled, compile_model
-from mrt.compile.description import describe
 from mrt.config import Config
 from mrt.config.model import Stage
 from mrt.config.paths import spellings
 from mrt.errors import MRTError
+from mrt.executors.mxnet import Executor
 from mrt.graph import Array, Graph, Value
-from mrt.graph.execute import Executor
 from mrt.ops.box_nms import SUPPRESSING
-from mrt.passes import PREPARE, PassManager
-from mrt.passes.equalize import Equalize, measured
-from mrt.quantize.cheap import cheap_layers
-from mrt.quantize.choice import choose_calibrators
-from mrt.quantize.limbs import ExtraBits
-from mrt.quantize.quantizer import Quantized, QuantizeSettings, quantize
-from mrt.quantize.rounding import NEAREST, Rounding
+from mrt.quantizer.cheap import cheap_layers
+from mrt.quantizer.choice import choose_calibrators
+from mrt.quantizer.limbs import ExtraBits
+from mrt.quantizer.quantize import Quantized, QuantizeSettings, quantize
+from mrt.quantizer.rounding import NEAREST, Rounding
 from mrt.report import Progress, Report, SizeBytes, Step
 from mrt.report.ablation import Ablation, Outcome
 from mrt.report.precision import PrecisionGain
 from mrt.report.sensitivity import Sensitivity
-from mrt.stages.ablation import Kept, variants
-from mrt.stages.checkpoint import Checkpoints
-from mrt.stages.costs import costly_layers
-from mrt.stages.evaluate import Run, compare, dequantize, evaluate, in_pieces, quantize_input
-from mrt.stages.keys import split_as_configured
-from mrt.stages.merge import merge
-from mrt.stages.pictures import Pictures
-from mrt.stages.precision import widen
-from mrt.stages.sensitivity import measure, operators_of
-from mrt.stages.source import load_network, untrained_network
-from mrt.stages.split import Split
-from mrt.stages.structural import structural_network
+from mrt.run.checkpoints import Checkpoints
+from mrt.run.evaluate import Run, compare, dequantize, evaluate, in_pieces, quantize_input
+from mrt.run.keys import split_as_configured
+from mrt.run.merge import merge
+from mrt.run.pictures import Pictures
+from mrt.run.source import load_network, untrained_network
+from mrt.run.split import Split
+from mrt.run.structural import structural_network
+from mrt.targets.cvm.compiler import Compiled, compile_model
+from mrt.targets.cvm.description import describe
+from mrt.transform import PREPARE, PassManager
+from mrt.transform.equalize import Equalize, measured
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ def run(config: Config, progress: Progress, random_weights: bool = False, networ
     Args:
         config: what to do.
         progress: shows it.
-        random_weights: make it a structural run (`mrt.stages.structural`): seeded weights, agreement and no accuracy.
+        random_weights: make it a structural run (`mrt.run.structural`): seeded weights, agreement and no accuracy.
         network: of a structural run, what `mrt.nets` builds where Model_name says nothing to it.
 
     Raises:
@@ -88,7 +88,7 @@ def run(config: Config, progress: Progress, random_weights: bool = False, networ
 
 
 def sensitivity(config: Config, progress: Progress, count: int, sources: Sequence[Path] = ()) -> Sensitivity:
-    """Measure what each operator's quantization costs the network (`mrt.stages.sensitivity`).
+    """Measure what each operator's quantization costs the network (`mrt.analysis.sensitivity`).
 
     The checkpoints of PREPARE and CALIBRATION are reused as [DEFAULT] Start says; where it says nothing and `sources`
     are given, those that are newer than these files and than the model's.

@@ -6,8 +6,8 @@ import gluoncv
 import mxnet as mx
 
 from mrt.datasets import Synthetic, get
+from mrt.frontends.mxnet import from_symbol
 from mrt.graph import Array, Graph
-from mrt.graph.mxnet_json import from_symbol
 
 sym = mx.sym
 SIZE = 128

@@ -14,13 +14,13 @@ from cvm.certificate import Certificate, certify
 
 from mrt.calibrate.calibrator import calibrate
 from mrt.calibrate.moments import gather
-from mrt.compile.compiler import compile_model
+from mrt.executors.mxnet import Executor
+from mrt.frontends.mxnet import from_symbol, to_symbol
 from mrt.graph import Array, Graph, Shape
-from mrt.graph.execute import Executor
-from mrt.graph.mxnet_json import from_symbol, to_symbol
-from mrt.passes import PREPARE, PassManager
-from mrt.quantize.quantizer import Quantized, QuantizeSettings, quantize
-from mrt.stages.evaluate import dequantize, quantize_input
+from mrt.quantizer.quantize import Quantized, QuantizeSettings, quantize
+from mrt.run.evaluate import dequantize, quantize_input
+from mrt.targets.cvm.compiler import compile_model
+from mrt.transform import PREPARE, PassManager
 
 CALIBRATION = 128
 COMPARED = 16

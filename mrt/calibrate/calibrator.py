@@ -9,8 +9,8 @@ import numpy as np
 
 from mrt.calibrate.statistics import Statistics
 from mrt.errors import MRTError
+from mrt.executors.mxnet import Executor, infer_shapes
 from mrt.graph import Array, Graph, Value
-from mrt.graph.execute import Executor, infer_shapes
 
 _BUDGET_BYTES = 512 * 2**20
 

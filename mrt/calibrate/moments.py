@@ -9,9 +9,9 @@ from typing import Any, Callable
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from mrt.executors.mxnet import Executor, infer_shapes
 from mrt.graph import Array, Graph, Node
 from mrt.graph.attrs import integer, pair
-from mrt.graph.execute import Executor, infer_shapes
 
 LAYERS = ("Convolution", "FullyConnected")
 _BLOCK = 1152  # inputs further apart than this are treated as uncorrelated: memory and time stay linear in the layer

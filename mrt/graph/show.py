@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mrt.graph.execute import infer_shapes
+from mrt.executors.mxnet import infer_shapes
 from mrt.graph.ir import Graph
 
 

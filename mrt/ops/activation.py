@@ -10,12 +10,12 @@ from mrt.graph import Node, Shape, Value
 from mrt.graph.attrs import refuse, text
 from mrt.ops.base import Form, Operator, Rewriter
 from mrt.ops.clip import clamp
-from mrt.quantize.qvalue import QValue
+from mrt.quantizer.qvalue import QValue
 
 _TABLES = ("sigmoid", "tanh", "softsign", "softrelu")
 
 if TYPE_CHECKING:
-    from mrt.quantize.context import QuantizeContext
+    from mrt.quantizer.context import QuantizeContext
 
 
 class Activation(Operator):

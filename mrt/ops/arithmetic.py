@@ -11,7 +11,7 @@ import sympy
 from mrt.graph import Array, Node, Shape, Value
 from mrt.graph.attrs import refuse
 from mrt.ops.base import Operator, Rewriter
-from mrt.quantize.qvalue import QValue, Target, exact
+from mrt.quantizer.qvalue import QValue, Target, exact
 
 _MULTIPLIER_BITS = 13
 _WHOLE_BITS = 16
@@ -19,7 +19,7 @@ _ADDEND_BITS = 30
 _FINEST_STEPS = 2**10  # one step of the input is at most this many of the output
 
 if TYPE_CHECKING:
-    from mrt.quantize.context import QuantizeContext
+    from mrt.quantizer.context import QuantizeContext
 
 
 def _split(node: Node, ctx: QuantizeContext) -> tuple[Value, Array | None]:

@@ -10,14 +10,14 @@ from mrt.graph.attrs import refuse
 from mrt.graph.ir import Array, Node, Shape, Value
 
 if TYPE_CHECKING:
-    from mrt.quantize.qvalue import QValue
+    from mrt.quantizer.qvalue import QValue
 
 if TYPE_CHECKING:
-    from mrt.quantize.context import QuantizeContext
+    from mrt.quantizer.context import QuantizeContext
 
 
 class Form(Enum):
-    """The integer form in which an operator wants its inputs (`mrt.quantize.annotate` propagates it)."""
+    """The integer form in which an operator wants its inputs (`mrt.quantizer.annotate` propagates it)."""
 
     NARROW = "narrow"
     """At most 8 bits: what the target's convolution and dense take."""
@@ -62,7 +62,7 @@ class Operator:
     moves: ClassVar[bool] = False
     """Whether it only rearranges values."""
     selects: ClassVar[bool] = False
-    """Whether it decides what is kept, as a detection head does (`mrt.stages.keys` leaves it to the float part)."""
+    """Whether it decides what is kept, as a detection head does (`mrt.run.keys` leaves it to the float part)."""
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """Refuse what cannot be handled, with an `MRTError` that names node and attribute."""

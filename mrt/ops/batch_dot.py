@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from mrt.graph import Node, Shape, Value
 from mrt.graph.attrs import flag, refuse
 from mrt.ops.base import Operator, Rewriter
-from mrt.quantize.qvalue import IntValue, QValue, Target
+from mrt.quantizer.qvalue import IntValue, QValue, Target
 
 if TYPE_CHECKING:
-    from mrt.quantize.context import QuantizeContext
+    from mrt.quantizer.context import QuantizeContext
 
 _SUM_BITS = 31
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import sympy
 
+from mrt.executors.suppression import SUPPRESS, VALID
 from mrt.graph import Node, Shape, Value
 from mrt.graph.attrs import flag, integer, number, refuse, text
-from mrt.graph.suppression import SUPPRESS, VALID
 from mrt.ops.base import Operator, Rewriter
-from mrt.quantize.qvalue import QValue
+from mrt.quantizer.qvalue import QValue
 
 if TYPE_CHECKING:
-    from mrt.quantize.context import QuantizeContext
+    from mrt.quantizer.context import QuantizeContext
 
 SUPPRESSING = ("_contrib_box_nms", "_contrib_box_non_maximum_suppression", "mrt_box_nms")
 """The operators by which boxes are suppressed, before preparation and after."""

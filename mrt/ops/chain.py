@@ -11,10 +11,10 @@ import numpy as np
 from mrt.graph import Array, Node
 from mrt.ops.base import Operator
 from mrt.ops.unary import function_of, look_up, mxnet_step
-from mrt.quantize.qvalue import QValue
+from mrt.quantizer.qvalue import QValue
 
 if TYPE_CHECKING:
-    from mrt.quantize.context import QuantizeContext
+    from mrt.quantizer.context import QuantizeContext
 
 CHAIN = "mrt_chain"
 Step = tuple[str, Mapping[str, str]]
@@ -22,7 +22,7 @@ Step = tuple[str, Mapping[str, str]]
 
 
 class Chain(Operator):
-    """The steps of its attribute, one after the other; what `mrt.passes.fuse_functions` makes of them."""
+    """The steps of its attribute, one after the other; what `mrt.transform.fuse_functions` makes of them."""
 
     names = (CHAIN,)
     summary = "what functions of functions are fused to: one table"

@@ -11,10 +11,10 @@ import sympy
 from mrt.graph import Node, Shape, Value
 from mrt.graph.attrs import number, refuse
 from mrt.ops.base import Operator, Rewriter
-from mrt.quantize.qvalue import QValue
+from mrt.quantizer.qvalue import QValue
 
 if TYPE_CHECKING:
-    from mrt.quantize.context import QuantizeContext
+    from mrt.quantizer.context import QuantizeContext
 
 _CHOICE_BITS = 16  # the target gives the result the condition's precision, which must hold the values
 

@@ -11,12 +11,12 @@ from mrt.graph import Array, Node, Shape, Value
 from mrt.graph.attrs import flag, integer, pair, refuse
 from mrt.ops.base import Form, Operator, Rewriter
 from mrt.ops.planar import over_two_axes, require_axes
-from mrt.quantize.layer import finest_step, quantize_layer
-from mrt.quantize.limbs import ADDABLE_BITS, accumulate, constant_limbs, limbs
-from mrt.quantize.qvalue import IntValue, QValue
+from mrt.quantizer.layer import finest_step, quantize_layer
+from mrt.quantizer.limbs import ADDABLE_BITS, accumulate, constant_limbs, limbs
+from mrt.quantizer.qvalue import IntValue, QValue
 
 if TYPE_CHECKING:
-    from mrt.quantize.context import QuantizeContext
+    from mrt.quantizer.context import QuantizeContext
 
 
 class Convolution(Operator):
@@ -41,7 +41,7 @@ class Convolution(Operator):
         return [over_two_axes(node.op, node, inputs[0], parameters, "NCHW", rw)]
 
     def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
-        """qy = (m * (conv(qx, qw) + ox * sum of the valid taps) + B) >> s, see `mrt.quantize.layer`."""
+        """qy = (m * (conv(qx, qw) + ox * sum of the valid taps) + B) >> s, see `mrt.quantizer.layer`."""
         weight = ctx.constant(node.inputs[1])
         if weight is None:
             raise refuse(node, "the weights are not constant")

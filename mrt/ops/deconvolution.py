@@ -1,4 +1,4 @@
-"""Deconvolution (transposed convolution); `mrt.passes.split_deconvolution` makes convolutions of it."""
+"""Deconvolution (transposed convolution); `mrt.transform.split_deconvolution` makes convolutions of it."""
 
 from __future__ import annotations
 

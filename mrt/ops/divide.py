@@ -11,10 +11,10 @@ from mrt.graph import Node, Value
 from mrt.graph.attrs import refuse
 from mrt.graph.ir import Shape
 from mrt.ops.base import Operator, Rewriter
-from mrt.quantize.qvalue import QValue
+from mrt.quantizer.qvalue import QValue
 
 if TYPE_CHECKING:
-    from mrt.quantize.context import QuantizeContext
+    from mrt.quantizer.context import QuantizeContext
 
 _DIVIDEND_BITS = 32
 

@@ -9,10 +9,10 @@ import numpy as np
 from mrt.graph import Node
 from mrt.graph.attrs import refuse
 from mrt.ops.base import Form, Operator
-from mrt.quantize.qvalue import QValue
+from mrt.quantizer.qvalue import QValue
 
 if TYPE_CHECKING:
-    from mrt.quantize.context import QuantizeContext
+    from mrt.quantizer.context import QuantizeContext
 
 
 class Embedding(Operator):

@@ -10,12 +10,12 @@ import numpy as np
 from mrt.graph import Node, Shape, Value
 from mrt.graph.attrs import flag, integer, refuse
 from mrt.ops.base import Form, Operator, Rewriter
-from mrt.quantize.layer import finest_step, quantize_layer
-from mrt.quantize.limbs import accumulate, constant_limbs, limbs
-from mrt.quantize.qvalue import QValue
+from mrt.quantizer.layer import finest_step, quantize_layer
+from mrt.quantizer.limbs import accumulate, constant_limbs, limbs
+from mrt.quantizer.qvalue import QValue
 
 if TYPE_CHECKING:
-    from mrt.quantize.context import QuantizeContext
+    from mrt.quantizer.context import QuantizeContext
 
 
 class FullyConnected(Operator):
@@ -41,7 +41,7 @@ class FullyConnected(Operator):
         return [rw.op("Reshape", [result], {"shape": (-1, *shape[1:-1], integer(node, "num_hidden"))})]
 
     def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
-        """qy = (m * (qx qw^T + ox * sum of weights) + B) >> s, see `mrt.quantize.layer`."""
+        """qy = (m * (qx qw^T + ox * sum of weights) + B) >> s, see `mrt.quantizer.layer`."""
         weight = ctx.constant(node.inputs[1])
         bias = None if flag(node, "no_bias", False) else ctx.constant(node.inputs[2])
         if weight is None or (bias is None and not flag(node, "no_bias", False)):

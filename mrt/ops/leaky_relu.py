@@ -12,12 +12,12 @@ from mrt.graph import Array, Node, Shape, Value
 from mrt.graph.attrs import number, refuse, text
 from mrt.ops.base import Operator, Rewriter
 from mrt.ops.unary import look_up
-from mrt.quantize.qvalue import QValue
+from mrt.quantizer.qvalue import QValue
 
 _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 
 if TYPE_CHECKING:
-    from mrt.quantize.context import QuantizeContext
+    from mrt.quantizer.context import QuantizeContext
 
 
 class LeakyReLU(Operator):

@@ -11,10 +11,10 @@ from mrt.graph import Node, Shape, Value
 from mrt.graph.attrs import integers, number, refuse, text
 from mrt.ops.base import Form, Operator, Rewriter
 from mrt.ops.take import taken
-from mrt.quantize.qvalue import IntValue, QValue
+from mrt.quantizer.qvalue import IntValue, QValue
 
 if TYPE_CHECKING:
-    from mrt.quantize.context import QuantizeContext
+    from mrt.quantizer.context import QuantizeContext
 
 
 def pad_width(node: Node) -> list[tuple[int, int]]:

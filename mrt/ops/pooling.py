@@ -11,10 +11,10 @@ from mrt.graph import Array, Node, Shape, Value
 from mrt.graph.attrs import flag, pair, refuse, text
 from mrt.ops.base import Form, Operator, Rewriter
 from mrt.ops.planar import over_two_axes
-from mrt.quantize.qvalue import QValue
+from mrt.quantizer.qvalue import QValue
 
 if TYPE_CHECKING:
-    from mrt.quantize.context import QuantizeContext
+    from mrt.quantizer.context import QuantizeContext
 
 
 class Pooling(Operator):

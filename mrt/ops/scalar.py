@@ -11,10 +11,10 @@ from mrt.graph import Node, Shape, Value
 from mrt.graph.attrs import number, refuse
 from mrt.ops.base import Operator, Rewriter
 from mrt.ops.unary import look_up, power
-from mrt.quantize.qvalue import QValue
+from mrt.quantizer.qvalue import QValue
 
 if TYPE_CHECKING:
-    from mrt.quantize.context import QuantizeContext
+    from mrt.quantizer.context import QuantizeContext
 
 _LARGEST = float(np.finfo(np.float32).max)
 

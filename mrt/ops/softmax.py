@@ -11,7 +11,7 @@ import sympy
 from mrt.graph import Node, Shape, Value
 from mrt.graph.attrs import flag, integer, number, refuse, text
 from mrt.ops.base import Operator, Rewriter
-from mrt.quantize.qvalue import QValue, Target, exact
+from mrt.quantizer.qvalue import QValue, Target, exact
 
 _INDEX_BITS = 12
 _TABLE_BITS = 14
@@ -19,7 +19,7 @@ _ONE = 2**15 - 1  # what the output 1.0 is; times a table entry it leaves one of
 _LOGIT_BITS = 30
 
 if TYPE_CHECKING:
-    from mrt.quantize.context import QuantizeContext
+    from mrt.quantizer.context import QuantizeContext
 
 
 class Softmax(Operator):

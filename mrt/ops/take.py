@@ -10,10 +10,10 @@ import numpy as np
 from mrt.graph import Node, Shape, Value
 from mrt.graph.attrs import integer, integers, refuse, text
 from mrt.ops.base import Form, Operator, Rewriter
-from mrt.quantize.qvalue import QValue
+from mrt.quantizer.qvalue import QValue
 
 if TYPE_CHECKING:
-    from mrt.quantize.context import QuantizeContext
+    from mrt.quantizer.context import QuantizeContext
 
 
 class Take(Operator):

@@ -12,7 +12,7 @@ from scipy import special
 from mrt.graph import Array, Node, Value
 from mrt.graph.attrs import number
 from mrt.ops.base import Operator, Rewriter
-from mrt.quantize.qvalue import IntValue, QValue, Target, exact
+from mrt.quantizer.qvalue import IntValue, QValue, Target, exact
 
 INDEX_BITS = 12
 _FINER = 64
@@ -51,7 +51,7 @@ _FUNCTIONS: dict[str, Callable[[Array], Array]] = {
 }
 
 if TYPE_CHECKING:
-    from mrt.quantize.context import QuantizeContext
+    from mrt.quantizer.context import QuantizeContext
 
 
 def power(exponent: float) -> Callable[[Array], Array]:

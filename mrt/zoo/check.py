@@ -78,9 +78,9 @@ def _dataset(config: Config) -> str | None:
 
 
 def _prepare(config: Config, name: str, trained: bool) -> str | None:
-    from mrt.passes import PREPARE, PassManager  # imports mxnet, which takes seconds
-    from mrt.stages.keys import split_as_configured
-    from mrt.stages.source import load_network, untrained_network
+    from mrt.run.keys import split_as_configured
+    from mrt.run.source import load_network, untrained_network
+    from mrt.transform import PREPARE, PassManager  # imports mxnet, which takes seconds
 
     try:
         network = load_network(config) if trained else untrained_network(config, name)

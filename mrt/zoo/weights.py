@@ -5,8 +5,8 @@ from __future__ import annotations
 from mrt import datasets, zoo
 from mrt.config import load
 from mrt.graph import Array, Graph
-from mrt.stages.source import untrained_network
-from mrt.stages.structural import structural_network
+from mrt.run.source import untrained_network
+from mrt.run.structural import structural_network
 
 _PICTURES = 16
 

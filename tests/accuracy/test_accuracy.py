@@ -23,8 +23,8 @@ from accuracy.report import markdown
 from accuracy.results import Network, Results
 from accuracy.statistics import difference, share, sqnr, sqnr_gain
 from accuracy.worker import outputs_of, read_outputs, run_settings
-from mrt.graph.execute import Executor
-from mrt.passes import PREPARE, PassManager
+from mrt.executors.mxnet import Executor
+from mrt.transform import PREPARE, PassManager
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -18,10 +18,10 @@ from bench.networks import pool_means
 from bench.report import markdown, plot, rival
 from bench.results import Machine, Memory, Network, Results, Timing
 from bench.rounds import BenchError, Effort, Process, best, compare, median, ratio
-from mrt.compile.description import describe
 from mrt.datasets import Synthetic, get
-from mrt.graph.execute import Executor
-from mrt.passes import PREPARE, PassManager
+from mrt.executors.mxnet import Executor
+from mrt.targets.cvm.description import describe
+from mrt.transform import PREPARE, PassManager
 
 ROOT = Path(__file__).resolve().parents[2]
 

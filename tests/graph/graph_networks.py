@@ -8,8 +8,8 @@ from typing import Any
 import mxnet as mx
 import numpy as np
 
+from mrt.frontends.mxnet import from_symbol
 from mrt.graph import Array, Graph, Shape
-from mrt.graph.mxnet_json import from_symbol
 
 sym = mx.sym
 

@@ -11,8 +11,8 @@ from graph_networks import digits_like, from_parameters
 from toolchain import random_network
 
 from mrt.errors import MRTError
+from mrt.executors.mxnet import Executor, infer_shapes
 from mrt.graph import Graph, Namer, Node, Value, origins
-from mrt.graph.execute import Executor, infer_shapes
 from mrt.graph.show import show
 
 sym = mx.sym

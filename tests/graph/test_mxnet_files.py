@@ -13,8 +13,9 @@ from graph_networks import digits_like
 from toolchain import compile_network, random_network
 
 from mrt.errors import MRTError
-from mrt.graph import Graph, Node, Value, mxnet_json
-from mrt.graph.execute import Executor
+from mrt.executors.mxnet import Executor
+from mrt.frontends import mxnet as mxnet_files
+from mrt.graph import Graph, Node, Value
 
 sym = mx.sym
 SHAPE = (-1, 1, 8, 8)
@@ -44,12 +45,12 @@ def network() -> Graph:
 @pytest.fixture
 def files(network: Graph, tmp_path: Path) -> tuple[Path, Path]:
     paths = tmp_path / "net.json", tmp_path / "net.params"
-    mxnet_json.save(network, *paths)
+    mxnet_files.save(network, *paths)
     return paths
 
 
 def test_a_float_network_returns_from_its_files_unchanged(network: Graph, files: tuple[Path, Path]) -> None:
-    assert_same(network, mxnet_json.load(*files, network.inputs))
+    assert_same(network, mxnet_files.load(*files, network.inputs))
 
 
 def nodes_of(document: dict[str, Any]) -> list[tuple[Any, ...]]:
@@ -60,7 +61,7 @@ def nodes_of(document: dict[str, Any]) -> list[tuple[Any, ...]]:
 def test_symbol_json_survives_the_graph_unchanged() -> None:
     symbol = digits_like()
     graph = random_network(symbol, SHAPE)
-    before, after = json.loads(symbol.tojson()), json.loads(mxnet_json.to_symbol(graph).tojson())
+    before, after = json.loads(symbol.tojson()), json.loads(mxnet_files.to_symbol(graph).tojson())
     assert nodes_of(before) == nodes_of(after)
     assert before["heads"] == after["heads"]
 
@@ -69,8 +70,8 @@ def test_prepared_and_integer_networks_return_from_their_files_unchanged(network
     compiled = compile_network(network)
     for name, graph in (("prepare", compiled.prepared), ("quantize", compiled.quantized.graph)):
         paths = tmp_path / f"{name}.json", tmp_path / f"{name}.params"
-        mxnet_json.save(graph, *paths)
-        assert_same(graph, mxnet_json.load(*paths, graph.inputs))
+        mxnet_files.save(graph, *paths)
+        assert_same(graph, mxnet_files.load(*paths, graph.inputs))
     assert any(len(node.origin) > 1 for node in compiled.prepared.nodes()), "BatchNorm was folded: two origins"
     assert any(node.op == "cvm_right_shift" for node in compiled.quantized.graph.nodes())
 
@@ -78,7 +79,7 @@ def test_prepared_and_integer_networks_return_from_their_files_unchanged(network
 def test_an_integer_network_opens_in_plain_mxnet(network: Graph, tmp_path: Path) -> None:
     quantized = compile_network(network).quantized
     symbol, params = tmp_path / "q.json", tmp_path / "q.params"
-    mxnet_json.save(quantized.graph, symbol, params)
+    mxnet_files.save(quantized.graph, symbol, params)
     data = np.random.default_rng(0).integers(-127, 128, (4, 1, 8, 8))
     block = mx.gluon.SymbolBlock(mx.sym.load(str(symbol)), mx.sym.var("data"))
     block.load_parameters(str(params), cast_dtype=True, dtype_source="saved")
@@ -100,7 +101,7 @@ def test_expansions_do_not_take_the_names_of_other_nodes() -> None:
     total = Value(Node("elemwise_add", "s_2", (second, third), origin=("s_2",)))
     for outputs in ((total,), (shift("s_0_1", total, 1), first)):
         graph = Graph(outputs, {}, {"x": (-1, 4)})
-        restored = mxnet_json.from_symbol(mxnet_json.to_symbol(graph), {}, graph.inputs)
+        restored = mxnet_files.from_symbol(mxnet_files.to_symbol(graph), {}, graph.inputs)
         assert described(graph) == described(restored)
         data = np.arange(-400, 400, 200).reshape(1, 4)
         for a, b in zip(Executor(graph, dtype="float64")(data), Executor(restored, dtype="float64")(data)):
@@ -112,7 +113,7 @@ def test_a_table_and_a_later_output_of_an_operator_return_unchanged() -> None:
     parts = Node("SliceChannel", "parts", (x,), {"num_outputs": "2", "axis": "1"}, ("parts",))
     looked_up = Value(Node("cvm_lut", "lut", (Value(parts, 1), table), {"in_dim": "4"}, ("act", "parts")))
     graph = Graph((looked_up,), {"table": np.array([7, 5, 3, 1], np.int32)}, {"x": (-1, 2)})
-    restored = mxnet_json.from_symbol(mxnet_json.to_symbol(graph), graph.params, graph.inputs)
+    restored = mxnet_files.from_symbol(mxnet_files.to_symbol(graph), graph.params, graph.inputs)
     assert_same(graph, restored)
     np.testing.assert_array_equal(Executor(restored, dtype="float64")(np.array([[0, 2], [1, 9]]))[0], [[3], [1]])
 
@@ -127,14 +128,14 @@ def test_old_symbols_are_read(network: Graph, files: tuple[Path, Path], tmp_path
     document["attrs"] = {"mxnet_version": ["int", 905]}
     old = tmp_path / "old.json"
     old.write_text(json.dumps(document))
-    loaded = mxnet_json.load(old, files[1], network.inputs)
+    loaded = mxnet_files.load(old, files[1], network.inputs)
     data = np.random.default_rng(0).normal(size=(2, 1, 8, 8)).astype(np.float32)
     np.testing.assert_array_equal(Executor(loaded)(data)[0], Executor(network)(data)[0])
 
 
 def refused(files: tuple[Path, Path], inputs: Any = None) -> str:
     with pytest.raises(MRTError) as caught:
-        mxnet_json.load(*files, inputs or {"data": SHAPE})
+        mxnet_files.load(*files, inputs or {"data": SHAPE})
     message = str(caught.value)
     assert "\n" not in message
     return message
@@ -193,7 +194,7 @@ def test_a_wrong_input_name_is_refused(files: tuple[Path, Path]) -> None:
 
 def test_saving_leaves_no_partial_files(network: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     symbol, params = tmp_path / "net.json", tmp_path / "net.params"
-    mxnet_json.save(network, symbol, params)
+    mxnet_files.save(network, symbol, params)
     before = params.read_bytes()
 
     def fail(path: str, arrays: Any) -> None:
@@ -202,7 +203,7 @@ def test_saving_leaves_no_partial_files(network: Graph, tmp_path: Path, monkeypa
 
     monkeypatch.setattr(mx.nd, "save", fail)
     with pytest.raises(OSError, match="disk full"):
-        mxnet_json.save(network, symbol, params)
+        mxnet_files.save(network, symbol, params)
     assert params.read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["net.json", "net.params"]
 

@@ -11,7 +11,7 @@ from operator_cases import conv
 from toolchain import check, compile_network, random_network
 
 from mrt.errors import MRTError
-from mrt.passes import PREPARE, PassManager
+from mrt.transform import PREPARE, PassManager
 
 sym = mx.sym
 STDS = {"std0": 0.1, "std1": 0.1, "std2": 0.2, "std3": 0.2}

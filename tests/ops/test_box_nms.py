@@ -13,14 +13,14 @@ from operator_cases import conv
 from toolchain import Compiled, check_bit_exact, check_prepared, compile_network, random_network
 
 from mrt.calibrate.calibrator import calibrate
-from mrt.compile.compiler import compile_model
 from mrt.errors import MRTError
+from mrt.executors.mxnet import Executor
+from mrt.frontends.mxnet import from_symbol
 from mrt.graph import Array, Graph
-from mrt.graph.execute import Executor
-from mrt.graph.mxnet_json import from_symbol
-from mrt.passes import PREPARE, PassManager
-from mrt.quantize.quantizer import QuantizeSettings, quantize
-from mrt.stages.evaluate import dequantize, quantize_input
+from mrt.quantizer.quantize import QuantizeSettings, quantize
+from mrt.run.evaluate import dequantize, quantize_input
+from mrt.targets.cvm.compiler import compile_model
+from mrt.transform import PREPARE, PassManager
 
 sym = mx.sym
 SETTINGS: dict[str, dict[str, Any]] = {

@@ -11,12 +11,12 @@ from cvm import formal
 from toolchain import random_network
 
 from mrt.calibrate.calibrator import calibrate
-from mrt.compile.compiler import compile_model
 from mrt.errors import MRTError
-from mrt.graph.execute import Executor
-from mrt.passes import PREPARE, PassManager
-from mrt.quantize.quantizer import Quantized, QuantizeSettings, quantize
-from mrt.stages.evaluate import dequantize, in_pieces, quantize_input
+from mrt.executors.mxnet import Executor
+from mrt.quantizer.quantize import Quantized, QuantizeSettings, quantize
+from mrt.run.evaluate import dequantize, in_pieces, quantize_input
+from mrt.targets.cvm.compiler import compile_model
+from mrt.transform import PREPARE, PassManager
 
 ROWS, SIZE, WORDS = 300, 8, 5
 sym = mx.sym

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, note, settings
 from operator_cases import conv
 from toolchain import check_bit_exact, check_prepared, compile_network, random_network
 
-from mrt.quantize.quantizer import QuantizeSettings
+from mrt.quantizer.quantize import QuantizeSettings
 
 sym = mx.sym
 EXAMPLES = int(os.environ.get("MRT_RANDOM_NETWORKS", "25"))

@@ -10,7 +10,7 @@ from operator_cases import constant, dense
 from toolchain import check, compile_network, random_network
 
 from mrt.errors import MRTError
-from mrt.passes import PassManager, Validate
+from mrt.transform import PassManager, Validate
 
 sym = mx.sym
 STEPS, WIDTH, UNITS = 3, 6, 7

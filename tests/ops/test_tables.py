@@ -8,7 +8,7 @@ import mxnet as mx
 import pytest
 from toolchain import check, check_bit_exact, compile_network, random_network, signal_to_noise
 
-from mrt.quantize.quantizer import QuantizeSettings
+from mrt.quantizer.quantize import QuantizeSettings
 
 sym = mx.sym
 STEEP: dict[str, tuple[Callable[[Any], Any], float, float]] = {

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from mrt import cli
+from mrt.analysis.ablation import variants
 from mrt.config import load
-from mrt.graph import mxnet_json
+from mrt.frontends import mxnet as mxnet_files
 from mrt.report.ablation import Ablation, Outcome
-from mrt.stages.ablation import variants
 
 STAGES = ("prepare", "quantize")
 
@@ -88,7 +88,7 @@ def test_equalization_and_learned_rounding_can_be_switched(project: Path, tmp_pa
         assert cli.main([*arguments(project, tmp_path, "EVALUATION.Iter_num=0", *sets), "--quiet"]) == 0
         stages = [(tmp_path / f"digits.{stage}.json", tmp_path / f"digits.{stage}.params") for stage in STAGES]
         shape = {"data": (-1, 1, 8, 8)}
-        return [b"".join(a.tobytes() for a in mxnet_json.load(*files, shape).params.values()) for files in stages]
+        return [b"".join(a.tobytes() for a in mxnet_files.load(*files, shape).params.values()) for files in stages]
 
     configured, learned, twice = weights(), *(weights("QUANTIZATION.Rounding=learned") for _ in range(2))
     plain = weights("PREPARE.Equalize=False")

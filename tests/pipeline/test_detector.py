@@ -12,8 +12,8 @@ from rich.console import Console
 
 from mrt import pipeline
 from mrt.config import load
-from mrt.graph import mxnet_json
-from mrt.graph.mxnet_json import from_symbol
+from mrt.frontends import mxnet as mxnet_files
+from mrt.frontends.mxnet import from_symbol
 from mrt.report import Progress
 
 CELL, CELLS, SIZE = 8, 4, 32
@@ -53,7 +53,7 @@ def write_network(folder: Path) -> None:
         "cells": np.array([corners], np.float32),
     }
     graph = from_symbol(sym.Group(parts), params, {"data": SHAPE})
-    mxnet_json.save(graph, folder / "squares-symbol.json", folder / "squares-0000.params")
+    mxnet_files.save(graph, folder / "squares-symbol.json", folder / "squares-0000.params")
 
 
 def write_pictures(folder: Path) -> None:
@@ -88,5 +88,5 @@ def test_a_detector_is_judged_by_its_boxes(tmp_path: Path) -> None:
     assert report.agreement is None
     assert report.bit_exact is not None
     assert (report.bit_exact.samples, report.bit_exact.mismatches) == (8, 0)
-    base = mxnet_json.load(tmp_path / "squares.base.json", tmp_path / "squares.base.params", {"data": SHAPE})
+    base = mxnet_files.load(tmp_path / "squares.base.json", tmp_path / "squares.base.params", {"data": SHAPE})
     assert [value.name for value in base.outputs] == ["scores"]

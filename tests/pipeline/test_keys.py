@@ -12,16 +12,16 @@ from detectors import detector, pictures
 from toolchain import random_network
 
 from mrt.calibrate.calibrator import calibrate
-from mrt.compile.compiler import compile_model
 from mrt.errors import MRTError
+from mrt.executors.mxnet import Executor
 from mrt.graph import Array, Graph
-from mrt.graph.execute import Executor
-from mrt.passes import PREPARE, FixShapes, PassManager
-from mrt.quantize.quantizer import quantize
-from mrt.stages.evaluate import dequantize, quantize_input
-from mrt.stages.keys import find_keys, split_as_configured
-from mrt.stages.split import Split, split
-from mrt.stages.structural import structural_network
+from mrt.quantizer.quantize import quantize
+from mrt.run.evaluate import dequantize, quantize_input
+from mrt.run.keys import find_keys, split_as_configured
+from mrt.run.split import Split, split
+from mrt.run.structural import structural_network
+from mrt.targets.cvm.compiler import compile_model
+from mrt.transform import PREPARE, FixShapes, PassManager
 
 sym = mx.sym
 DATA = sym.Variable("data")

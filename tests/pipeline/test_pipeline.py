@@ -16,10 +16,10 @@ from cvm import formal
 from cvm.package import load_package
 
 from mrt import cli
-from mrt.graph import mxnet_json
-from mrt.graph.execute import Executor
-from mrt.quantize.quantizer import TensorInfo
-from mrt.stages.evaluate import quantize_input
+from mrt.executors.mxnet import Executor
+from mrt.frontends import mxnet as mxnet_files
+from mrt.quantizer.quantize import TensorInfo
+from mrt.run.evaluate import quantize_input
 
 STAGES = ("PREPARE", "CALIBRATION", "QUANTIZATION")
 MODEL_FILES = ("symbol", "params", "ext.json", "data.npy", "certificate.json", "certificate.txt")
@@ -96,7 +96,7 @@ def test_the_compiled_model_computes_what_the_float_network_does(project: Path, 
     (integers,) = formal.run(package.model, sample)
     (output,) = extension["outputs"]
     real = (integers + output["offset"]) * output["scale_float"]
-    network = mxnet_json.load(
+    network = mxnet_files.load(
         project / "data" / "digits-symbol.json", project / "data" / "digits-0000.params", {"data": (-1, 1, 8, 8)}
     )
     (expected,) = Executor(network)(sample * extension["input"]["scale_float"])
@@ -116,7 +116,7 @@ def test_inputs_are_quantized_as_the_runtime_does_it(finished: Path) -> None:
 def test_checkpoints_open_in_mxnet_and_agree_with_the_model(finished: Path) -> None:
     symbol = mx.sym.load(str(finished / "digits.quantize.json"))
     assert "data" in symbol.list_inputs()
-    graph = mxnet_json.load(
+    graph = mxnet_files.load(
         finished / "digits.quantize.json", finished / "digits.quantize.params", {"data": (-1, 1, 8, 8)}
     )
     data = np.random.default_rng(0).integers(-127, 128, (3, 1, 8, 8)).astype(np.int32)
@@ -240,8 +240,8 @@ def test_a_split_network_is_quantized_up_to_the_keys_and_merged(project: Path, t
     model = load_package(tmp_path / "digits_cvm").model
     (output,) = extension["outputs"]
     assert output["name"] == key
-    merged = mxnet_json.load(tmp_path / "digits.merge.json", tmp_path / "digits.merge.params", {"data": (-1, 1, 8, 8)})
-    top = mxnet_json.load(tmp_path / "digits.top.json", tmp_path / "digits.top.params", {key: tuple(output["shape"])})
+    merged = mxnet_files.load(tmp_path / "digits.merge.json", tmp_path / "digits.merge.params", {"data": (-1, 1, 8, 8)})
+    top = mxnet_files.load(tmp_path / "digits.top.json", tmp_path / "digits.top.params", {key: tuple(output["shape"])})
     data = np.random.default_rng(0).integers(-127, 128, (3, 1, 8, 8)).astype(np.int32)
     (integers,) = formal.run(model, data)
     (expected,) = Executor(top)((integers + output["offset"]) * output["scale_float"])

@@ -11,13 +11,13 @@ from cvm.certificate import certify
 
 from mrt import datasets
 from mrt.calibrate.calibrator import calibrate
-from mrt.compile.compiler import compile_model
 from mrt.config import load
-from mrt.graph.execute import Executor
-from mrt.passes import PREPARE, PassManager
-from mrt.quantize.quantizer import quantize
-from mrt.stages.evaluate import dequantize, quantize_input
-from mrt.stages.source import load_network
+from mrt.executors.mxnet import Executor
+from mrt.quantizer.quantize import quantize
+from mrt.run.evaluate import dequantize, quantize_input
+from mrt.run.source import load_network
+from mrt.targets.cvm.compiler import compile_model
+from mrt.transform import PREPARE, PassManager
 
 CALIBRATED, COMPARED = 8, 2
 

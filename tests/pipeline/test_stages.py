@@ -13,15 +13,16 @@ from toolchain import pictures, random_network
 from mrt.calibrate.calibrator import calibrate
 from mrt.config import Config, load
 from mrt.errors import MRTError
-from mrt.graph import Graph, mxnet_json
-from mrt.graph.execute import Executor
-from mrt.passes import PREPARE, PassManager
-from mrt.quantize.quantizer import Quantized, quantize
-from mrt.stages.checkpoint import Checkpoints
-from mrt.stages.evaluate import dequantize, quantize_input
-from mrt.stages.merge import merge
-from mrt.stages.source import load_network
-from mrt.stages.split import split
+from mrt.executors.mxnet import Executor
+from mrt.frontends import mxnet as mxnet_files
+from mrt.graph import Graph
+from mrt.quantizer.quantize import Quantized, quantize
+from mrt.run.checkpoints import Checkpoints
+from mrt.run.evaluate import dequantize, quantize_input
+from mrt.run.merge import merge
+from mrt.run.source import load_network
+from mrt.run.split import split
+from mrt.transform import PREPARE, PassManager
 
 sym = mx.sym
 DATA = sym.Variable("data")
@@ -51,7 +52,7 @@ def configuration(folder: Path, shape: str = "(-1, 3, 6, 6)") -> Config:
 def export(folder: Path, symbol: Any, shape: tuple[int, ...] = IMAGE, spelling: str = "net-symbol.json") -> Graph:
     network = random_network(symbol, shape)
     params = folder / ("net-0000.params" if spelling.endswith("-symbol.json") else "net.params")
-    mxnet_json.save(network, folder / spelling, params)
+    mxnet_files.save(network, folder / spelling, params)
     return network
 
 
@@ -65,7 +66,7 @@ def test_both_spellings_of_the_files_are_found(spelling: str, tmp_path: Path) ->
 
 def test_the_input_may_have_any_name(tmp_path: Path) -> None:
     network = random_network(conv(sym.Variable("picture"), "only"), IMAGE, name="picture")
-    mxnet_json.save(network, tmp_path / "net.json", tmp_path / "net.params")
+    mxnet_files.save(network, tmp_path / "net.json", tmp_path / "net.params")
     assert dict(load_network(configuration(tmp_path)).inputs) == {"picture": IMAGE}
 
 
@@ -90,7 +91,7 @@ def test_missing_parameters_are_named(tmp_path: Path) -> None:
 def test_files_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
     export(tmp_path, conv(DATA, "only"))
     other = random_network(conv(DATA, "other"), IMAGE)
-    mxnet_json.save(other, tmp_path / "other.json", tmp_path / "net-0000.params")
+    mxnet_files.save(other, tmp_path / "other.json", tmp_path / "net-0000.params")
     with pytest.raises(
         MRTError, match="there is no parameter for data, only_weight, only_bias; do the two files belong"
     ):

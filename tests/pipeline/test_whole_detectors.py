@@ -9,13 +9,13 @@ from cvm.certificate import certify
 from detectors import detector, pictures
 
 from mrt.calibrate.calibrator import calibrate
-from mrt.compile.compiler import compile_model
-from mrt.graph.execute import Executor
-from mrt.graph.mxnet_json import from_symbol, to_symbol
-from mrt.passes import PREPARE, PassManager
-from mrt.quantize.quantizer import quantize
-from mrt.stages.evaluate import dequantize, quantize_input
-from mrt.stages.structural import structural_network
+from mrt.executors.mxnet import Executor
+from mrt.frontends.mxnet import from_symbol, to_symbol
+from mrt.quantizer.quantize import quantize
+from mrt.run.evaluate import dequantize, quantize_input
+from mrt.run.structural import structural_network
+from mrt.targets.cvm.compiler import compile_model
+from mrt.transform import PREPARE, PassManager
 
 
 @pytest.mark.parametrize("name", ["ssd_512_mobilenet1.0_voc", "yolo3_mobilenet1.0_voc"])

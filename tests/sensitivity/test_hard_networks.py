@@ -19,9 +19,9 @@ from operator_cases import conv, dense, pool, relu
 from test_networks import global_mean, hard_swish, norm, prelu, relu6
 from toolchain import check, compile_network, pictures, random_network
 
+from mrt.executors.mxnet import Executor
 from mrt.graph import Graph
-from mrt.graph.execute import Executor
-from mrt.stages.evaluate import dequantize, quantize_input
+from mrt.run.evaluate import dequantize, quantize_input
 
 sym = mx.sym
 PICTURE = (-1, 3, 16, 16)

@@ -11,12 +11,12 @@ from operator_cases import conv, dense, relu
 from test_networks import PICTURE, mobilenet_v3, prelu_cascade, resnet
 from toolchain import Compiled, compile_network, pictures, random_network, signal_to_noise
 
+from mrt.analysis.sensitivity import Measured, measure
 from mrt.calibrate.calibrator import calibrate
 from mrt.graph import Array, Graph
-from mrt.passes import PREPARE, PassManager
-from mrt.quantize.limbs import ExtraBits
-from mrt.quantize.quantizer import QuantizeSettings, quantize
-from mrt.stages.sensitivity import Measured, measure
+from mrt.quantizer.limbs import ExtraBits
+from mrt.quantizer.quantize import QuantizeSettings, quantize
+from mrt.transform import PREPARE, PassManager
 
 sym = mx.sym
 DATA = sym.Variable("data")

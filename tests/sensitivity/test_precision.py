@@ -15,14 +15,14 @@ from test_networks import PICTURE, resnet
 from toolchain import CALIBRATION, Compiled, check_bit_exact, compile_network, pictures, random_network
 
 from mrt import cli
+from mrt.analysis.precision import Candidate, choose, extra_bits, widen
 from mrt.calibrate.calibrator import calibrate
 from mrt.calibrate.moments import gather
-from mrt.compile.compiler import compile_model
 from mrt.graph import Array, Graph
-from mrt.quantize.limbs import ExtraBits
-from mrt.quantize.quantizer import Quantized, QuantizeSettings, quantize
+from mrt.quantizer.limbs import ExtraBits
+from mrt.quantizer.quantize import Quantized, QuantizeSettings, quantize
 from mrt.report.precision import PrecisionGain
-from mrt.stages.precision import Candidate, choose, extra_bits, widen
+from mrt.targets.cvm.compiler import compile_model
 
 sym = mx.sym
 

@@ -12,11 +12,11 @@ import pytest
 from mrt import cli, nets, zoo
 from mrt.config import load
 from mrt.errors import MRTError
+from mrt.executors.mxnet import Executor
+from mrt.frontends.mxnet import from_symbol
 from mrt.graph import Graph, Value
-from mrt.graph.execute import Executor
-from mrt.graph.mxnet_json import from_symbol
-from mrt.stages.source import untrained_network
-from mrt.stages.structural import fit_batch_norm, seed_weights, structural_network
+from mrt.run.source import untrained_network
+from mrt.run.structural import fit_batch_norm, seed_weights, structural_network
 from mrt.zoo.weights import random_network
 
 

@@ -1,0 +1,1 @@
+"""What measures networks and never changes how a run goes on."""

@@ -1,0 +1,88 @@
+"""Finds the layers in which an integer network loses most."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from mrt.executors.mxnet import Executor
+from mrt.graph import Array, Graph, Node, Value
+from mrt.quantizer.quantize import Quantized
+from mrt.quantizer.qvalue import QValue
+from mrt.report import LayerCost
+from mrt.run.evaluate import quantize_input
+
+_LIST = 5
+_BUDGET_BYTES = 128 * 2**20
+
+
+def costly_layers(prepared: Graph, quantized: Quantized, pictures: Array, count: int = _LIST) -> list[LayerCost]:
+    """The layers that add most quantization noise, the worst first.
+
+    A tensor's noise-to-signal ratio is sum (float - dequantized)^2 / sum float^2. What a layer adds is its output's
+    ratio less the largest of its inputs'.
+
+    Args:
+        prepared: the float graph that was quantized.
+        quantized: as `quantize` returned it, not from a checkpoint.
+        pictures: preprocessed input; tensors are held for one of them at a time, as many as fit in a fixed budget.
+        count: how many to name.
+    """
+    alive = set(quantized.graph.nodes())
+    pairs = [
+        (value, q)
+        for value, q in quantized.stored.items()
+        if not value.node.is_variable and q.tensor.value.node in alive
+    ]
+    ratio: dict[Value, float] = {}
+    for group in _groups(pairs):
+        ratio.update(_noise_ratios(prepared, quantized, pictures, group))
+    before: dict[Node, float] = {}
+    for node in prepared.nodes():  # a tensor that a clamp absorbs is not stored: what it is made of stands in
+        before[node] = max((ratio.get(value, before[value.node]) for value in node.inputs), default=0.0)
+    added = {value: own - before[value.node] for value, own in ratio.items()}
+    worst = sorted(added, key=lambda value: -added[value])[:count]
+    return [
+        LayerCost(
+            node=value.name,
+            operator=value.node.op,
+            sqnr_db=-10 * float(np.log10(max(ratio[value], 1e-30))),
+            added=added[value],
+        )
+        for value in worst
+        if added[value] > 0
+    ]
+
+
+def _groups(pairs: Sequence[tuple[Value, QValue]]) -> Iterator[list[tuple[Value, QValue]]]:
+    """The pairs in runs whose tensors fit in the budget together, for one picture."""
+    group: list[tuple[Value, QValue]] = []
+    held = 0
+    for value, q in pairs:
+        size = 4 * int(np.prod(q.tensor.shape))
+        if group and held + size > _BUDGET_BYTES:
+            yield group
+            group, held = [], 0
+        group.append((value, q))
+        held += size
+    if group:
+        yield group
+
+
+def _noise_ratios(
+    prepared: Graph, quantized: Quantized, pictures: Array, pairs: Sequence[tuple[Value, QValue]]
+) -> dict[Value, float]:
+    """Each tensor's noise-to-signal ratio over all pictures."""
+    floats = Executor(prepared, [value for value, _ in pairs])
+    # float32 is not exact for integers above 2^24, but near enough for decibels, in half the memory.
+    integers = Executor(quantized.graph, [q.tensor.value for _, q in pairs])
+    noise, signal = np.zeros(len(pairs)), np.zeros(len(pairs))
+    ((_, shape),) = prepared.inputs.items()
+    axis = shape.index(-1)
+    for picture in np.split(pictures, pictures.shape[axis], axis):
+        both = zip(pairs, floats(picture), integers(quantize_input(picture, quantized.input)))
+        for index, ((_, q), real, integer) in enumerate(both):
+            noise[index] += np.sum(np.square(real - (integer + q.offset) * float(q.scale)))
+            signal[index] += np.sum(np.square(real, dtype=np.float64))
+    return {value: float(n / max(s, 1e-30)) for (value, _), n, s in zip(pairs, noise, signal)}

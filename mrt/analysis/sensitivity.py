@@ -1,0 +1,247 @@
+"""Measures what each operator's quantization costs the network, and why.
+
+For each operator (`mrt.analysis.isolate`): the float network with only this operator in integers, and the integer one
+with only this operator left in float. What its own output loses is then taken apart, on the float network's tensors:
+
+- range: the input rounded, not saturated, then the float operator: the step is too coarse for what the tensor holds;
+- clipping: the input saturated, not rounded, then the float operator;
+- rounding: the exact input, then the integer weights;
+- scale error: what the integers differ by beyond these: bias, multiplier, tables, and the rounding of the output where
+  it is stored in 16 bits.
+
+All of it runs on MXNet in float32: the operators' own integer nodes, not a model of them, but sums beyond 2^24 are
+rounded there. Only `evaluate` says what the integer network does to the last bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Callable
+
+import numpy as np
+
+from mrt.analysis.isolate import Piece, Suffix, Twins, Unit, to_integers, to_real
+from mrt.calibrate.moments import LAYERS
+from mrt.datasets.metric import Metric
+from mrt.executors.mxnet import Executor, infer_shapes
+from mrt.graph import Array, Graph, Node, Shape, Value
+from mrt.quantizer.cheap import multiply_accumulates
+from mrt.quantizer.quantize import Quantized, TensorInfo
+from mrt.report.sensitivity import CAUSES, Effect, OperatorSensitivity
+from mrt.run.evaluate import dequantize, quantize_input
+
+_BUDGET_BYTES = 384 * 2**20
+
+Batches = Iterable[tuple[Array, Array]]
+
+
+@dataclass
+class Tally:
+    """Compares a network's outputs with the float network's, over batches."""
+
+    metric: Metric | None
+    signal: list[float] = field(default_factory=list)
+    noise: list[float] = field(default_factory=list)
+    same: int = 0
+    samples: int = 0
+    classes: bool = True
+
+    def add(self, labels: Array, reference: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """One batch."""
+        self.signal = (np.array([_power(a) for a in reference]) + (self.signal or 0.0)).tolist()
+        noise = [_power(b.astype(np.float64) - a) for a, b in zip(reference, outputs)]
+        self.noise = (np.array(noise) + (self.noise or 0.0)).tolist()
+        self.samples += len(reference[0])
+        self.classes &= reference[0].ndim == 2
+        if self.classes:
+            self.same += int((reference[0].argmax(axis=1) == outputs[0].argmax(axis=1)).sum())
+        if self.metric:
+            self.metric.update(labels, self.metric.select(outputs))
+
+    def effect(self) -> Effect:
+        """What was measured."""
+        ratios = [n / s for n, s in zip(self.noise, self.signal) if s]
+        return Effect(
+            noise=float(np.mean(ratios)) if ratios else 0.0,
+            agreement=self.same / self.samples if self.classes else None,
+            score=self.metric.values()[self.metric.primary] if self.metric else None,
+        )
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The whole network, and each of its operators in the network's order."""
+
+    pictures: int
+    float_score: float | None
+    quantized: Effect
+    operators: list[OperatorSensitivity]
+
+
+class _Probe:
+    """One operator under measurement."""
+
+    def __init__(self, twins: Twins, unit: Unit, metric: Callable[[], Metric] | None, alone_too: bool) -> None:
+        self.unit = unit
+        self.only = twins.only(unit)
+        self.left = twins.left(unit) if alone_too else None
+        self.only_tally = Tally(metric() if metric else None)
+        self.left_tally = Tally(metric() if metric else None)
+        self._float = twins.float_of(unit)
+        self._integers = twins.integers_of(unit)
+        self._linear = twins.integers_of(unit, before_rounding=True) if unit.layer else None
+        self._lost = dict.fromkeys(CAUSES, 0.0)
+        self._largest, self._squares, self._count = 0.0, 0.0, 0
+
+    def reads(self) -> list[Value]:
+        return [*self.only.piece.reads, *(value for value, _ in self.unit.reads), Value(self.unit.node)]
+
+    def take_apart(self, real: dict[Value, Array]) -> None:
+        """Add a batch's losses at the operator's output, by cause."""
+        reads = [(value, q, real[value]) for value, q in self.unit.reads]
+
+        def computed(rounded: bool, clipped: bool) -> Array:
+            given = {value: to_real(to_integers(data, q, rounded, clipped), q) for value, q, data in reads}
+            return _run(self._float, given)
+
+        def integers(piece: Piece, rounded: bool) -> Array:
+            return _run(piece, {q.tensor.value: to_integers(data, q, rounded, rounded) for _, q, data in reads})
+
+        expected = real[Value(self.unit.node)].astype(np.float64)
+        weights = integers(self._linear, False) - expected if self._linear else np.zeros(())
+        self._lost["range"] += _power(computed(True, False) - expected)
+        self._lost["clipping"] += _power(computed(False, True) - expected)
+        self._lost["rounding"] += _power(weights)
+        self._lost["scale error"] += _power(integers(self._integers, True) - computed(True, True) - weights)
+        for _, _, data in reads:
+            self._largest = max(self._largest, float(np.abs(data).max()))
+            self._squares += _power(data)
+            self._count += data.size
+
+    def result(self, macs: int, reads_input: bool) -> OperatorSensitivity:
+        total = sum(self._lost.values()) or 1.0
+        return OperatorSensitivity(
+            name=_name(self.unit),
+            operator=self.unit.node.op,
+            only=self.only_tally.effect(),
+            left=self.left_tally.effect() if self.left else None,
+            causes={cause: lost / total for cause, lost in self._lost.items()},
+            peak=self._largest / max((self._squares / max(self._count, 1)) ** 0.5, 1e-30),
+            macs=macs,
+            reads_input=reads_input,
+        )
+
+
+def operators_of(prepared: Graph, quantized: Quantized) -> list[str]:
+    """The names of the operators that `measure` measures."""
+    return [_name(unit) for unit in Twins(prepared, quantized).units]
+
+
+def _name(unit: Unit) -> str:
+    return unit.node.name.split(" ", 1)[1]
+
+
+def measure(
+    prepared: Graph,
+    quantized: Quantized,
+    batches: Batches,
+    metric: Callable[[], Metric] | None,
+    left_too: bool = True,
+    advance: Callable[[int], None] = lambda count: None,
+) -> Measured:
+    """Measure every operator of a network.
+
+    Args:
+        prepared: the float graph that was quantized.
+        quantized: as `quantize` returned it, not from a checkpoint.
+        batches: preprocessed data and labels; cut so that what is kept of one piece fits in a fixed budget of memory.
+        metric: makes what judges the outputs; None leaves scores out.
+        left_too: also leave each operator in float, which takes most of the time.
+        advance: called with the number of operators times pictures that are done.
+    """
+    twins = Twins(prepared, quantized)
+    probes = [_Probe(twins, unit, metric, left_too) for unit in twins.units]
+    (source,) = (node for node in twins.real.nodes() if node.name in twins.real.inputs)
+    (integer_source,) = (node for node in twins.integer.nodes() if node.name in twins.integer.inputs)
+    reals, integers = _needed(probes, Value(source), Value(integer_source), twins)
+    run_real = Executor(twins.real, [*twins.real.outputs, *reals])
+    run_integer = Executor(twins.integer, [*twins.integer.outputs, *integers])
+    whole, float_metric = Tally(metric() if metric else None), metric() if metric else None
+    for data, labels in _pieces(batches, twins, reals, integers):
+        expected, real = _environment(run_real(data), twins.real, reals, Value(source), data)
+        quantized_data = quantize_input(data, quantized.input)
+        raw, environment = _environment(
+            run_integer(quantized_data), twins.integer, integers, Value(integer_source), quantized_data
+        )
+        environment[Value(source)] = data
+        outputs = _dequantized(raw, quantized.outputs)
+        whole.add(labels, expected, outputs)
+        if float_metric:
+            float_metric.update(labels, float_metric.select(expected))
+        for probe in probes:
+            probe.only_tally.add(labels, expected, probe.only(real, expected))
+            if probe.left:
+                left = _dequantized(probe.left(environment, raw), quantized.outputs)
+                probe.left_tally.add(labels, expected, left)
+            probe.take_apart(real)
+            advance(len(data))
+    shapes = infer_shapes(twins.real)
+    inputs = twins.moved_input()
+    return Measured(
+        whole.samples,
+        float_metric.values()[float_metric.primary] if float_metric else None,
+        whole.effect(),
+        [
+            probe.result(_macs(probe.unit.node, twins.real, shapes), any(v in inputs for v, _ in probe.unit.reads))
+            for probe in probes
+        ],
+    )
+
+
+def _needed(
+    probes: Sequence[_Probe], source: Value, integer_source: Value, twins: Twins
+) -> tuple[list[Value], list[Value]]:
+    """The tensors of the float and of the integer network that the probes are fed with, but for the inputs."""
+    reals = dict.fromkeys(value for probe in probes for value in probe.reads())
+    known = set(twins.real.nodes())
+    left = dict.fromkeys(v for probe in probes if isinstance(probe.left, Suffix) for v in probe.left.piece.reads)
+    return (
+        [value for value in reals if value != source],
+        [value for value in left if value != integer_source and value.node not in known],
+    )
+
+
+def _environment(
+    arrays: list[Array], graph: Graph, values: Sequence[Value], source: Value, data: Array
+) -> tuple[list[Array], dict[Value, Array]]:
+    count = len(graph.outputs)
+    return arrays[:count], {source: data, **dict(zip(values, arrays[count:]))}
+
+
+def _pieces(batches: Batches, twins: Twins, reals: Sequence[Value], integers: Sequence[Value]) -> Batches:
+    size = 0
+    for graph, values in ((twins.real, reals), (twins.integer, integers)):
+        shapes = infer_shapes(graph)
+        size += 4 * sum(int(np.prod(shapes[value])) for value in values)
+    piece = max(1, _BUDGET_BYTES // max(size, 1))
+    for data, labels in batches:
+        for start in range(0, len(data), piece):
+            yield data[start : start + piece], labels[start : start + piece]
+
+
+def _dequantized(outputs: Sequence[Array], infos: Sequence[TensorInfo]) -> list[Array]:
+    return [dequantize(array, info) for array, info in zip(outputs, infos)]
+
+
+def _run(piece: Piece, given: dict[Value, Array]) -> Array:
+    (output,) = piece(given)
+    return output.astype(np.float64)
+
+
+def _power(array: Array) -> float:
+    return float(np.sum(np.square(array, dtype=np.float64)))
+
+
+def _macs(node: Node, graph: Graph, shapes: Mapping[Value, Shape]) -> int:
+    return multiply_accumulates(node, graph, shapes) if node.op in LAYERS else 0

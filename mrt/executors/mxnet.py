@@ -1,0 +1,102 @@
+"""Runs graphs on MXNet and asks it for shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import mxnet as mx
+import numpy as np
+
+from mrt.errors import MRTError
+from mrt.frontends.mxnet import to_symbol
+from mrt.graph.ir import Array, Graph, Shape, Value
+
+
+def infer_shapes(graph: Graph, batch: int = 1) -> dict[Value, Shape]:
+    """The shape of every value that some node reads or the graph returns, by MXNet's own inference.
+
+    Raises:
+        MRTError: the shapes do not fit together.
+    """
+    nodes = graph.nodes()
+    values = list(dict.fromkeys([v for node in nodes for v in node.inputs] + list(graph.outputs)))
+    known = {name: tuple(array.shape) for name, array in graph.params.items()}
+    known.update(graph.input_shapes(batch))
+    try:
+        _, shapes, _ = to_symbol(graph, tuple(values)).infer_shape(**known)
+    except mx.base.MXNetError as error:
+        raise MRTError(
+            f"the shapes of the network do not fit together for input {dict(graph.inputs)}: {_reason(error)}; "
+            "check Input_shape"
+        ) from None
+    if shapes is None:
+        raise MRTError(
+            f"the shapes of the network cannot be inferred from input {dict(graph.inputs)}; check Input_shape"
+        )
+    return {value: tuple(shape) for value, shape in zip(values, shapes)}
+
+
+def _reason(error: Exception) -> str:
+    """The line of MXNet's message that says what went wrong."""
+    lines = [line.strip() for line in str(error).splitlines() if "rror" in line or "Check failed" in line]
+    return (lines[0] if lines else str(error).strip().splitlines()[0])[:200]
+
+
+class Executor:
+    """A graph bound to MXNet.
+
+    Args:
+        graph: what to run.
+        outputs: the values to return; default the graph's outputs.
+        dtype: "float32", or "float64" for integer graphs (exact below 2^53).
+        context: MXNet device.
+        shared: MXNet arrays by parameter name, for executors of graphs that have their parameters in common; is
+            added to.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        outputs: Sequence[Value] | None = None,
+        dtype: str = "float32",
+        context: Any | None = None,
+        shared: dict[str, Any] | None = None,
+    ) -> None:
+        self._context = context or mx.cpu()
+        self._dtype = dtype
+        self._symbol = to_symbol(graph, tuple(outputs) if outputs is not None else None)
+        names = self._symbol.list_inputs()
+        self._inputs = [name for name in graph.inputs if name in names]
+        arrays = {} if shared is None else shared
+        for name in names:
+            if name not in graph.inputs and name not in arrays:
+                arrays[name] = self._loaded(graph.params[name])
+        self._arguments = [name if name in graph.inputs else arrays[name] for name in names]
+        # Not Symbol.bind: its oneDNN graph fusion fails on networks whose inner tensors are outputs too (calibration).
+        # And that needs an input.
+        self._cached = mx.nd.CachedOp(self._symbol) if names else lambda: self._symbol.eval(ctx=self._context)
+
+    def _loaded(self, array: Array) -> Any:
+        """A parameter in MXNet's memory; `mx.nd.array` would hold it twice there while it converts."""
+        own = mx.nd.from_numpy(np.array(array, order="C"))
+        return own.as_in_context(self._context).astype(self._dtype, copy=False)
+
+    def __call__(self, data: Array | Mapping[str, Array]) -> list[Array]:
+        """Run on one batch of any size; a bare array feeds the only input. Returns one array per output.
+
+        Raises:
+            MRTError: the network does not take such a batch.
+        """
+        feed = data if isinstance(data, Mapping) else dict.fromkeys(self._inputs, data)
+        arguments = [
+            mx.nd.array(feed[item], ctx=self._context, dtype=self._dtype) if isinstance(item, str) else item
+            for item in self._arguments
+        ]
+        try:
+            outputs = self._cached(*arguments)
+            outputs = outputs[::-1] if isinstance(outputs, list) else [outputs]
+            return [outputs.pop().asnumpy() for _ in range(len(outputs))]  # each is held once
+        except mx.base.MXNetError as error:
+            shapes = {name: tuple(np.shape(feed[name])) for name in self._inputs}
+            raise MRTError(f"MXNet cannot run the network on input {shapes}: {_reason(error)}") from None

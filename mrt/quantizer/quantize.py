@@ -1,0 +1,169 @@
+"""Turns a prepared, calibrated float graph into an integer graph."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sympy
+
+from mrt import ops
+from mrt.calibrate.moments import Moments
+from mrt.calibrate.ranges import Ranges
+from mrt.calibrate.statistics import Statistics
+from mrt.errors import MRTError
+from mrt.graph import Graph, Value
+from mrt.graph.attrs import refuse
+from mrt.ops import Form
+from mrt.quantizer.annotate import WIDE_BITS, Annotation
+from mrt.quantizer.context import QuantizeContext
+from mrt.quantizer.limbs import ExtraBits
+from mrt.quantizer.qvalue import QValue, Target
+from mrt.quantizer.restore import float_node, restored_nodes
+from mrt.quantizer.rounding import Rounding
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """How the integers of one input or output relate to real numbers: real = scale * (q + offset)."""
+
+    name: str
+    scale: sympy.Rational
+    offset: int
+    precision: int
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object with the exact scale as a string."""
+        return {"name": self.name, "scale": str(self.scale), "offset": self.offset, "precision": self.precision}
+
+    @classmethod
+    def from_json(cls, item: Mapping[str, Any]) -> TensorInfo:
+        """What `to_json` wrote."""
+        return cls(item["name"], sympy.Rational(item["scale"]), int(item["offset"]), int(item["precision"]))
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """An integer graph with the meaning of its input and outputs.
+
+    What follows the outputs says what became of the prepared graph; it is empty after a checkpoint.
+
+    Attributes:
+        graph: the integer graph.
+        input: what the integers of its input mean.
+        outputs: likewise of the outputs.
+        stored: what stands for each value of the prepared graph that is stored.
+        computed: likewise of every value, those that the saturation of a clamp's result stands in for included.
+        layer_inputs: what each convolution and dense layer reads, by node name.
+    """
+
+    graph: Graph
+    input: TensorInfo
+    outputs: tuple[TensorInfo, ...]
+    stored: Mapping[Value, QValue] = field(default_factory=dict)
+    computed: Mapping[Value, QValue] = field(default_factory=dict)
+    layer_inputs: Mapping[str, QValue] = field(default_factory=dict)
+
+    def describe(self) -> str:
+        """The input's and outputs' meaning as JSON."""
+        return json.dumps({"input": self.input.to_json(), "outputs": [o.to_json() for o in self.outputs]}, indent=1)
+
+
+@dataclass(frozen=True)
+class QuantizeSettings:
+    """What the user can choose about quantization.
+
+    Attributes:
+        input_precision: bits of the input.
+        output_precision: bits of the outputs; None leaves them what they need.
+        ranges: what each tensor's integers are to cover.
+        offsets: whether one-sided 8-bit tensors may have an offset.
+        rounding: of the layers whose input moments are known; the others round to the nearest.
+        softmax_lambd: how far below the largest logit softmax resolves, in nats.
+        restore_name: what is left in float.
+        extra: layers that take more than 8 bits.
+    """
+
+    input_precision: int = 8
+    output_precision: int | None = None
+    ranges: Ranges = field(default_factory=lambda: Ranges("mse"))
+    offsets: bool = True
+    rounding: Rounding = field(default_factory=Rounding)
+    softmax_lambd: float = 10.0
+    restore_name: Sequence[str] = ()
+    extra: ExtraBits = field(default_factory=ExtraBits)
+
+
+def quantize(
+    graph: Graph,
+    statistics: Mapping[str, Statistics],
+    settings: QuantizeSettings | None = None,
+    moments: Mapping[str, Moments] | None = None,
+    advance: Callable[[int], None] = lambda count: None,
+) -> Quantized:
+    """The integer graph that stands for `graph`.
+
+    Args:
+        graph: prepared float graph with one input.
+        statistics: calibration statistics by value name.
+        settings: precisions and thresholds.
+        moments: input moments of the layers (`mrt.calibrate.moments`), to round weights by their effect.
+        advance: called with the number of nodes done.
+
+    Raises:
+        MRTError: an operator has no integer form, or the target would refuse what it became.
+    """
+    settings = settings or QuantizeSettings()
+    if len(graph.inputs) != 1:
+        raise MRTError(f"the network must have one input, it has {', '.join(graph.inputs) or 'none'}")
+    annotation = Annotation(graph, statistics, settings.ranges, settings.extra, settings.offsets)
+    ctx = QuantizeContext(graph, annotation, settings.softmax_lambd, moments, settings.rounding)
+    described: TensorInfo | None = None
+    in_float = restored_nodes(graph, settings.restore_name)
+    for node in graph.nodes():
+        if node.name in graph.inputs:
+            limit = 2 ** (settings.input_precision - 1) - 1
+            scale = annotation.input_scale(Value(node), limit)
+            ctx.node = node
+            ctx.set(Value(node), ctx.input(node, settings.input_precision, scale))
+            described = TensorInfo(node.name, scale, 0, settings.input_precision)
+        elif not node.is_variable:
+            ctx.node = node
+            rule = float_node if node in in_float else ops.get(node.op).quantize
+            results = rule(node, ctx)
+            for index, q in enumerate(results if isinstance(results, tuple) else (results,)):
+                ctx.set(Value(node, index), _stored(Value(node, index), q, ctx))
+        advance(1)
+    if described is None:
+        raise MRTError("the network's output does not depend on its input")
+    outputs = [_output(value, ctx, settings.output_precision) for value in graph.outputs]
+    params = dict(ctx.params)
+    integer = Graph(tuple(q.tensor.value for q in outputs), params, graph.inputs).pruned()
+    infos = tuple(
+        TensorInfo(value.name, q.scale, q.offset, q.tensor.precision) for value, q in zip(graph.outputs, outputs)
+    )
+    return Quantized(integer, described, infos, ctx.stored(), ctx.computed(), ctx.layer_inputs)
+
+
+def _stored(value: Value, q: QValue, ctx: QuantizeContext) -> QValue:
+    """A tensor with several readers is brought to its stored form once; a single reader brings it to its own."""
+    if ctx.annotation.uses(value) < 2 or q.tensor.precision <= WIDE_BITS:
+        return q
+    if ctx.annotation.form(value) is Form.WIDE:
+        return ctx.rescale(q, ctx.annotation.wide(value), exactly=True)
+    return ctx.rescale(q, ctx.annotation.narrow(value))
+
+
+def _output(value: Value, ctx: QuantizeContext, precision: int | None) -> QValue:
+    if ctx.constant(value) is not None:
+        raise refuse(value.node, "an output that does not depend on the input is not supported")
+    ctx.node = value.node
+    q = ctx.wide(value)
+    if precision is None or q.tensor.precision <= precision:
+        return q
+    largest = ctx.annotation.statistics(value).threshold()
+    if q.scale == 1 and largest < 2 ** (precision - 1):  # class numbers stay what they are
+        return QValue(ctx.fit(q.tensor, precision), q.scale)
+    return ctx.rescale(q, Target.symmetric(largest, precision))

@@ -1,0 +1,98 @@
+"""Finds the network a configuration names: MXNet files, or a Gluon zoo model."""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+from pathlib import Path
+
+import mxnet as mx
+
+from mrt import nets
+from mrt.config import Config
+from mrt.config.paths import spellings
+from mrt.errors import MRTError
+from mrt.frontends import mxnet as mxnet_files
+from mrt.graph import Graph, Shape
+from mrt.transform.drop_labels import LOSSES, DropLabels
+
+logger = logging.getLogger(__name__)
+
+_SEED = 0
+
+
+def untrained_network(config: Config, network: str | None = None) -> Graph:
+    """The float network with weights that mean nothing: what a structural run seeds.
+
+    It is the network named `network`, [TRAIN] Network or Model_name, the first that `mrt.nets` or GluonCV can build,
+    else the one in Model_dir's files.
+
+    Raises:
+        MRTError: there is none.
+    """
+    names = [network, config.train.network if config.train else None, config.default.model_name]
+    for name in filter(None, names):
+        if nets.known(name):
+            mx.random.seed(_SEED)
+            net = nets.get(name)
+            net.initialize()
+            return _exported(net, config.default.input_shape)
+    return load_network(config)
+
+
+def load_network(config: Config) -> Graph:
+    """The float network.
+
+    Raises:
+        MRTError: no files and no zoo model of that name, or damaged files.
+    """
+    folder, name = config.default.model_dir, config.default.model_name
+    files = spellings(folder, name)
+    for symbol_path, params_path in files:
+        if symbol_path.is_file():
+            return _from_files(symbol_path, params_path, config.default.input_shape)
+    return _from_zoo(name, [symbol_path for symbol_path, _ in files], config.default.input_shape)
+
+
+def _from_files(symbol_path: Path, params_path: Path, shape: Shape) -> Graph:
+    symbol, params = mxnet_files.load_symbol(symbol_path), mxnet_files.load_params(params_path)
+    nodes = json.loads(symbol.tojson())["nodes"]
+    inputs = [n["name"] for n in nodes if n["op"] == "null" and n["name"] not in params]
+    labels = {nodes[n["inputs"][-1][0]]["name"] for n in nodes if n["op"] in LOSSES and len(n["inputs"]) > 1}
+    names = [name for name in inputs if name not in labels]
+    if len(names) != 1:
+        raise MRTError(
+            f"{params_path}: the network needs one input beside its parameters, but there is no parameter for "
+            f"{', '.join(names[:3]) or 'any input'}{' …' if len(names) > 3 else ''}; do the two files belong together?"
+        )
+    shapes: dict[str, Shape] = {names[0]: shape, **{label: (-1,) for label in labels & set(inputs)}}
+    return DropLabels().run(mxnet_files.from_symbol(symbol, params, shapes))
+
+
+def _from_zoo(name: str, tried: list[Path], shape: Shape) -> Graph:
+    from gluoncv import model_zoo
+
+    where = " or ".join(str(path) for path in tried)
+    if name.lower() not in model_zoo.get_model_list():
+        raise MRTError(f"Model_name={name}: neither {where} exists, nor a Gluon zoo model of that name")
+    logger.info("no %s: taking %s from the Gluon zoo", where, name)
+    try:
+        return _exported(model_zoo.get_model(name, pretrained=True), shape)
+    except Exception as error:
+        raise MRTError(
+            f"Model_name={name}: {where} does not exist, and the Gluon zoo's weights cannot be had "
+            f"({str(error).strip().splitlines()[0][:120]}); export the network there with net.export"
+        ) from None
+
+
+def _exported(net: mx.gluon.HybridBlock, shape: Shape) -> Graph:
+    net.hybridize()
+    try:
+        net(mx.nd.zeros(tuple(1 if d == -1 else d for d in shape)))
+    except (ValueError, TypeError, AssertionError, mx.MXNetError) as error:
+        reason = next((line for line in str(error).splitlines() if "rror:" in line), " ".join(str(error).split()))
+        raise MRTError(f"Input_shape={shape}: {net.name} cannot take one such input ({reason[:160]})") from None
+    with tempfile.TemporaryDirectory() as folder:
+        net.export(str(Path(folder) / "net"))
+        return _from_files(Path(folder) / "net-symbol.json", Path(folder) / "net-0000.params", shape)

@@ -1,0 +1,1 @@
+"""What integer graphs are compiled to."""

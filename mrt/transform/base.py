@@ -1,0 +1,150 @@
+"""Passes: small classes that turn one graph into another, and the manager that runs and verifies them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import numpy as np
+
+from mrt.errors import MRTError
+from mrt.executors.mxnet import Executor, infer_shapes
+from mrt.graph import Array, Graph, Namer, Node, Shape, Value, as_param
+from mrt.ops.box_nms import SUPPRESSING
+
+logger = logging.getLogger(__name__)
+
+_MOST = 0.999
+
+
+class Pass:
+    """One transformation. `run` must not change its argument."""
+
+    name: ClassVar[str]
+
+    def requires(self, graph: Graph) -> None:
+        """Check what the pass needs of its input; raise `MRTError` otherwise."""
+
+    def run(self, graph: Graph) -> Graph:
+        """The transformed graph."""
+        raise NotImplementedError
+
+    def ensures(self, graph: Graph) -> None:
+        """Check what the pass promises of its result; raise `MRTError` otherwise."""
+
+
+class PassManager:
+    """Runs passes in order.
+
+    Args:
+        passes: what to run.
+        verify: inputs on which each pass's result must agree with the graph before it, computed on MXNet; None
+            switches verification off.
+        tolerance: largest allowed difference, relative to the largest output.
+
+    Where boxes are suppressed, what that reads is compared: of two boxes with all but the same score, either may come
+    first. There, one entry in a thousand may differ, as scores next to a threshold do.
+    """
+
+    def __init__(self, passes: Sequence[Pass], verify: Array | None = None, tolerance: float = 1e-3) -> None:
+        self.passes = tuple(passes)
+        self.verify = verify
+        self.tolerance = tolerance
+        self.errors: dict[str, float] = {}
+        self._compared_part = 1.0
+
+    def run(self, graph: Graph) -> Graph:
+        """The graph after all passes.
+
+        Raises:
+            MRTError: a pass's precondition, postcondition or equivalence fails; the pass is named.
+        """
+        reference = self._outputs(graph)
+        for step in self.passes:
+            try:
+                step.requires(graph)
+                graph = step.run(graph)
+                step.ensures(graph)
+            except MRTError as error:
+                raise MRTError(f"pass {step.name}: {error}") from error
+            logger.debug("pass %s: %d nodes", step.name, len(graph.nodes()))
+            if reference is not None:
+                result = self._outputs(graph)
+                assert result is not None
+                self._compare(step, reference, result)
+                reference = result
+        return graph
+
+    def _outputs(self, graph: Graph) -> list[Array] | None:
+        if self.verify is None:
+            return None
+        feed = {name: np.zeros(shape, np.float32) for name, shape in graph.input_shapes(len(self.verify)).items()}
+        feed[next(iter(graph.inputs))] = self.verify
+        selected = [node.inputs for node in graph.nodes() if node.op in SUPPRESSING]
+        if not selected:
+            return Executor(graph)(feed)
+        self._compared_part = _MOST
+        arrays = iter(Executor(graph, [value for inputs in selected for value in inputs])(feed))
+        joined = (np.concatenate([next(arrays) for _ in inputs], axis=-1) for inputs in selected)
+        return [np.sort(rows, axis=-1) for rows in joined]  # the columns may have changed places
+
+    def _compare(self, step: Pass, before: list[Array], after: list[Array]) -> None:
+        if [a.shape for a in before] != [a.shape for a in after]:
+            shapes = [[array.shape for array in arrays] for arrays in (before, after)]
+            raise MRTError(f"pass {step.name}: output shapes changed from {shapes[0]} to {shapes[1]}")
+        if not all(np.isfinite(array).all() for array in before):
+            raise MRTError(
+                "the network's own outputs are not finite on the calibration pictures; check its parameters and the "
+                "preprocessing"
+            )
+        part = self._compared_part
+        error = max(
+            (
+                float(np.quantile(np.abs(a - b), part)) / max(float(np.max(np.abs(a))), 1e-12)
+                for a, b in zip(before, after)
+            ),
+            default=0.0,
+        )
+        self.errors[step.name] = error
+        if not error <= self.tolerance:
+            raise MRTError(f"pass {step.name} changed the network: relative error {error:.2e} > {self.tolerance:.0e}")
+
+
+class Builder:
+    """Makes new nodes for a pass over one graph, with unique names and the provenance of the node being replaced."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._namer = Namer(graph)
+        self._shapes: dict[Value, Shape] | None = None
+        self.params: dict[str, Array] = {}
+        self.current: Node | None = None
+
+    def op(self, op: str, inputs: Sequence[Value], attrs: Mapping[str, object] | None = None) -> Value:
+        """A new node."""
+        origin = self.current.origin if self.current else ()
+        base = self.current.name if self.current else op.lower()
+        name = self._namer(f"{base}_{op.strip('_').lower()}")
+        text = {key: str(value) for key, value in (attrs or {}).items()}
+        return Value(Node(op, name, tuple(inputs), text, origin))
+
+    def param(self, array: Array) -> Value:
+        """A new parameter."""
+        base = self.current.name if self.current else "param"
+        name = self._namer(f"{base}_const")
+        self.params[name] = as_param(array)
+        return Value(Node("null", name, origin=self.current.origin if self.current else ()))
+
+    def shape(self, value: Value) -> Shape:
+        """The shape of a value of the original graph (batch 1)."""
+        if self._shapes is None:
+            self._shapes = infer_shapes(self._graph)
+        return self._shapes[value]
+
+    def constant(self, value: Value) -> Array | None:
+        """The array behind a parameter, original or new."""
+        if not value.node.is_variable:
+            return None
+        name = value.node.name
+        return self.params[name] if name in self.params else self._graph.params.get(name)

@@ -1,0 +1,111 @@
+"""Follows the channels of tensors through a network: which can be scaled, and which only together."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from mrt.executors.mxnet import infer_shapes
+from mrt.graph import Array, Graph, Node, Shape, Value
+from mrt.graph.attrs import flag, integer, number
+from mrt.ops.reduce import reduced_axes
+
+_ADDITIONS = ("elemwise_add", "elemwise_sub", "broadcast_add", "broadcast_sub")
+_REDUCTIONS = ("sum", "mean", "max")
+_ELEMENTWISE = ("Activation", "Pooling", "UpSampling", "broadcast_mul")
+
+
+class Channels:
+    """The channels (axis 1) of the tensors that depend on the input, numbered; those that share a gain share a number.
+
+    A gain is a factor above 0 that layers with constant weights can put on a channel and take off again. It passes
+    through what commutes with it: ReLU, pooling, constant factors, concatenation, flattening, additions, clips.
+
+    Attributes:
+        of: the numbers of each tensor's channels.
+        fixed: whether a channel cannot have a gain, by number.
+        bound: the smallest bound of the clips that a channel passes through, by number.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.of: dict[Value, Array] = {}
+        self._graph = graph
+        self._shapes = infer_shapes(graph)
+        self._count = 0
+        self._ties: list[tuple[Array, Array]] = []
+        self._stopped: list[Array] = []
+        self._bounds: list[tuple[Array, float]] = []
+        dynamic = graph.dynamic()
+        for node in graph.nodes():
+            if node in dynamic:
+                self._follow(node)
+        self._stopped += [self.of[value] for value in graph.outputs if value in self.of]
+        self._number()
+
+    def layers(self) -> list[Node]:
+        """The layers that could take a gain off one of their input's channels."""
+        found = [node for node in self._graph.nodes() if is_layer(node, self._graph) and node.inputs[0] in self.of]
+        return [node for node in found if not self.fixed[self.of[node.inputs[0]]].all()]
+
+    def _follow(self, node: Node) -> None:
+        """Number the channels of the node's output."""
+        out = Value(node)
+        inputs = [value for value in node.inputs if value in self.of]
+        if is_layer(node, self._graph):
+            self.of[out] = self._new(self._shapes[out])
+            return
+        carried = self._carried(node, inputs) if inputs else None
+        if carried is not None:
+            self.of[out] = carried
+            return
+        self._stopped += [self.of[value] for value in inputs]
+        if len(self._shapes.get(out, ())) > 1:  # what only a node with several outputs lacks
+            self.of[out] = self._new(self._shapes[out])
+            self._stopped.append(self.of[out])
+
+    def _carried(self, node: Node, inputs: list[Value]) -> Array | None:
+        """The channels of the node's output where they are those of its inputs."""
+        first, shape = self.of[inputs[0]], self._shapes.get(Value(node), ())
+        if node.op == "Concat" and integer(node, "dim", 1) == 1 and len(inputs) == len(node.inputs):
+            return np.concatenate([self.of[value] for value in inputs])
+        if node.op in _ADDITIONS and len(inputs) == 2 and all(self._shapes[value] == shape for value in inputs):
+            self._ties.append((first, self.of[inputs[1]]))
+            return first
+        before = self._shapes[inputs[0]]
+        if len(inputs) > 1 or inputs[0] != node.inputs[0]:
+            return None
+        if node.op == "Flatten":
+            return np.repeat(first, int(np.prod(before[2:])))
+        if node.op in _REDUCTIONS and 1 not in reduced_axes(node, len(before)):
+            return first
+        if node.op == "clip" and number(node, "a_min") <= 0 <= number(node, "a_max"):
+            bounds = (-number(node, "a_min"), number(node, "a_max"))
+            self._bounds.append((first, min((bound for bound in bounds if bound), default=np.inf)))
+            return first
+        return first if node.op in _ELEMENTWISE and before[:2] == shape[:2] else None
+
+    def _new(self, shape: Shape) -> Array:
+        first, self._count = self._count, self._count + shape[1]
+        return np.arange(first, self._count)
+
+    def _number(self) -> None:
+        """Give tied channels one number."""
+        left, right = (np.concatenate([np.zeros(0, int), *side]) for side in zip(*self._ties, ([], [])))
+        tied = coo_matrix((np.ones(len(left)), (left, right)), shape=(self._count, self._count))
+        count, number = connected_components(tied, directed=False)
+        self.of = {value: number[ids] for value, ids in self.of.items()}
+        self.fixed = np.zeros(count, dtype=bool)
+        for ids in self._stopped:
+            self.fixed[number[ids]] = True
+        self.bound = np.full(count, np.inf)
+        for ids, bound in self._bounds:
+            np.minimum.at(self.bound, number[ids], bound)
+
+
+def is_layer(node: Node, graph: Graph) -> bool:
+    """Whether it is a convolution or dense layer over axis 1 with constant weights and bias."""
+    if node.op not in ("Convolution", "FullyConnected"):
+        return False
+    constants = node.inputs[1:2] if flag(node, "no_bias", False) else node.inputs[1:3]
+    return all(graph.constant(value) is not None for value in constants)

@@ -1,0 +1,117 @@
+"""Folds per-channel multiplications and additions into the convolution or dense layer before them.
+
+    y = (conv(x, w) + b) * s + t      =>   y = conv(x, w * s) + (b * s + t)
+
+This is what fuses BatchNorm, once its own rewrite rule has made it a multiplication and an addition. Multiplications
+by constants that follow each other are merged, and so are additions; (x + a) * s becomes x * s + a * s, so that the
+order is always multiply, then add.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from mrt.graph import Array, Graph, Node, Value, origins
+from mrt.graph.attrs import flag, integer
+from mrt.transform.base import Builder, Pass
+
+_DECONVOLUTION = "Deconvolution"
+_LAYERS = ("Convolution", "FullyConnected", _DECONVOLUTION)
+
+
+def per_channel(constant: Array, channels: int, ndim: int) -> Array | None:
+    """A constant as a vector over axis 1 of an `ndim`-dimensional tensor, or None if it varies along other axes."""
+    if constant.ndim > ndim:
+        return None
+    shape = (1,) * (ndim - constant.ndim) + constant.shape
+    if any(size != 1 for axis, size in enumerate(shape) if axis != 1) or shape[1] not in (1, channels):
+        return None
+    return np.broadcast_to(constant.reshape(shape[1]), (channels,))
+
+
+class FoldAffine(Pass):
+    """Leaves no constant scale or shift that a layer's weights could have absorbed."""
+
+    name = "fold_affine"
+
+    def run(self, graph: Graph) -> Graph:
+        """The folded graph."""
+        while True:
+            builder = Builder(graph)
+            uses = graph.use_counts()
+            changed = False
+
+            def visit(
+                node: Node,
+                inputs: tuple[Value, ...],
+                builder: Builder = builder,
+                uses: dict[Value, int] = uses,
+            ) -> Sequence[Value] | None:
+                nonlocal changed
+                if node.op not in ("broadcast_mul", "broadcast_add"):
+                    return None
+                constant = builder.constant(inputs[1])
+                if constant is None or uses[node.inputs[0]] != 1:
+                    return None
+                builder.current = node
+                result = self._fold(node, inputs[0].node, constant, builder)
+                changed |= result is not None
+                return None if result is None else [result]
+
+            graph = graph.rebuild(visit, builder.params)
+            if not changed:
+                return graph
+
+    def _fold(self, node: Node, before: Node, constant: Array, builder: Builder) -> Value | None:
+        multiply = node.op == "broadcast_mul"
+        if before.op in _LAYERS:
+            return self._into_layer(node, before, constant, builder)
+        if before.op not in ("broadcast_mul", "broadcast_add"):
+            return None
+        inner = builder.constant(before.inputs[1])
+        if inner is None or builder.constant(before.inputs[0]) is not None:
+            return None
+        if before.op == node.op:
+            merged = inner * constant if multiply else inner + constant
+            if max(inner.ndim, constant.ndim) < merged.ndim:
+                return None
+            return builder.op(node.op, [before.inputs[0], builder.param(merged)])
+        if multiply:
+            scaled = builder.op("broadcast_mul", [before.inputs[0], builder.param(constant)])
+            return builder.op("broadcast_add", [scaled, builder.param(inner * constant)])
+        return None
+
+    def _into_layer(self, node: Node, layer: Node, constant: Array, builder: Builder) -> Value | None:
+        weight = builder.constant(layer.inputs[1])
+        if weight is None:
+            return None
+        transposed = layer.op == _DECONVOLUTION  # weights (I, O / groups, …), and not (O, …)
+        channels = integer(layer, "num_filter") if transposed else len(weight)
+        vector = per_channel(constant, channels, len(builder.shape(node.inputs[0])))
+        if vector is None:
+            return None
+        biased = not flag(layer, "no_bias", False)
+        bias = builder.constant(layer.inputs[2]) if biased else np.zeros(channels, np.float32)
+        if bias is None:
+            return None
+        if node.op == "broadcast_mul":
+            factor = vector.reshape((-1,) + (1,) * (weight.ndim - 1))
+            if transposed:
+                groups = integer(layer, "num_group", 1)
+                factor = np.repeat(vector.reshape(groups, -1), len(weight) // groups, axis=0)
+                factor = factor.reshape(factor.shape + (1,) * (weight.ndim - 2))
+            weight = weight * factor
+            bias = bias * vector
+        else:
+            bias = bias + vector
+        folded = [builder.param(weight)]
+        attrs = dict(layer.attrs)
+        if biased or node.op == "broadcast_add":
+            folded.append(builder.param(bias))
+            attrs["no_bias"] = "False"
+        # The layer keeps its name: the old one had no other reader, and users know it by that name.
+        merged = replace(layer, inputs=(layer.inputs[0], *folded), attrs=attrs, origin=origins([layer, node]))
+        return Value(merged)
