@@ -17,6 +17,7 @@ from typing import Any, Callable
 
 import numpy as np
 from cvm.ops.base import limit
+from cvm.quantization import dequantize, steps
 
 from mrt import ops
 from mrt.executors.mxnet import Executor
@@ -245,15 +246,14 @@ def to_integers(data: Array, q: QValue, rounded: bool = True, clipped: bool = Tr
     """Real numbers to the integers of a form, or to where they would be without rounding or without saturation."""
     real: Array = data.astype(np.float64) / float(q.scale) - q.offset
     if rounded:
-        real = np.rint(real)
+        real = steps(data, float(q.scale), q.offset)
     largest = limit(q.tensor.precision)
     return np.clip(real, -largest, largest) if clipped else real
 
 
 def to_real(integers: Array, q: QValue) -> Array:
     """What integers stand for."""
-    real: Array = (integers + q.offset) * float(q.scale)
-    return real
+    return dequantize(integers, float(q.scale), q.offset)
 
 
 def _moved(q: QValue, node: Node) -> QValue:

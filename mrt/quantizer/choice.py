@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Callable
 
 import numpy as np
+from cvm.quantization import dequantize, quantize
 
 from mrt.calibrate.moments import constant_layers, layer_patches
 from mrt.calibrate.statistics import Statistics
@@ -84,9 +85,8 @@ def _targets(
 
 def _quantized(real: Array, target: Target) -> Array:
     scale = float(target.scale)
-    integers = np.clip(np.rint(real / scale) - target.offset, -target.limit, target.limit)
-    quantized: Array = (integers + target.offset) * scale
-    return quantized
+    integers = quantize(real, scale, target.offset, target.precision)
+    return dequantize(integers, scale, target.offset).astype(real.dtype)
 
 
 def _energy(array: Array) -> float:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
+from cvm import quantization
 
 from mrt.datasets.detection_metric import DetectionMetric
 from mrt.datasets.metric import Metric
@@ -78,16 +79,13 @@ def compare(one: Sequence[Array], two: Sequence[Array]) -> BitExact:
 
 
 def quantize_input(data: Array, info: TensorInfo) -> Array:
-    """Real input to integers: round halves up, saturate, as the runtime's own `quantize_input` does."""
-    limit = 2 ** (info.precision - 1) - 1
-    scaled: Array = np.clip(np.floor(data.astype(np.float64) / float(info.scale) + 0.5), -limit, limit)
-    return scaled.astype(np.int32)
+    """Real input to the integers that the model takes, as the runtime's own `quantize_input` does."""
+    return quantization.quantize(data, float(info.scale), info.offset, info.precision)
 
 
 def dequantize(array: Array, info: TensorInfo) -> Array:
     """Integers to real numbers: scale * (q + offset)."""
-    real: Array = (array.astype(np.float64) + info.offset) * float(info.scale)
-    return real
+    return quantization.dequantize(array, float(info.scale), info.offset)
 
 
 def in_pieces(run: Run, axis: int, size: int) -> Run:

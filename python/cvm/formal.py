@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import Callable
 
 import numpy as np
 
 from cvm import ops
 from cvm.errors import CVMError
 from cvm.model import INPUT, Model, Node
-from cvm.ops.base import Array, limit
+from cvm.ops.base import Array, stored_type
+from cvm.quantization import saturate
 
 
 def run(model: Model, x: Array, keep: Callable[[Node, list[Array]], None] | None = None) -> list[Array]:
@@ -46,8 +47,7 @@ def check_input(model: Model, x: Array) -> None:
 
 def _evaluate(model: Model, node: Node, x: Array, values: dict[int, list[Array]]) -> list[Array]:
     if node.is_variable and node.name == INPUT:
-        bound = limit(model.precisions[INPUT])
-        return [np.clip(x, max(-bound, np.iinfo(x.dtype).min), min(bound, np.iinfo(x.dtype).max)).astype(np.int32)]
+        return [saturate(x, model.precisions[INPUT]).astype(np.int32)]
     if node.is_variable:
         return [model.params[node.name]]
     try:
@@ -62,7 +62,7 @@ def join_outputs(model: Model, outputs: list[Array]) -> Array:
     Several heads are joined on the last axis, row by row; `CVMError` where their numbers of rows differ.
     """
     precisions = model.infer().precisions
-    kind: Any = np.int8 if max(precisions[i][k] for i, k in model.heads) <= 8 else np.int32
+    kind = stored_type(max(precisions[i][k] for i, k in model.heads))
     if len(outputs) == 1:
         return outputs[0].astype(kind)
     rows = [output.reshape(-1, output.shape[-1]) for output in outputs]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from cvm import symbol as symbol_file
 from cvm.errors import CVMError
 from cvm.files import read_file, write_files
 from cvm.model import INPUT, Model
-from cvm.ops.base import Array
+from cvm.ops.base import Array, stored_type
 from cvm.symbol import Symbol
 
 
@@ -23,7 +22,7 @@ def encode(model: Model) -> tuple[bytes, bytes]:
     if model.nodes[0].name != INPUT:
         raise CVMError(f"the first node must be the input {INPUT!r}")
     arrays = {
-        node.name: model.params[node.name].astype(_stored_type(model.precisions[node.name]))
+        node.name: model.params[node.name].astype(stored_type(model.precisions[node.name]))
         for node in model.nodes
         if node.is_variable and node.name != INPUT
     }
@@ -61,7 +60,7 @@ def _assemble(symbol: Symbol, arrays: dict[str, Array]) -> Model:
         raise CVMError(f"the model has no input variable called {INPUT!r}")
     precisions = {name: symbol.precisions[i][0] for name, i in variables.items()}
     for name, value in arrays.items():
-        if name in precisions and value.dtype != _stored_type(precisions[name]):
+        if name in precisions and value.dtype != stored_type(precisions[name]):
             raise CVMError(f"parameter {name!r} of precision {precisions[name]} is stored as {value.dtype}")
     model = Model(
         nodes=symbol.nodes,
@@ -74,7 +73,3 @@ def _assemble(symbol: Symbol, arrays: dict[str, Array]) -> Model:
         if stored != inferred:
             raise CVMError(f"node {node.name!r}: the stored shape {stored} differs from the inferred {inferred}")
     return model
-
-
-def _stored_type(precision: int) -> np.dtype[np.signedinteger[Any]]:
-    return np.dtype(np.int8 if precision <= 8 else np.int32)

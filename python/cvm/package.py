@@ -21,7 +21,8 @@ from cvm.errors import CVMError
 from cvm.files import read_file, write_files
 from cvm.formal import check_input
 from cvm.model import INPUT, Model
-from cvm.ops.base import Array, limit
+from cvm.ops.base import Array
+from cvm.quantization import saturate
 
 SYMBOL, PARAMS, EXT, SAMPLE = "symbol", "params", "ext.json", "data.npy"
 
@@ -80,8 +81,6 @@ def load_package(directory: str | os.PathLike[str]) -> Package:
 
 def _sample_bytes(model: Model, sample: Array) -> bytes:
     check_input(model, sample)
-    precision = model.precisions[INPUT]
-    clipped = np.clip(sample, -limit(precision), limit(precision)).astype(np.int8 if precision <= 8 else np.int32)
     buffer = io.BytesIO()
-    np.save(buffer, clipped, allow_pickle=False)
+    np.save(buffer, saturate(sample, model.precisions[INPUT]), allow_pickle=False)
     return buffer.getvalue()

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from cvm import _native
 from cvm.errors import CVMError
+from cvm.quantization import dequantize, quantize, saturate
 from cvm.table import table
 
 Array = NDArray[Any]
@@ -105,11 +106,7 @@ class Model:
         int8 if the input's precision is at most 8, else int32. Raises `CVMError` where `ext.json` has no input scale.
         """
         entry = self._entry("input", 0)
-        limit = 2 ** (self.input_precision - 1) - 1
-        scale = _scales(entry, np.ndim(x))
-        q: Array = np.floor(np.asarray(x, np.float64) / scale + 0.5) - int(entry.get("offset", 0))
-        clipped: Array = np.clip(q, -limit, limit).astype(np.int8 if self.input_precision <= 8 else np.int32)
-        return clipped
+        return quantize(x, _scales(entry, np.ndim(x)), int(entry.get("offset", 0)), self.input_precision)
 
     def dequantize_output(self, y: Array, head: int = 0) -> Array:
         """Real values of the integers of a head: (y + offset) * scale, in float64.
@@ -117,18 +114,14 @@ class Model:
         Raises `CVMError` where `ext.json` has no scale for that output.
         """
         entry = self._entry("outputs", head)
-        values: Array = (np.asarray(y, np.float64) + int(entry.get("offset", 0))) * _scales(entry, np.ndim(y))
-        return values
+        return dequantize(y, _scales(entry, np.ndim(y)), int(entry.get("offset", 0)))
 
     def _integers(self, x: Array) -> Array:
         values: Array = np.asarray(x)
         if values.dtype not in (np.int8, np.int32):
             if values.dtype.kind not in "iu":
                 raise CVMError(f"the input must hold integers, got {values.dtype}; see quantize_input")
-            # Clipped first, so that the conversion cannot wrap.
-            limit = 2 ** (self.input_precision - 1) - 1
-            low = 0 if values.dtype.kind == "u" else -limit
-            values = np.clip(values, low, min(limit, np.iinfo(values.dtype).max)).astype(np.int32)
+            values = saturate(values, self.input_precision)
         return np.ascontiguousarray(values)
 
     def _entry(self, key: str, index: int) -> dict[str, Any]:

@@ -29,6 +29,11 @@ def limit(precision: int) -> int:
     return int(2 ** (precision - 1) - 1)
 
 
+def stored_type(precision: int) -> type[np.signedinteger[Any]]:
+    """The type in which files and hosts hold integers of a precision: int8 up to 8, else int32."""
+    return np.int8 if precision <= 8 else np.int32
+
+
 def check_shape(shape: Shape) -> None:
     """Refuse a shape outside the format's limits: 1-6 dimensions of 1..2^24, at most 2^30 elements."""
     require(1 <= len(shape) <= MAX_RANK, f"shape {shape}: 1 to {MAX_RANK} dimensions are allowed")
