@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import json
 import tempfile
 import time
 from collections.abc import Iterator
@@ -16,6 +16,7 @@ from mxnet import autograd, gluon
 from numpy.typing import NDArray
 
 from mrt import nets
+from mrt.atomic import atomic_write
 from mrt.datasets import Dataset
 from mrt.datasets.detection import Detection
 from mrt.errors import MRTError
@@ -25,6 +26,8 @@ SCHEDULES = ("cosine", "constant")
 
 Objective = Callable[[NDArray[Any], NDArray[Any]], Any]
 """A batch's pictures and labels, as the dataset gives them, to the loss of each picture."""
+
+_SUFFIXES = ("-0000.params", "-symbol.json")
 
 
 @dataclass(frozen=True)
@@ -149,10 +152,17 @@ def evaluate(network: gluon.Block, dataset: Dataset, batch: int, split: str = "e
 def export(network: gluon.HybridBlock, out_prefix: Path) -> None:
     """Writes a network that has run as ``<out_prefix>-symbol.json`` and ``<out_prefix>-0000.params``, each whole."""
     _make_folder(out_prefix.parent)
-    with tempfile.TemporaryDirectory(dir=out_prefix.parent, prefix=f".{out_prefix.name}-") as folder:
-        network.export(str(Path(folder) / out_prefix.name))
-        for part in sorted(Path(folder).iterdir()):
-            os.replace(part, out_prefix.parent / part.name)
+    with tempfile.TemporaryDirectory() as folder:
+        written = Path(folder) / "network"
+        try:
+            network.export(str(written))
+            parts = {suffix: (written.parent / f"network{suffix}").read_bytes() for suffix in _SUFFIXES}
+            json.loads(parts["-symbol.json"])
+            mx.nd.load_frombuffer(parts["-0000.params"])  # MXNet says nothing of a disk that is full
+        except (mx.MXNetError, OSError, ValueError):
+            raise MRTError(f"cannot write {out_prefix}-*: the weights do not arrive whole; is the disk full?") from None
+        for suffix, content in parts.items():
+            atomic_write(out_prefix.with_name(out_prefix.name + suffix), content)
 
 
 def _make_folder(folder: Path) -> None:

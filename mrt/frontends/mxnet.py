@@ -8,6 +8,7 @@ it `__part__`. So every checkpoint opens in any MXNet tool and round-trips.
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from mrt.atomic import atomic_write
 from mrt.errors import MRTError
 from mrt.graph.ir import VARIABLE, Array, Graph, Node, Shape, Value
 
+_LIST_MAGIC = 0x112
 _ORIGIN = "__origin__"
 _FOLDED = "__mrt__"
 _PART = "__part__"
@@ -163,7 +165,7 @@ def load_params(path: Path) -> dict[str, Array]:
     """
     _require(path)
     try:
-        loaded = mx.nd.load(str(path))
+        loaded = mx.nd.load_frombuffer(path.read_bytes())
     except (mx.base.MXNetError, ValueError, OSError) as error:
         raise MRTError(f"{path}: not a readable MXNet parameters file, or truncated ({_first_line(error)})") from None
     if not isinstance(loaded, dict):
@@ -186,15 +188,20 @@ def save(graph: Graph, symbol_path: Path, params_path: Path) -> None:
     """Write a graph as MXNet's two files, each whole or not at all."""
     symbol = to_symbol(graph)
     auxiliary = set(symbol.list_auxiliary_states())
-    arrays = {
-        ("aux:" if name in auxiliary else "arg:") + name: mx.nd.array(value, dtype=value.dtype)
-        for name, value in graph.params.items()
-    }
-    params_path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = params_path.with_name(params_path.name + ".part")
-    try:
-        mx.nd.save(str(temporary), arrays)
-        temporary.replace(params_path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    arrays = {("aux:" if name in auxiliary else "arg:") + name: value for name, value in graph.params.items()}
+    atomic_write(params_path, _params_bytes(arrays))
     atomic_write(symbol_path, symbol.tojson())
+
+
+def _params_bytes(arrays: Mapping[str, Array]) -> bytes:
+    """What `mx.nd.save` writes, which says nothing of a full disk and takes no file name outside UTF-8.
+
+    The list's layout is NDArray::Save of MXNet's src/ndarray/ndarray.cc; an array's is what it is pickled as.
+    """
+    parts = [struct.pack("<QQQ", _LIST_MAGIC, 0, len(arrays))]
+    parts += [mx.nd.array(value, dtype=value.dtype).__getstate__()["handle"] for value in arrays.values()]
+    parts += [struct.pack("<Q", len(arrays))]
+    for name in arrays:
+        encoded = name.encode("utf-8")
+        parts += [struct.pack("<Q", len(encoded)), encoded]
+    return b"".join(parts)

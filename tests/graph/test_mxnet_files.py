@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 from typing import Any, Callable
 
@@ -196,16 +198,25 @@ def test_saving_leaves_no_partial_files(network: Graph, tmp_path: Path, monkeypa
     symbol, params = tmp_path / "net.json", tmp_path / "net.params"
     mxnet_files.save(network, symbol, params)
     before = params.read_bytes()
+    assert mx.nd.load(str(params)).keys() == mx.nd.load_frombuffer(before).keys()
 
-    def fail(path: str, arrays: Any) -> None:
-        Path(path).write_bytes(b"half")
-        raise OSError("disk full")
+    def full(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(mx.nd, "save", fail)
-    with pytest.raises(OSError, match="disk full"):
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(MRTError, match=r"cannot write .*params: No space left"):
         mxnet_files.save(network, symbol, params)
     assert params.read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["net.json", "net.params"]
+
+
+def test_saving_does_not_follow_a_planted_link(network: Graph, tmp_path: Path) -> None:
+    (tmp_path / "precious").write_bytes(b"keep")
+    for name in ("net.params", "net.params.part"):
+        (tmp_path / name).symlink_to("precious")
+    mxnet_files.save(network, tmp_path / "net.json", tmp_path / "net.params")
+    assert (tmp_path / "precious").read_bytes() == b"keep"
+    assert not (tmp_path / "net.params").is_symlink()
 
 
 def test_operators_of_one_name_get_numbers() -> None:

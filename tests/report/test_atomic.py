@@ -29,7 +29,7 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.Mon
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(MRTError, match="file: cannot be written: No space left on device"):
+    with pytest.raises(MRTError, match=r"cannot write .*file: No space left on device"):
         atomic_write(path, "new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
@@ -37,5 +37,5 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(MRTError, match="cannot be written"):
+    with pytest.raises(MRTError, match="cannot write"):
         atomic_write(tmp_path / "file" / "below", "")
