@@ -138,19 +138,18 @@ def _run(config: Config, progress: Progress, options: argparse.Namespace) -> Non
 
 
 def _sensitivity(config: Config, progress: Progress, options: argparse.Namespace) -> None:
-    from mrt import pipeline  # imports mxnet, which takes seconds
+    from mrt.run.sensitivity import sensitivity  # imports mxnet, which takes seconds
 
-    replaced = options.set or options.start  # then what is there may not be what is asked for
-    report = pipeline.sensitivity(config, progress, options.pictures, () if replaced else (Path(options.config),))
+    report = sensitivity(config, progress, options.pictures)
     written = report.write(config.default.output_dir)
     print(report.summary(), end="")
     print("report: " + ", ".join(map(str, written)))
 
 
 def _ablate(config: Config, progress: Progress, options: argparse.Namespace) -> None:
-    from mrt import pipeline  # imports mxnet, which takes seconds
+    from mrt.run.ablation import ablation  # imports mxnet, which takes seconds
 
-    report = pipeline.ablation(config, progress, options.quick)
+    report = ablation(config, progress, options.quick)
     written = report.write(config.default.output_dir)
     print(report.markdown(), end="")
     print("report: " + ", ".join(map(str, written)))

@@ -51,7 +51,7 @@ def _changed(config: Config, sections: dict[str, dict[str, Any]]) -> Config:
     )
 
 
-class Kept:
+class FloatOutputs:
     """Evaluation pictures with labels and with the float network's outputs, on disk: made once, read by every run."""
 
     def __init__(

@@ -63,7 +63,7 @@ PositiveFloats = Annotated[tuple[PositiveFloat, ...], BeforeValidator(values.num
 Batch = Annotated[int, Field(ge=1, le=65536)]
 Named = Annotated[str, Field(min_length=1, pattern=r"^[^/\\\x00]+$")]
 
-_DUMP = "True or False"
+_FLAG = "True or False"
 _BATCH = "a whole number from 1 to 65536"
 _PATH = "a folder"
 
@@ -111,28 +111,31 @@ class Default(OnDevice):
     batch: Batch = Field(default=16, description=_BATCH)
 
 
-class Prepare(OnDevice):
+class PrepareSwitches(OnDevice):
+    """How a network is prepared."""
+
+    verify: bool = Field(default=True, description=_FLAG)
+    equalize: bool = Field(default=True, description=_FLAG)
+
+
+class Prepare(PrepareSwitches):
     """[PREPARE]."""
 
-    verify: bool = Field(default=True, description=_DUMP)
-    equalize: bool = Field(default=True, description=_DUMP)
-    dump: bool = Field(default=True, description=_DUMP)
+    dump: bool = Field(default=True, description=_FLAG)
 
 
 class SplitModel(Section):
     """[SPLIT_MODEL]: where the graph is cut into a quantized base and a top."""
 
     keys: Names = Field(default=(), description="names of nodes split by commas, or auto")
-    dump: bool = Field(default=True, description=_DUMP)
+    dump: bool = Field(default=True, description=_FLAG)
 
 
-class Calibration(OnDevice):
-    """[CALIBRATION]: the data whose ranges set the thresholds."""
+class CalibrationSwitches(OnDevice):
+    """How a network is calibrated: on how many batches, and how the ranges follow from them."""
 
-    dataset: Named = Field(description="the name of a dataset")
-    dataset_dir: Optional[Path] = Field(default=None, description=_PATH)
     batch: Batch = Field(default=16, description=_BATCH)
-    calibrate_num: int = Field(default=1, ge=1, description="a number of batches, 1 or more")
+    calibrate_num: Optional[int] = Field(default=None, ge=1, description="a number of batches, 1 or more")
     calibrator: Annotated[
         Literal["absmax", "percentile", "mse", "entropy", "lambda", "auto"], BeforeValidator(_lower)
     ] = Field(default="mse", description="absmax, percentile, mse, entropy, lambda or auto")
@@ -144,7 +147,6 @@ class Calibration(OnDevice):
         description="`node: calibrator` items split by commas, each absmax, percentile, mse, entropy or lambda",
     )
     lambda_: Optional[float] = Field(default=None, gt=0, description="a number above 0, or empty")
-    dump: bool = Field(default=True, description=_DUMP)
 
     @model_validator(mode="before")
     @classmethod
@@ -155,7 +157,7 @@ class Calibration(OnDevice):
         return given
 
     @model_validator(mode="after")
-    def _lambda_belongs_to_its_calibrator(self) -> "Calibration":
+    def _lambda_belongs_to_its_calibrator(self) -> "CalibrationSwitches":
         chosen = (self.calibrator, *self.calibrators.values())
         if self.lambda_ is None and "lambda" in chosen:
             raise ValueError("the calibrator lambda needs a number of standard deviations, [CALIBRATION] Lambda")
@@ -166,15 +168,24 @@ class Calibration(OnDevice):
         return self
 
 
-class Quantization(OnDevice):
-    """[QUANTIZATION]: precisions in bits, and the knobs of single operators."""
+class Calibration(CalibrationSwitches):
+    """[CALIBRATION]: the data whose ranges set the thresholds."""
+
+    dataset: Named = Field(description="the name of a dataset")
+    dataset_dir: Optional[Path] = Field(default=None, description=_PATH)
+    calibrate_num: int = Field(default=1, ge=1, description="a number of batches, 1 or more")
+    dump: bool = Field(default=True, description=_FLAG)
+
+
+class QuantizationSwitches(OnDevice):
+    """Precisions in bits, and the knobs of single operators."""
 
     input_precision: int = Field(default=8, ge=2, le=16, description="bits from 2 to 16")
     rounding: Annotated[Literal["nearest", "compensated", "learned"], BeforeValidator(_lower)] = Field(
         default="compensated", description="nearest, compensated or learned"
     )
-    bias_correction: bool = Field(default=True, description=_DUMP)
-    offset_activations: bool = Field(default=True, description=_DUMP)
+    bias_correction: bool = Field(default=True, description=_FLAG)
+    offset_activations: bool = Field(default=True, description=_FLAG)
     output_precision: Optional[int] = Field(default=None, ge=2, le=32, description="bits from 2 to 32, or empty")
     precision: Annotated[Literal["default", "auto", "8"], BeforeValidator(_lower)] = Field(
         default="default", description="default, auto or 8"
@@ -189,7 +200,18 @@ class Quantization(OnDevice):
     restore_name: Names = Field(
         default=(), description="names of nodes, `_OP_` and an operator, or `_ALL_EXCEPT_`, split by commas"
     )
-    dump: bool = Field(default=True, description=_DUMP)
+
+    @model_validator(mode="after")
+    def _float_has_no_precision(self) -> "QuantizationSwitches":
+        if self.precision == "auto" and self.restore_name:
+            raise ValueError("[QUANTIZATION] Precision = auto cannot go with Restore_name; leave one of them out")
+        return self
+
+
+class Quantization(QuantizationSwitches):
+    """[QUANTIZATION]."""
+
+    dump: bool = Field(default=True, description=_FLAG)
 
 
 class MergeModel(Section):
@@ -201,7 +223,7 @@ class MergeModel(Section):
     oscale_maps: Annotated[dict[str, Optional[str]], BeforeValidator(values.output_map)] = Field(
         default={}, description="`output: base output` or `output: None` items split by commas"
     )
-    dump: bool = Field(default=True, description=_DUMP)
+    dump: bool = Field(default=True, description=_FLAG)
 
 
 class Evaluation(OnDevice):
@@ -277,12 +299,6 @@ class Config(Section):
         start = self.default.start
         if start in (Stage.SPLIT_MODEL, Stage.MERGE_MODEL) and not self.split_model.keys:
             raise ValueError(f"[DEFAULT] Start = {start.name} needs [SPLIT_MODEL] Keys, which is empty")
-        return self
-
-    @model_validator(mode="after")
-    def _float_has_no_precision(self) -> "Config":
-        if self.quantization.precision == "auto" and self.quantization.restore_name:
-            raise ValueError("[QUANTIZATION] Precision = auto cannot go with Restore_name; leave one of them out")
         return self
 
     def as_dict(self) -> dict[str, Any]:

@@ -3,48 +3,153 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from mrt.atomic import atomic_write
 from mrt.calibrate import statistics
 from mrt.calibrate.statistics import Statistics
-from mrt.config import Stage
+from mrt.config import Stage as Start
 from mrt.errors import MRTError
 from mrt.frontends import mxnet as mxnet_files
 from mrt.graph import Graph, Shape
 from mrt.quantizer.quantize import Quantized, TensorInfo
+from mrt.run.products import MERGED, PRECISION, PREPARED, QUANTIZED, STATISTICS
+from mrt.run.stage import Made
 
-_REUSED = {
-    Stage.PREPARE: ("prepare.json", "prepare.params", "prepare.inputs.json"),
-    Stage.CALIBRATION: ("calibration.json",),
+_FILES = {
+    Start.PREPARE: "prepare",
+    Start.CALIBRATION: "calibration",
+    Start.QUANTIZATION: "quantize",
+    Start.MERGE_MODEL: "merge",
 }
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One stage's checkpoint (`mrt.run.stage.Checkpoint`)."""
+
+    checkpoints: Checkpoints
+    after: Start
+    written: bool
+    save_as: Callable[[Made], None]
+    load_as: Callable[[], Made]
+
+    def save(self, made: Made) -> None:
+        """Write what the stage gave, where its section's Dump asks for it."""
+        if self.written:
+            self.save_as(made)
+            self.checkpoints.save_origin(self.after)
+
+    def load(self) -> Made:
+        """Read it back.
+
+        Raises:
+            MRTError: it is missing, damaged, or made from something else.
+        """
+        made = self.load_as()
+        problem = self.checkpoints.misfit(self.after)
+        if problem:
+            raise MRTError(
+                f"{self.checkpoints.path(_FILES[self.after])}.*: this checkpoint was made from something else: {problem}; "
+                f"start before {self.after.name}"
+            )
+        return made
 
 
 class Checkpoints:
     """The checkpoints of one model in one folder, `<folder>/<name>.<stage>.*`.
 
     Every graph is a pair of MXNet files (`.json`, `.params`) that any MXNet tool opens.
+
+    Args:
+        folder: where they are.
+        name: the model's.
+        origin: says what a stage's checkpoint is made from (`mrt.run.origin`).
     """
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(
+        self, folder: Path, name: str, origin: Callable[[Start], Mapping[str, str]] = lambda start: {}
+    ) -> None:
         self._folder = folder
         self._name = name
+        self._origin = origin
 
     def path(self, suffix: str) -> Path:
         """The path of one file of the model."""
         return self._folder / f"{self._name}.{suffix}"
 
-    def reusable(self, sources: Sequence[Path]) -> Stage:
-        """The last stage up to CALIBRATION whose checkpoint, and those before it, are newer than all of `sources`."""
-        newest = max((path.stat().st_mtime for path in sources if path.is_file()), default=0.0)
-        found = Stage.DEFAULT
-        for stage, suffixes in _REUSED.items():
-            paths = [self.path(suffix) for suffix in suffixes]
-            if not all(path.is_file() and path.stat().st_mtime >= newest for path in paths):
+    def prepared(self, written: bool = True) -> Kept:
+        """Where the prepare stage leaves the prepared network."""
+        return Kept(
+            self,
+            Start.PREPARE,
+            written,
+            lambda made: self.save_graph("prepare", made[PREPARED]),
+            lambda: {PREPARED: self.load_graph("prepare")},
+        )
+
+    def calibrated(self, written: bool = True) -> Kept:
+        """Where the calibrate stage leaves the statistics."""
+        return Kept(
+            self,
+            Start.CALIBRATION,
+            written,
+            lambda made: self.save_statistics(made[STATISTICS]),
+            lambda: {STATISTICS: self.load_statistics()},
+        )
+
+    def quantized(self, written: bool = True) -> Kept:
+        """Where the quantize stage leaves the integer network."""
+        return Kept(
+            self,
+            Start.QUANTIZATION,
+            written,
+            lambda made: self.save_quantized(made[QUANTIZED]),
+            lambda: {QUANTIZED: self.load_quantized(), PRECISION: None},
+        )
+
+    def merged(self, written: bool = True) -> Kept:
+        """Where the merge stage leaves base and top as one graph."""
+        return Kept(
+            self,
+            Start.MERGE_MODEL,
+            written,
+            lambda made: self.save_graph("merge", made[MERGED]),
+            lambda: {MERGED: self.load_graph("merge")},
+        )
+
+    def save_origin(self, start: Start) -> None:
+        """Write what a stage's checkpoint is made from."""
+        atomic_write(self._origin_path(start), json.dumps(self._origin(start), indent=1))
+
+    def misfit(self, start: Start) -> str | None:
+        """What is another now than when a stage's checkpoint was made, in words; None where it fits."""
+        path = self._origin_path(start)
+        try:
+            then = {str(key): str(value) for key, value in json.loads(path.read_text("utf-8")).items()}
+        except FileNotFoundError:
+            return f"{path} is missing, which says what it is made from"
+        except (ValueError, AttributeError, OSError):
+            return f"{path} is damaged"
+        now = self._origin(start)
+        changed = [key for key in {**then, **now} if then.get(key) != now.get(key)]
+        if not changed:
+            return None
+        return f"{changed[0]} was {then.get(changed[0])}, is {now.get(changed[0])}"
+
+    def fitting(self, stages: Sequence[Start]) -> Start:
+        """The last of these stages of which, and of all before it, there is a checkpoint that fits."""
+        found = Start.DEFAULT
+        for start in stages:
+            if self.misfit(start) is not None:
                 break
-            newest, found = min(path.stat().st_mtime for path in paths), stage
+            found = start
         return found
+
+    def _origin_path(self, start: Start) -> Path:
+        return self.path(f"{_FILES[start]}.origin.json")
 
     def save_graph(self, stage: str, graph: Graph) -> None:
         """Write a graph, and the shapes of its inputs."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,7 @@ def test_a_run_leaves_model_checkpoints_and_report(finished: Path) -> None:
     assert names == {
         "digits_cvm", "digits.report.json", "digits.report.md", "digits.calibration.json",
         "digits.quantize.scales.json",
+        *(f"digits.{s}.origin.json" for s in ("prepare", "calibration", "quantize")),
         *(f"digits.{s}.{kind}" for s in ("prepare", "quantize") for kind in ("json", "params", "inputs.json")),
     }  # fmt: skip
 
@@ -162,6 +164,44 @@ def refused(capsys: pytest.CaptureFixture[str], *options: str) -> str:
     return lines[0]
 
 
+@pytest.mark.parametrize(
+    ("stage", "setting", "said"),
+    [
+        ("PREPARE", "PREPARE.Equalize=False", "[PREPARE] Equalize was True, is False"),
+        ("CALIBRATION", "CALIBRATION.Calibrate_num=1", "the calibration data was"),
+        ("QUANTIZATION", "CALIBRATION.Calibrator=entropy", "[CALIBRATION] Calibrator was mse, is entropy"),
+        ("QUANTIZATION", "QUANTIZATION.Input_precision=7", "[QUANTIZATION] Input_precision was 8, is 7"),
+    ],
+)
+def test_a_checkpoint_of_other_settings_is_refused(
+    project: Path, finished: Path, stage: str, setting: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ("--start", stage, "--set", setting)
+    assert said in refused(capsys, *arguments(project, finished, *more))
+
+
+def test_a_checkpoint_of_settings_that_come_later_is_taken(project: Path, finished: Path, tmp_path: Path) -> None:
+    for path in finished.glob("digits.*"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    more = ("--start", "CALIBRATION", "--set", "QUANTIZATION.Input_precision=7", "--set", "EVALUATION.Iter_num=0")
+    assert cli.main(arguments(project, tmp_path, *more)) == 0
+    assert load_package(tmp_path / "digits_cvm").model.precisions["data"] == 7
+
+
+def test_a_checkpoint_of_other_weights_is_refused(
+    project: Path, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in finished.glob("digits.*"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    network = mxnet_files.load(
+        project / "data/digits-symbol.json", project / "data/digits-0000.params", {"data": (-1, 1, 8, 8)}
+    )
+    params = {name: array * np.float32(1.5) for name, array in network.params.items()}
+    mxnet_files.save(replace(network, params=params), tmp_path / "digits-symbol.json", tmp_path / "digits-0000.params")
+    more = ("--start", "CALIBRATION", "--set", f"DEFAULT.Model_dir={tmp_path}")
+    assert "the network's files was" in refused(capsys, *arguments(project, tmp_path, *more))
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_resuming_without_checkpoint_is_refused(
     project: Path, stage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -192,12 +232,12 @@ def test_a_damaged_checkpoint_is_named(
 def test_an_interrupted_run_leaves_the_checkpoints_before_it(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mrt import pipeline
+    from mrt.run import quantize
 
     def interrupt(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pipeline, "quantize", interrupt)
+    monkeypatch.setattr(quantize, "quantize", interrupt)
     assert cli.main(arguments(project, tmp_path)) not in (0, 2)
     monkeypatch.undo()
     assert not (tmp_path / "digits_cvm").exists()

@@ -1,0 +1,162 @@
+"""The evaluate stage, and the two measurements that only structural runs make."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import cvm
+from cvm import formal
+from cvm.errors import CVMError
+
+from mrt.analysis.ablation import FloatOutputs
+from mrt.analysis.costs import costly_layers
+from mrt.config import Config
+from mrt.executors.device import context
+from mrt.executors.mxnet import Executor
+from mrt.graph import Array
+from mrt.ops.box_nms import SUPPRESSING
+from mrt.quantizer.quantize import Quantized
+from mrt.report import Progress, Report
+from mrt.run.evaluate import Run, compare, dequantize, evaluate, in_pieces, quantize_input
+from mrt.run.pictures import Pictures
+from mrt.run.prepare import VERIFIED_PICTURES
+from mrt.run.products import COMPILED, COSTS, CUT, EVALUATED, FOLDER, NETWORK, PREPARED, QUANTIZED, SAME
+from mrt.run.samples import Samples
+from mrt.run.stage import Made, Products, Stage
+from mrt.targets.cvm.compiler import Compiled
+
+logger = logging.getLogger(__name__)
+
+
+class Evaluate(Stage):
+    """Compares float network, integer network and compiled model on the same pictures."""
+
+    takes = (NETWORK, CUT, QUANTIZED, COMPILED, FOLDER)
+    gives = (EVALUATED,)
+
+    def __init__(
+        self, config: Config, pictures: Pictures, structural: bool = False, kept: FloatOutputs | None = None
+    ) -> None:
+        """Of a structural run, the fastest executor alone is evaluated, and no accuracy.
+
+        With `kept`, only the compiled model is, against the float network's outputs that are kept there.
+        """
+        self._config = config
+        self._pictures = pictures
+        self._structural = structural
+        self._kept = kept
+
+    def run(self, have: Products, progress: Progress) -> Made:
+        """A report with what evaluation measures; an empty one where the configuration asks for none."""
+        settings = self._config.evaluation
+        report = Report(model=self._config.default.model_name)
+        if settings is None or settings.iter_num == 0:
+            return {EVALUATED: report}
+        network, cut, quantized = have[NETWORK], have[CUT], have[QUANTIZED]
+        dataset, start, count = self._pictures.compared()
+        where = context(settings)
+        if self._structural and cut:  # random boxes are near ties, of which any could be first: compare what selects
+            network, cut = cut.base, None
+        top = Executor(cut.top, context=where) if cut else None
+
+        def finish(outputs: list[Array]) -> list[Array]:
+            real = [dequantize(array, info) for array, info in zip(outputs, quantized.outputs)]
+            return top(dict(zip(cut.top.inputs, real))) if top and cut else real
+
+        batches = self._kept.batches() if self._kept else dataset.batches("evaluation", settings.batch, start, count)
+        with progress.stage("evaluate", total=count) as step:
+            evaluate(
+                None if self._structural else dataset.metric,
+                batches,
+                self._kept.outputs if self._kept else Executor(network, context=where),
+                self._executors(have),
+                quantized.input,
+                finish,
+                report,
+                step.advance,
+            )
+        if self._structural and any(node.op in SUPPRESSING for node in network.nodes()):
+            report.sqnr_db, report.sqnr_outputs_db = None, []  # near ties, as above
+        report.dataset = dataset.name
+        return {EVALUATED: report}
+
+    def _executors(self, have: Products) -> dict[str, Run]:
+        compiled, folder, quantized = have[COMPILED], have[FOLDER], have[QUANTIZED]
+        found: dict[str, Run] = {}
+        if compiled and folder and (run := native_run(folder) or (None if self._structural else formal_run(compiled))):
+            found["cvm"] = any_batch(run, compiled, self._config)
+        if self._kept or (self._structural and found):  # there, the fastest is enough for all but a few pictures
+            return found
+        return {"quantized": twin(quantized, self._config), **found}
+
+
+class Costs(Stage):
+    """The layers that add most noise, on a few pictures; after evaluation, when the network's weights are let go of."""
+
+    takes = (PREPARED, QUANTIZED, EVALUATED)
+    gives = (COSTS,)
+
+    def __init__(self, config: Config, samples: Samples) -> None:
+        """`samples` are what is measured on, where the configuration asks for an evaluation."""
+        self._asked = config.evaluation is not None and config.evaluation.iter_num != 0
+        self._samples = samples
+
+    def run(self, have: Products, progress: Progress) -> Made:
+        """The costliest layers."""
+        if not self._asked:
+            return {COSTS: []}
+        return {COSTS: costly_layers(have[PREPARED], have[QUANTIZED], self._samples.first(VERIFIED_PICTURES))}
+
+
+class Compare(Stage):
+    """Compares the compiled model with its exact twin on a few pictures, where evaluation did not."""
+
+    takes = (QUANTIZED, COMPILED, FOLDER, EVALUATED, COSTS)
+    gives = (SAME,)
+
+    def __init__(self, config: Config, samples: Samples) -> None:
+        """`samples` are what they compute."""
+        self._config = config
+        self._samples = samples
+
+    def run(self, have: Products, progress: Progress) -> Made:
+        """On how many samples the two differ; None where there is only one of them."""
+        compiled, folder, quantized = have[COMPILED], have[FOLDER], have[QUANTIZED]
+        native = native_run(folder) if folder else None
+        if compiled is None or native is None:
+            return {SAME: have[EVALUATED].bit_exact}
+        integers = quantize_input(self._samples.first(VERIFIED_PICTURES), quantized.input)
+        run = any_batch(native, compiled, self._config)
+        return {SAME: compare(twin(quantized, self._config)(integers), run(integers))}
+
+
+def twin(quantized: Quantized, config: Config) -> Run:
+    """The integer network on MXNet, exact."""
+    return Executor(quantized.graph, dtype="float64", context=context(config.quantization))
+
+
+def any_batch(run: Run, compiled: Compiled, config: Config) -> Run:
+    """A compiled model takes any batch where that is the first axis, else the one that it was compiled for."""
+    axis = config.default.input_shape.index(-1)
+    return run if axis == 0 else in_pieces(run, axis, compiled.model.input_shape[axis])
+
+
+def formal_run(compiled: Compiled) -> Run:
+    """The compiled model on the target's specification, slowly."""
+    return lambda data: formal.run(compiled.model, data)
+
+
+def native_run(folder: Path) -> Run | None:
+    """The compiled model on the native runtime, or None, with a warning, where that was not built."""
+    try:
+        native = cvm.load(folder)
+    except CVMError as error:
+        logger.warning("the compiled model does not run natively: %s", error)
+        return None
+
+    def call(data: Array) -> list[Array]:
+        outputs = native(data)
+        return list(outputs) if isinstance(outputs, (tuple, list)) else [outputs]
+
+    return call

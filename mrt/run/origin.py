@@ -1,0 +1,80 @@
+"""What a checkpoint is made from: weights, data, and the sections of the configuration up to its stage.
+
+Compared when a run resumes, so that a checkpoint of another network, other data or other settings is never taken for
+this run's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from mrt.config import Config
+from mrt.config import Stage as Start
+from mrt.config.model import CalibrationSwitches, MergeModel, PrepareSwitches, QuantizationSwitches, Section, SplitModel
+from mrt.config.paths import spellings
+from mrt.run.samples import Samples
+
+_PICTURES = 2
+_NO_EFFECT = ("verify", "dump", "device_type", "device_ids")
+_SECTIONS: dict[Start, tuple[tuple[str, type[Section]], ...]] = {
+    Start.PREPARE: (("split_model", SplitModel), ("prepare", PrepareSwitches), ("calibration", CalibrationSwitches)),
+    Start.QUANTIZATION: (("quantization", QuantizationSwitches),),
+    Start.MERGE_MODEL: (("merge_model", MergeModel),),
+}
+_LATER = ("calibrator", "calibrators", "lambda_")  # of [CALIBRATION], what the quantize stage reads
+
+
+class Origin:
+    """What the checkpoints of a run are made from.
+
+    Args:
+        config: names the network, and says how it is treated.
+        samples: the calibration data.
+    """
+
+    def __init__(self, config: Config, samples: Samples) -> None:
+        self._config = config
+        self._samples = samples
+
+    def __call__(self, start: Start) -> Mapping[str, str]:
+        """What a stage's checkpoint is made from, by the name of the key or thing."""
+        default = self._config.default
+        found = {
+            "the network's files": self._files,
+            "[DEFAULT] Input_shape": str(default.input_shape),
+            "[CALIBRATION] Dataset": self._config.calibration.dataset,
+            "the calibration data": self._data,
+        }
+        for stage, sections in _SECTIONS.items():
+            for name, section in sections if stage <= start else ():
+                settings = getattr(self._config, name)
+                for key in section.model_fields:
+                    if key not in _NO_EFFECT and not (key in _LATER and start < Start.QUANTIZATION):
+                        shown = key.rstrip("_").capitalize()
+                        found[f"[{name.upper()}] {shown}"] = str(getattr(settings, key))
+        return found
+
+    @cached_property
+    def _files(self) -> str:
+        return _files_digest(self._config.default.model_dir, self._config.default.model_name)
+
+    @cached_property
+    def _data(self) -> str:
+        count = self._samples.calibrated
+        picture = np.ascontiguousarray(self._samples.first(min(_PICTURES, count)))
+        return f"{count} of {hashlib.sha256(picture.tobytes()).hexdigest()[:16]}"
+
+
+def _files_digest(folder: Path, name: str) -> str:
+    for pair in spellings(folder, name):
+        if pair[0].is_file():
+            found = hashlib.sha256()
+            for path in pair:
+                found.update(path.read_bytes() if path.is_file() else b"")
+            return found.hexdigest()[:16]
+    return f"{name} of the Gluon zoo"

@@ -1,0 +1,41 @@
+"""The prepare stage: a few operators instead of many, then channels of similar ranges."""
+
+from __future__ import annotations
+
+from mrt.calibrate.largest_per_channel import largest_per_channel
+from mrt.config.model import PrepareSwitches
+from mrt.executors.device import context
+from mrt.report import Progress
+from mrt.run.products import BASE, PREPARED
+from mrt.run.samples import Samples
+from mrt.run.stage import Checkpoint, Made, Products, Stage
+from mrt.transform import PREPARE, PassManager
+from mrt.transform.equalize import Equalize, measured
+
+VERIFIED_PICTURES = 2
+SAMPLE_PICTURES = 64
+"""On how many pictures, at most, what needs few is measured: largest values per channel, input moments."""
+
+
+class Prepare(Stage):
+    """Rewrites the network, verified on pictures if so asked, and equalizes its channels."""
+
+    takes = (BASE,)
+    gives = (PREPARED,)
+
+    def __init__(self, switches: PrepareSwitches, samples: Samples, checkpoint: Checkpoint | None = None) -> None:
+        """`samples` are what the passes are verified on, and the channels' ranges measured."""
+        self._switches = switches
+        self._samples = samples
+        self.checkpoint = checkpoint
+
+    def run(self, have: Products, progress: Progress) -> Made:
+        """The prepared network."""
+        with progress.stage("prepare"):
+            verified = self._samples.first(VERIFIED_PICTURES) if self._switches.verify else None
+            prepared = PassManager(PREPARE, verify=verified).run(have[BASE])
+            if self._switches.equalize and (values := measured(prepared)):
+                pictures = self._samples.batches(min(SAMPLE_PICTURES, self._samples.calibrated))
+                largest = largest_per_channel(prepared, values, pictures, context(self._switches))
+                prepared = PassManager([Equalize(largest)], verify=verified).run(prepared)
+        return {PREPARED: prepared}

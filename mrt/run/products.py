@@ -1,0 +1,34 @@
+"""What the stages of a run give each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from mrt.calibrate.moments import Moments
+from mrt.calibrate.statistics import Statistics
+from mrt.graph import Graph
+from mrt.quantizer.quantize import Quantized, QuantizeSettings
+from mrt.report import BitExact, LayerCost, Report
+from mrt.report.precision import PrecisionGain
+from mrt.run.split import Split
+from mrt.run.stage import Product
+from mrt.targets.cvm.compiler import Compiled
+
+NETWORK: Product[Graph] = Product("the float network")
+CUT: Product[Split | None] = Product("where the network is cut")
+BASE: Product[Graph] = Product("what of the network becomes integers")
+FLOAT_BYTES: Product[int] = Product("bytes of the float network's parameters")
+PREPARED: Product[Graph] = Product("the prepared network")
+STATISTICS: Product[Mapping[str, Statistics]] = Product("calibration statistics")
+MOMENTS: Product[Mapping[str, Moments]] = Product("input moments of the layers")
+SETTINGS: Product[QuantizeSettings] = Product("how to quantize")
+QUANTIZED: Product[Quantized] = Product("the integer network")
+PRECISION: Product[PrecisionGain | None] = Product("what extra bits gained")
+PARTS: Product[bool] = Product("whether the network has a float top")
+MERGED: Product[Graph | None] = Product("the integer base with its float top")
+COMPILED: Product[Compiled | None] = Product("the compiled model")
+FOLDER: Product[Path | None] = Product("where the compiled model lies")
+EVALUATED: Product[Report] = Product("the evaluation")
+COSTS: Product[list[LayerCost]] = Product("the costliest layers")
+SAME: Product[BitExact | None] = Product("whether two integer executors agree")

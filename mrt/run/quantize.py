@@ -1,0 +1,122 @@
+"""The quantize stage: how to quantize, from the switches and the data; then the integer network."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+
+from mrt.analysis.precision import widen
+from mrt.analysis.sensitivity import operators_of
+from mrt.calibrate.ranges import Ranges, check_names, near, tensor_names
+from mrt.calibrate.statistics import Statistics
+from mrt.calibrate.thresholds import AUTO
+from mrt.errors import MRTError
+from mrt.executors.device import context
+from mrt.graph import Graph, Value
+from mrt.quantizer.cheap import cheap_layers
+from mrt.quantizer.choice import choose_calibrators
+from mrt.quantizer.limbs import ExtraBits
+from mrt.quantizer.quantize import Quantized, QuantizeSettings, quantize
+from mrt.quantizer.rounding import Rounding
+from mrt.recipe import Recipe
+from mrt.report import Progress
+from mrt.run.products import MOMENTS, PRECISION, PREPARED, QUANTIZED, SETTINGS, STATISTICS
+from mrt.run.samples import Samples
+from mrt.run.stage import Checkpoint, Made, Products, Stage
+
+logger = logging.getLogger(__name__)
+
+_FALLBACK = "mse"  # where `auto` has nothing to go by
+_WIDENING_PICTURES = 32
+
+
+class Settle(Stage):
+    """Settles how to quantize: names checked, calibrators chosen where they are `auto`."""
+
+    takes = (PREPARED, STATISTICS)
+    gives = (SETTINGS,)
+
+    def __init__(self, recipe: Recipe, samples: Samples) -> None:
+        """`samples` are what calibrators are chosen on."""
+        self._recipe = recipe
+        self._samples = samples
+
+    def run(self, have: Products, progress: Progress) -> Made:
+        """The settings of the quantizer."""
+        prepared, switches = have[PREPARED], self._recipe.quantization
+        _check_thresholds(prepared, switches.thresholds)
+        settings = QuantizeSettings(
+            input_precision=switches.input_precision,
+            output_precision=switches.output_precision,
+            ranges=self._ranges(prepared),
+            offsets=switches.offset_activations,
+            rounding=Rounding(switches.rounding, switches.bias_correction),
+            softmax_lambd=switches.softmax_lambd or QuantizeSettings.softmax_lambd,
+            restore_name=switches.restore_name,
+            extra=ExtraBits() if switches.precision == "8" else cheap_layers(prepared),
+        )
+        if self._recipe.calibration.calibrator == AUTO:
+            chosen = self._chosen(prepared, have[STATISTICS], settings, progress)
+            settings = replace(settings, ranges=settings.ranges.otherwise(_FALLBACK, chosen))
+        return {SETTINGS: settings}
+
+    def _ranges(self, prepared: Graph) -> Ranges:
+        switches = self._recipe.calibration
+        check_names(prepared, switches.calibrators, "[CALIBRATION] Calibrators")
+        default = _FALLBACK if switches.calibrator == AUTO else switches.calibrator
+        return Ranges(default, switches.calibrators, self._recipe.quantization.thresholds, switches.lambda_)
+
+    def _chosen(
+        self, prepared: Graph, statistics: Mapping[str, Statistics], settings: QuantizeSettings, progress: Progress
+    ) -> dict[str, str]:
+        count = self._samples.calibrated
+        with progress.stage("calibrators", total=count) as step:
+            where, pictures = context(self._recipe.calibration), self._samples.batches(count)
+            chosen = choose_calibrators(prepared, dict(statistics), settings, pictures, where, step.advance)
+        for tensor, name in chosen.items():
+            logger.debug("calibrator of %s: %s", tensor, name)
+        return chosen
+
+
+class Quantize(Stage):
+    """The integer network; with Precision=auto, with extra bits where they gain most."""
+
+    takes = (PREPARED, STATISTICS, MOMENTS, SETTINGS)
+    gives = (QUANTIZED, PRECISION)
+
+    def __init__(self, recipe: Recipe, samples: Samples, checkpoint: Checkpoint | None = None) -> None:
+        """`samples` are what extra bits are chosen on."""
+        self._switches = recipe.quantization
+        self._samples = samples
+        self.checkpoint = checkpoint
+
+    def run(self, have: Products, progress: Progress) -> Made:
+        """The integer network, and what extra bits gained."""
+        prepared, chosen = have[PREPARED], have[SETTINGS]
+
+        def quantized_with(extra: ExtraBits) -> Quantized:
+            settings = replace(chosen, extra=chosen.extra | extra)
+            with progress.stage("quantize", total=len(prepared.nodes())) as step:
+                return quantize(prepared, have[STATISTICS], settings, have[MOMENTS], step.advance)
+
+        quantized = quantized_with(ExtraBits())
+        if self._switches.precision != "auto":
+            return {QUANTIZED: quantized, PRECISION: None}
+        count = min(_WIDENING_PICTURES, self._samples.calibrated)
+        target, budget = self._switches.precision_target, self._switches.precision_budget
+        with progress.stage("precision", total=count * len(operators_of(prepared, quantized))) as step:
+            pictures = self._samples.labelled(count)
+            wider, gain = widen(prepared, quantized, quantized_with, pictures, target, budget, step.advance)
+        return {QUANTIZED: wider, PRECISION: gain}
+
+
+def _check_thresholds(prepared: Graph, thresholds: Mapping[str, float]) -> None:
+    """Refuse thresholds of nodes that the network does not have; those of MRT's own rewriting are only named."""
+    known = {name for node in prepared.nodes() for name in tensor_names(Value(node))}
+    unused = [name for name in thresholds if name not in known]
+    for name in unused:
+        if not name.startswith("mrt_rewrite_"):
+            raise MRTError(f"[QUANTIZATION] Thresholds: the network has no node {name}{near(name, known)}")
+    if unused:
+        logger.warning("[QUANTIZATION] Thresholds: ignored for %s, nodes of MRT's own rewriting", ", ".join(unused))

@@ -1,0 +1,25 @@
+"""The data that a network is calibrated on, as the stages read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from mrt.graph import Array
+
+
+class Samples(Protocol):
+    """Calibration data in a fixed order; `mrt.run.pictures` has a configuration's, `mrt.run.held` a caller's."""
+
+    @property
+    def calibrated(self) -> int:
+        """How many to calibrate on."""
+
+    def batches(self, count: int) -> Iterator[Array]:
+        """The first `count` samples, in batches."""
+
+    def labelled(self, count: int) -> Iterator[tuple[Array, Array]]:
+        """Likewise, with labels."""
+
+    def first(self, count: int) -> Array:
+        """The first `count` samples, together."""

@@ -1,0 +1,64 @@
+"""What `mrt sensitivity` does: the stages up to the integer network, then the measurement."""
+
+from __future__ import annotations
+
+import logging
+
+from mrt.analysis.sensitivity import measure, operators_of
+from mrt.config import Config
+from mrt.config import Stage as Start
+from mrt.errors import MRTError
+from mrt.report import Progress
+from mrt.report.sensitivity import Sensitivity
+from mrt.run.load import Load
+from mrt.run.pictures import Pictures
+from mrt.run.products import PREPARED, QUANTIZED
+from mrt.run.stage import run_stages
+from mrt.run.stages import checkpoints_of, configured_stages
+
+logger = logging.getLogger(__name__)
+
+_REUSED = (Start.PREPARE, Start.CALIBRATION)  # the quantizer's own tables are not in a checkpoint
+
+
+def sensitivity(config: Config, progress: Progress, count: int) -> Sensitivity:
+    """Measure what each operator's quantization costs the network (`mrt.analysis.sensitivity`).
+
+    Where [DEFAULT] Start says nothing, the checkpoints of PREPARE and CALIBRATION are reused if they are this run's.
+
+    Args:
+        config: what to quantize, and how.
+        progress: shows it.
+        count: how many of the pictures to evaluate on, at most.
+
+    Raises:
+        MRTError: bad input, named.
+    """
+    if config.quantization.restore_name:
+        raise MRTError("[QUANTIZATION] Restore_name: sensitivity leaves each operator in float in turn; leave it out")
+    pictures = Pictures(config)
+    start = min(config.default.start, Start.CALIBRATION)
+    if start == Start.DEFAULT:
+        start = checkpoints_of(config, pictures).fitting(_REUSED)
+        if start:
+            logger.info("reusing the checkpoints in %s up to %s", config.default.output_dir, start.name)
+    stages = [Load(config), *configured_stages(config, pictures)]
+    have = run_stages(stages, [PREPARED, QUANTIZED], progress, start)
+    prepared, quantized = have[PREPARED], have[QUANTIZED]
+    dataset, first, available = pictures.evaluated()
+    count = min(count, available)
+    batches = dataset.batches("evaluation", min(count, config.calibration.batch), first, count)
+    metric = None if config.split_model.keys else dataset.metric
+    with progress.stage("sensitivity", total=count * len(operators_of(prepared, quantized))) as step:
+        measured = measure(prepared, quantized, batches, metric, advance=step.advance)
+    return Sensitivity(
+        model=config.default.model_name,
+        dataset=dataset.name,
+        pictures=measured.pictures,
+        metric=metric().primary if metric else None,
+        float_score=measured.float_score,
+        quantized=measured.quantized,
+        operators=measured.operators,
+        seconds=dict(progress.seconds),
+        configuration=config.as_dict(),
+    )

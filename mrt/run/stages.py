@@ -1,0 +1,79 @@
+"""The lists of stages that runs are made of, each with its checkpoints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mrt.config import Config
+from mrt.recipe import Recipe
+from mrt.run.calibrate import Calibrate, Moments
+from mrt.run.checkpoints import Checkpoints
+from mrt.run.compile import Compile, Write
+from mrt.run.load import Cut
+from mrt.run.origin import Origin
+from mrt.run.parts import Merge, Parts
+from mrt.run.pictures import Pictures
+from mrt.run.prepare import Prepare
+from mrt.run.quantize import Quantize, Settle
+from mrt.run.samples import Samples
+from mrt.run.stage import Checkpoint, Stage
+from mrt.targets.cvm.description import describe
+
+
+def recipe_stages(
+    recipe: Recipe,
+    samples: Samples,
+    prepared: Checkpoint | None = None,
+    calibrated: Checkpoint | None = None,
+    quantized: Checkpoint | None = None,
+) -> list[Stage]:
+    """The recipe: from the float network to the integer one. There is no other way to quantize a network.
+
+    Args:
+        recipe: its switches.
+        samples: what to calibrate on.
+        prepared, calibrated, quantized: where these stages leave their results.
+    """
+    return [
+        Prepare(recipe.prepare, samples, prepared),
+        Calibrate(recipe.calibration, samples, calibrated),
+        Moments(recipe.calibration, recipe.quantization, samples),
+        Settle(recipe, samples),
+        Quantize(recipe, samples, quantized),
+    ]
+
+
+def configured_stages(config: Config, pictures: Pictures) -> list[Stage]:
+    """From the loaded network to the integer one, cut and checkpointed as a configuration says."""
+    checkpoints = checkpoints_of(config, pictures)
+    return [
+        Cut(config),
+        *recipe_stages(
+            Recipe.from_config(config),
+            pictures,
+            checkpoints.prepared(config.prepare.dump),
+            checkpoints.calibrated(config.calibration.dump),
+            checkpoints.quantized(config.quantization.dump),
+        ),
+        Parts(config, checkpoints),
+        Merge(config, checkpoints.merged(config.merge_model.dump) if config.split_model.keys else None),
+    ]
+
+
+def compiled_stages(config: Config, pictures: Pictures, folder: Path) -> list[Stage]:
+    """From the integer network to the compiled model in a folder."""
+    batch = config.compilation.batch if config.compilation else 1
+    return [
+        Compile(Recipe.from_config(config).quantization, batch),
+        Write(
+            folder,
+            pictures,
+            config.default.input_shape.index(-1),
+            lambda model, quantized: describe(model, quantized, pictures.calibration),
+        ),
+    ]
+
+
+def checkpoints_of(config: Config, pictures: Pictures) -> Checkpoints:
+    """Where a configuration's runs leave and find their results."""
+    return Checkpoints(config.default.output_dir, config.default.model_name, Origin(config, pictures))
