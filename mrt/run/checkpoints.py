@@ -52,8 +52,8 @@ class Kept:
         problem = self.checkpoints.misfit(self.after)
         if problem:
             raise MRTError(
-                f"{self.checkpoints.path(_FILES[self.after])}.*: this checkpoint was made from something else: {problem}; "
-                f"start before {self.after.name}"
+                f"{self.checkpoints.path(_FILES[self.after])}.*: this checkpoint was made from something else: "
+                f"{problem}; start before {self.after.name}"
             )
         return made
 
