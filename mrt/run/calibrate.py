@@ -13,7 +13,7 @@ from mrt.quantizer.rounding import NEAREST
 from mrt.report import Progress
 from mrt.run.prepare import SAMPLE_PICTURES
 from mrt.run.products import MOMENTS, PREPARED, STATISTICS
-from mrt.run.samples import Samples
+from mrt.run.sample_source import SampleSource
 from mrt.run.stage import Checkpoint, Made, Products, Stage
 
 
@@ -23,7 +23,7 @@ class Calibrate(Stage):
     takes = (PREPARED,)
     gives = (STATISTICS,)
 
-    def __init__(self, switches: CalibrationSwitches, samples: Samples, checkpoint: Checkpoint | None = None) -> None:
+    def __init__(self, switches: CalibrationSwitches, samples: SampleSource, checkpoint: Checkpoint | None = None) -> None:
         """`samples` are the calibration data."""
         self._switches = switches
         self._samples = samples
@@ -48,7 +48,7 @@ class Moments(Stage):
     takes = (PREPARED,)
     gives = (MOMENTS,)
 
-    def __init__(self, calibration: CalibrationSwitches, switches: QuantizationSwitches, samples: Samples) -> None:
+    def __init__(self, calibration: CalibrationSwitches, switches: QuantizationSwitches, samples: SampleSource) -> None:
         """Of the switches, rounding and bias_correction say whether moments are needed at all."""
         self._context = calibration
         self._needed = switches.bias_correction or switches.rounding != NEAREST

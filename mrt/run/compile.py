@@ -17,7 +17,7 @@ from mrt.quantizer.quantize import Quantized
 from mrt.report import Progress
 from mrt.run.evaluate import quantize_input
 from mrt.run.products import COMPILED, FOLDER, QUANTIZED
-from mrt.run.samples import Samples
+from mrt.run.sample_source import SampleSource
 from mrt.run.stage import Made, Products, Stage
 from mrt.targets.cvm.compiler import Compiled, compile_model
 
@@ -56,7 +56,7 @@ class Write(Stage):
     gives = (FOLDER,)
 
     def __init__(
-        self, folder: Path, samples: Samples, batch_axis: int, describe: Callable[..., dict[str, Any]]
+        self, folder: Path, samples: SampleSource, batch_axis: int, describe: Callable[..., dict[str, Any]]
     ) -> None:
         """`describe(model, quantized)` gives the content of ext.json; the sample is the first of `samples`."""
         self._folder = folder
@@ -77,7 +77,7 @@ def write_model(
     folder: Path,
     compiled: Compiled,
     quantized: Quantized,
-    samples: Samples,
+    samples: SampleSource,
     batch_axis: int,
     describe: Callable[..., dict[str, Any]],
 ) -> None:

@@ -22,7 +22,7 @@ from mrt.run.evaluate import Run, compare, dequantize, evaluate, in_pieces, quan
 from mrt.run.pictures import Pictures
 from mrt.run.prepare import VERIFIED_PICTURES
 from mrt.run.products import COMPILED, COSTS, CUT, EVALUATED, FOLDER, NETWORK, PREPARED, QUANTIZED, SAME
-from mrt.run.samples import Samples
+from mrt.run.sample_source import SampleSource
 from mrt.run.stage import Made, Products, Stage
 from mrt.targets.cvm.compiler import Compiled
 
@@ -97,7 +97,7 @@ class Costs(Stage):
     takes = (PREPARED, QUANTIZED, EVALUATED)
     gives = (COSTS,)
 
-    def __init__(self, config: Config, samples: Samples) -> None:
+    def __init__(self, config: Config, samples: SampleSource) -> None:
         """`samples` are what is measured on, where the configuration asks for an evaluation."""
         self._asked = config.evaluation is not None and config.evaluation.iter_num != 0
         self._samples = samples
@@ -115,7 +115,7 @@ class Compare(Stage):
     takes = (QUANTIZED, COMPILED, FOLDER, EVALUATED, COSTS)
     gives = (SAME,)
 
-    def __init__(self, config: Config, samples: Samples) -> None:
+    def __init__(self, config: Config, samples: SampleSource) -> None:
         """`samples` are what they compute."""
         self._config = config
         self._samples = samples

@@ -8,7 +8,7 @@ from mrt.graph import Graph
 from mrt.report import Progress
 from mrt.run.keys import split_as_configured
 from mrt.run.products import BASE, CUT, FLOAT_BYTES, NETWORK
-from mrt.run.samples import Samples
+from mrt.run.sample_source import SampleSource
 from mrt.run.source import load_network, untrained_network
 from mrt.run.stage import Made, Products, Stage
 from mrt.run.structural import structural_network
@@ -38,7 +38,7 @@ class LoadUntrained(Stage):
 
     gives = (NETWORK,)
 
-    def __init__(self, config: Config, name: str | None, samples: Samples) -> None:
+    def __init__(self, config: Config, name: str | None, samples: SampleSource) -> None:
         """`name` is what `mrt.nets` builds where [DEFAULT] Model_name says nothing to it; `samples` fit BatchNorms."""
         self._config = config
         self._name = name

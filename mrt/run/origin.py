@@ -17,7 +17,7 @@ from mrt.config import Config
 from mrt.config import Stage as Start
 from mrt.config.model import CalibrationSwitches, MergeModel, PrepareSwitches, QuantizationSwitches, Section, SplitModel
 from mrt.config.paths import spellings
-from mrt.run.samples import Samples
+from mrt.run.sample_source import SampleSource
 
 _PICTURES = 2
 _NO_EFFECT = ("verify", "dump", "device_type", "device_ids")
@@ -37,7 +37,7 @@ class Origin:
         samples: the calibration data.
     """
 
-    def __init__(self, config: Config, samples: Samples) -> None:
+    def __init__(self, config: Config, samples: SampleSource) -> None:
         self._config = config
         self._samples = samples
 

@@ -7,7 +7,7 @@ from mrt.config.model import PrepareSwitches
 from mrt.executors.device import context
 from mrt.report import Progress
 from mrt.run.products import BASE, PREPARED
-from mrt.run.samples import Samples
+from mrt.run.sample_source import SampleSource
 from mrt.run.stage import Checkpoint, Made, Products, Stage
 from mrt.transform import PREPARE, PassManager
 from mrt.transform.equalize import Equalize, measured
@@ -23,7 +23,7 @@ class Prepare(Stage):
     takes = (BASE,)
     gives = (PREPARED,)
 
-    def __init__(self, switches: PrepareSwitches, samples: Samples, checkpoint: Checkpoint | None = None) -> None:
+    def __init__(self, switches: PrepareSwitches, samples: SampleSource, checkpoint: Checkpoint | None = None) -> None:
         """`samples` are what the passes are verified on, and the channels' ranges measured."""
         self._switches = switches
         self._samples = samples

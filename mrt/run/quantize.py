@@ -22,7 +22,7 @@ from mrt.quantizer.rounding import Rounding
 from mrt.recipe import Recipe
 from mrt.report import Progress
 from mrt.run.products import MOMENTS, PRECISION, PREPARED, QUANTIZED, SETTINGS, STATISTICS
-from mrt.run.samples import Samples
+from mrt.run.sample_source import SampleSource
 from mrt.run.stage import Checkpoint, Made, Products, Stage
 
 logger = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class Settle(Stage):
     takes = (PREPARED, STATISTICS)
     gives = (SETTINGS,)
 
-    def __init__(self, recipe: Recipe, samples: Samples) -> None:
+    def __init__(self, recipe: Recipe, samples: SampleSource) -> None:
         """`samples` are what calibrators are chosen on."""
         self._recipe = recipe
         self._samples = samples
@@ -85,7 +85,7 @@ class Quantize(Stage):
     takes = (PREPARED, STATISTICS, MOMENTS, SETTINGS)
     gives = (QUANTIZED, PRECISION)
 
-    def __init__(self, recipe: Recipe, samples: Samples, checkpoint: Checkpoint | None = None) -> None:
+    def __init__(self, recipe: Recipe, samples: SampleSource, checkpoint: Checkpoint | None = None) -> None:
         """`samples` are what extra bits are chosen on."""
         self._switches = recipe.quantization
         self._samples = samples

@@ -15,14 +15,14 @@ from mrt.run.parts import Merge, Parts
 from mrt.run.pictures import Pictures
 from mrt.run.prepare import Prepare
 from mrt.run.quantize import Quantize, Settle
-from mrt.run.samples import Samples
+from mrt.run.sample_source import SampleSource
 from mrt.run.stage import Checkpoint, Stage
 from mrt.targets.cvm.description import describe
 
 
 def recipe_stages(
     recipe: Recipe,
-    samples: Samples,
+    samples: SampleSource,
     prepared: Checkpoint | None = None,
     calibrated: Checkpoint | None = None,
     quantized: Checkpoint | None = None,

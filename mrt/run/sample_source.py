@@ -9,7 +9,7 @@ from mrt.graph import Array
 
 
 class Samples(Protocol):
-    """Calibration data in a fixed order; `mrt.run.pictures` has a configuration's, `mrt.run.held` a caller's."""
+    """Calibration data in a fixed order; `mrt.run.pictures` has a configuration's, `mrt.run.given` a caller's."""
 
     @property
     def calibrated(self) -> int:
