@@ -8,7 +8,7 @@ from typing import Protocol
 from mrt.graph import Array
 
 
-class Samples(Protocol):
+class SampleSource(Protocol):
     """Calibration data in a fixed order; `mrt.run.pictures` has a configuration's, `mrt.run.given` a caller's."""
 
     @property
