@@ -23,7 +23,9 @@ class Calibrate(Stage):
     takes = (PREPARED,)
     gives = (STATISTICS,)
 
-    def __init__(self, switches: CalibrationSwitches, samples: SampleSource, checkpoint: Checkpoint | None = None) -> None:
+    def __init__(
+        self, switches: CalibrationSwitches, samples: SampleSource, checkpoint: Checkpoint | None = None
+    ) -> None:
         """`samples` are the calibration data."""
         self._switches = switches
         self._samples = samples
