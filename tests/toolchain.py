@@ -15,7 +15,8 @@ from cvm.certificate import Certificate, certify
 from mrt.calibrate.calibrator import calibrate
 from mrt.calibrate.moments import gather
 from mrt.executors.mxnet import Executor
-from mrt.frontends.mxnet import from_symbol, to_symbol
+from mrt.executors.symbol import to_symbol
+from mrt.frontends.mxnet import from_symbol
 from mrt.graph import Array, Graph, Shape
 from mrt.quantizer.quantize import Quantized, QuantizeSettings, quantize
 from mrt.run.evaluate import dequantize, quantize_input

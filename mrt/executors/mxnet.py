@@ -9,7 +9,7 @@ import mxnet as mx
 import numpy as np
 
 from mrt.errors import MRTError
-from mrt.frontends.mxnet import to_symbol
+from mrt.executors.symbol import to_symbol
 from mrt.graph.ir import Array, Graph, Shape, Value
 
 
@@ -19,12 +19,11 @@ def infer_shapes(graph: Graph, batch: int = 1) -> dict[Value, Shape]:
     Raises:
         MRTError: the shapes do not fit together.
     """
-    nodes = graph.nodes()
-    values = list(dict.fromkeys([v for node in nodes for v in node.inputs] + list(graph.outputs)))
+    values = tuple(dict.fromkeys([v for node in graph.nodes() for v in node.inputs] + list(graph.outputs)))
     known = {name: tuple(array.shape) for name, array in graph.params.items()}
     known.update(graph.input_shapes(batch))
     try:
-        _, shapes, _ = to_symbol(graph, tuple(values)).infer_shape(**known)
+        _, shapes, _ = to_symbol(Graph(values, graph.params, graph.inputs)).infer_shape(**known)
     except mx.base.MXNetError as error:
         raise MRTError(
             f"the shapes of the network do not fit together for input {dict(graph.inputs)}: {_reason(error)}; "
@@ -65,7 +64,8 @@ class Executor:
     ) -> None:
         self._context = context or mx.cpu()
         self._dtype = dtype
-        self._symbol = to_symbol(graph, tuple(outputs) if outputs is not None else None)
+        heads = graph.outputs if outputs is None else tuple(outputs)
+        self._symbol = to_symbol(Graph(heads, graph.params, graph.inputs))
         names = self._symbol.list_inputs()
         self._inputs = [name for name in graph.inputs if name in names]
         arrays = {} if shared is None else shared

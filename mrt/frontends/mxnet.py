@@ -1,8 +1,7 @@
 """Reads and writes MXNet symbol JSON + params, exactly.
 
-Integer operators that MXNet does not have (`cvm_right_shift`, …) are written as the MXNet operators they expand to;
-the last one carries the attribute `__mrt__`, from which `from_symbol` restores the original node, and the ones before
-it `__part__`. So every checkpoint opens in any MXNet tool and round-trips.
+Graphs with operators that MXNet does not have are written as their twins (`mrt.executors.twin`) and read as what they
+were, so every checkpoint opens in any MXNet tool and round-trips.
 """
 
 from __future__ import annotations
@@ -16,48 +15,13 @@ from typing import Any
 import mxnet as mx
 import numpy as np
 
-from mrt import ops
 from mrt.atomic import atomic_write
 from mrt.errors import MRTError
+from mrt.executors.symbol import ORIGIN, to_symbol
+from mrt.executors.twin import restored
 from mrt.graph.ir import VARIABLE, Array, Graph, Node, Shape, Value
 
 _LIST_MAGIC = 0x112
-_ORIGIN = "__origin__"
-_FOLDED = "__mrt__"
-_PART = "__part__"
-_MXNET_VERSION = 10901  # whose attribute conventions the graph follows; an older stamp would be "upgraded" on load
-
-
-def to_symbol(graph: Graph, outputs: tuple[Value, ...] | None = None) -> Any:
-    """The MXNet symbol that computes `outputs` (default: the graph's)."""
-    outputs = graph.outputs if outputs is None else outputs
-    nodes: list[dict[str, Any]] = []
-    ids: dict[Node, int] = {}
-
-    def emit(op: str, name: str, attrs: Mapping[str, str], inputs: list[list[int]]) -> int:
-        nodes.append({"op": op, "name": name, "attrs": dict(attrs), "inputs": inputs})
-        return len(nodes) - 1
-
-    for node in Graph(outputs, graph.params, graph.inputs).nodes():
-        inputs = [[ids[value.node], value.index, 0] for value in node.inputs]
-        attrs = dict(node.attrs)
-        if node.origin and node.origin != (node.name,):
-            attrs[_ORIGIN] = json.dumps(node.origin)
-        expansion = ops.get(node.op).expand(node) if ops.known(node.op) else None
-        if expansion is None:
-            ids[node] = emit(node.op, node.name, attrs, inputs)
-            continue
-        if ops.get(node.op).expand_order is not None:
-            inputs = [inputs[index] for index in ops.get(node.op).expand_order or ()]
-        for position, (op, op_attrs) in enumerate(expansion[:-1]):
-            inputs = [[emit(op, f"{node.name}_{position}", {**op_attrs, _PART: node.name}, inputs), 0, 0]]
-        op, op_attrs = expansion[-1]
-        folded = {"op": node.op, "attrs": attrs, "inputs": [value.name for value in node.inputs]}
-        ids[node] = emit(op, node.name, {**op_attrs, _FOLDED: json.dumps(folded)}, inputs)
-    heads = [[ids[value.node], value.index, 0] for value in outputs]
-    arg_nodes = [i for i, n in enumerate(nodes) if n["op"] == VARIABLE]
-    version = {"mxnet_version": ["int", _MXNET_VERSION]}
-    return mx.sym.load_json(json.dumps({"nodes": nodes, "arg_nodes": arg_nodes, "heads": heads, "attrs": version}))
 
 
 def from_symbol(symbol: Any, params: Mapping[str, Array], inputs: Mapping[str, Shape]) -> Graph:
@@ -75,47 +39,28 @@ def from_symbol(symbol: Any, params: Mapping[str, Array], inputs: Mapping[str, S
     """
     document = json.loads(symbol.tojson())
     nodes: list[Node] = []
-    by_name: dict[str, Node] = {}
-    unique = _unique_names(document["nodes"])
-    for name, raw in zip(unique, document["nodes"]):
+    for name, raw in zip(_unique_names(document["nodes"]), document["nodes"]):
         attrs = dict(raw.get("attrs", {}))
+        origin = tuple(json.loads(attrs.pop(ORIGIN))) if ORIGIN in attrs else (name,)
         sources = tuple(Value(nodes[i], index) for i, index, *_ in raw["inputs"])
-        op = raw["op"]
-        if _FOLDED in attrs:
-            folded = json.loads(attrs[_FOLDED])
-            op, attrs = folded["op"], folded["attrs"]
-            sources = tuple(_by_entry_name(by_name, name) for name in folded["inputs"])
-        origin = tuple(json.loads(attrs.pop(_ORIGIN))) if _ORIGIN in attrs else (name,)
-        node = Node(op, name, sources, attrs, origin)
-        nodes.append(node)
-        if _PART not in attrs:
-            by_name[node.name] = node
+        nodes.append(Node(raw["op"], name, sources, attrs, origin))
     outputs = tuple(Value(nodes[i], index) for i, index, *_ in document["heads"])
-    return Graph(outputs, params, dict(inputs)).pruned()
+    return restored(Graph(outputs, params, dict(inputs)).pruned()).pruned()
 
 
 def _unique_names(nodes: list[Any]) -> list[str]:
-    """The nodes' names; of operators of one name, all but the first get a number. Parts of expansions do not count."""
-    fixed = [raw["op"] == VARIABLE or _PART in raw.get("attrs", {}) for raw in nodes]
+    """The nodes' names; of operators of one name, all but the first get a number."""
     taken = {raw["name"] for raw in nodes}
-    seen = {raw["name"] for raw, keep in zip(nodes, fixed) if keep and raw["op"] == VARIABLE}
+    seen = {raw["name"] for raw in nodes if raw["op"] == VARIABLE}
     names = []
-    for raw, keep in zip(nodes, fixed):
+    for raw in nodes:
         name, count = raw["name"], 0
-        while not keep and (name in seen or (count and name in taken)):
+        while raw["op"] != VARIABLE and (name in seen or (count and name in taken)):
             count += 1
             name = f"{raw['name']}_{count}"
-        if not keep:
-            seen.add(name)
+        seen.add(name)
         names.append(name)
     return names
-
-
-def _by_entry_name(by_name: Mapping[str, Node], name: str) -> Value:
-    if name in by_name:
-        return Value(by_name[name])
-    base, _, index = name.rpartition(":")
-    return Value(by_name[base], int(index))
 
 
 def load(symbol_path: Path, params_path: Path, inputs: Mapping[str, Shape]) -> Graph:

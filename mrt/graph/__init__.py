@@ -1,5 +1,5 @@
-"""The graph IR and its MXNet face."""
+"""The graph, which knows no framework."""
 
-from mrt.graph.ir import VARIABLE, Array, Graph, Namer, Node, Shape, Value, as_param, origins
+from mrt.graph.ir import VARIABLE, Array, Graph, Namer, Node, Shape, Value, as_param, origins, target_operator
 
-__all__ = ["VARIABLE", "Array", "Graph", "Namer", "Node", "Shape", "Value", "as_param", "origins"]
+__all__ = ["VARIABLE", "Array", "Graph", "Namer", "Node", "Shape", "Value", "as_param", "origins", "target_operator"]

@@ -1,4 +1,4 @@
-"""The graph: immutable nodes with MXNet's operator semantics.
+"""The graph: immutable nodes, of float operators with MXNet's semantics or of the integer target's operators.
 
 A `Graph` is a set of output values; everything else follows from them. Passes never mutate a node: they build a new
 graph through `Graph.rebuild`.
@@ -19,6 +19,7 @@ Shape = tuple[int, ...]
 Array = npt.NDArray[Any]
 
 VARIABLE = "null"
+_TARGET = "cvm."
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,9 +27,10 @@ class Node:
     """One operator application, or a variable (`op == "null"`).
 
     Attributes:
-        op: MXNet operator name; `cvm_*` names are integer operators that expand to MXNet ones (see `mrt.ops`).
+        op: an operator of float graphs, by MXNet's name or one of `mrt.ops`, or `cvm.` and the name of one of the
+            target's.
         name: unique in its graph.
-        attrs: MXNet attributes, as strings.
+        attrs: its attributes, as strings: MXNet's, or the target's own.
         inputs: the values it reads.
         origin: names of the nodes of the user's network that it stands for.
     """
@@ -43,6 +45,11 @@ class Node:
     def is_variable(self) -> bool:
         """Whether this is a parameter or a run-time input."""
         return self.op == VARIABLE
+
+    @property
+    def target_op(self) -> str | None:
+        """The name of the target's operator, None for a variable and for an operator of float graphs."""
+        return self.op[len(_TARGET) :] if self.op.startswith(_TARGET) else None
 
     def __repr__(self) -> str:
         """Operator and name."""
@@ -176,6 +183,11 @@ class Graph:
             )
         params = {name: array for name, array in self.params.items() if name in used}
         return Graph(self.outputs, params, {name: shape for name, shape in self.inputs.items() if name in used})
+
+
+def target_operator(name: str) -> str:
+    """`Node.op` of the target's operator of that name."""
+    return _TARGET + name
 
 
 def origins(nodes: Iterable[Node]) -> tuple[str, ...]:

@@ -42,14 +42,14 @@ def get(name: str) -> Operator:
 
 def documentation() -> str:
     """The Markdown table of supported operators, for the documentation."""
-    rows = ["| operator | what becomes of it | rewrite | quantize | lower |", "|---|---|---|---|---|"]
+    rows = ["| operator | what becomes of it | rewrite | quantize |", "|---|---|---|---|"]
     seen: set[int] = set()
     for name in sorted(_registry(), key=str.lower):
         operator = _registry()[name]
         if id(operator) in seen:
             continue
         seen.add(id(operator))
-        marks = " | ".join("yes" if operator.has(rule) else "" for rule in ("rewrite", "quantize", "lower"))
+        marks = " | ".join("yes" if operator.has(rule) else "" for rule in ("rewrite", "quantize"))
         names = ", ".join(f"`{n}`" for n in operator.names)
         rows.append(f"| {names} | {operator.summary} | {marks} |")
     return "\n".join(rows) + "\n"

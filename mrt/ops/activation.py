@@ -43,7 +43,3 @@ class Activation(Operator):
     def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
         """Clamp at 0."""
         return clamp(node, ctx, 0.0, math.inf)
-
-    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
-        """relu."""
-        return "relu", {}

@@ -72,10 +72,6 @@ class Add(Operator):
             return affine(node, ctx, tensor, np.ones(1), constant)
         return add(node, ctx, 1)
 
-    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
-        """elemwise_add or broadcast_add."""
-        return node.op, {}
-
 
 class Subtract(Operator):
     """a - b."""
@@ -103,10 +99,6 @@ class Subtract(Operator):
         """Requantize both to the output's wide scale and subtract."""
         return add(node, ctx, -1)
 
-    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
-        """elemwise_sub or broadcast_sub."""
-        return node.op, {}
-
 
 class Multiply(Operator):
     """a * b."""
@@ -131,10 +123,6 @@ class Multiply(Operator):
             return affine(node, ctx, tensor, constant, np.zeros(1))
         a, b = (ctx.wide(value) for value in node.inputs)
         return QValue(ctx.emit("broadcast_mul", [a.tensor, b.tensor]), a.scale * b.scale)
-
-    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
-        """broadcast_mul."""
-        return "broadcast_mul", {}
 
 
 def add(node: Node, ctx: QuantizeContext, sign: int) -> QValue:

@@ -51,14 +51,13 @@ class Operator:
     """One operator, or a tight family; stateless.
 
     A subclass sets `names` and `summary` and overrides the rules that apply. An operator of the user's network either
-    has a `rewrite` rule, which turns it into simpler operators in the prepare stage, or a `quantize` rule. An operator
-    of the integer graph has a `lower` rule.
+    has a `rewrite` rule, which turns it into simpler operators in the prepare stage, or a `quantize` rule, which emits
+    the target's.
     """
 
     names: ClassVar[tuple[str, ...]]
     summary: ClassVar[str]
     form: ClassVar[Form] = Form.WIDE
-    expand_order: ClassVar[tuple[int, ...] | None] = None
     moves: ClassVar[bool] = False
     """Whether it only rearranges values."""
     selects: ClassVar[bool] = False
@@ -78,14 +77,6 @@ class Operator:
     def quantize(self, node: Node, ctx: QuantizeContext) -> QValue | tuple[QValue, ...]:
         """Emit integer operators that compute the node and say what they stand for, each of several outputs."""
         raise refuse(node, "this operator has no integer form")
-
-    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
-        """The CVM operator and its attributes for a node of the integer graph, given its input shapes."""
-        raise refuse(node, "this operator does not exist on the CVM target")
-
-    def expand(self, node: Node) -> list[tuple[str, dict[str, str]]] | None:
-        """For operators MXNet lacks: the chain of MXNet operators that compute it, each reading the one before."""
-        return None
 
     @classmethod
     def has(cls, rule: str) -> bool:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import sympy
 
-from mrt.executors.suppression import SUPPRESS, VALID
 from mrt.graph import Node, Shape, Value
 from mrt.graph.attrs import flag, integer, number, refuse, text
 from mrt.ops.base import Operator, Rewriter
@@ -89,66 +88,22 @@ class SeparateBoxNMS(Operator):
             raise refuse(node, "the class numbers are not whole numbers that the network's structure decides")
         threshold = number(node, "valid_thresh", 0.0) / float(scores.scale)
         limit = 2**scores.tensor.precision
-        rows = ctx.emit("Concat", [q.tensor for q in (numbers, scores, corners)], {"dim": 2, "num_args": 3})
+        rows = ctx.emit("concatenate", [q.tensor for q in (numbers, scores, corners)], {"axis": 2})
         attrs = {"score_threshold": int(np.clip(np.floor(threshold), -limit, limit))}
-        counts, valid = ctx.emit_all("cvm_get_valid_counts", [rows], attrs)
+        counts, valid = ctx.emit_all("get_valid_counts", [rows], attrs)
         overlap = number(node, "overlap_thresh", 0.5)
         suppress = {
             "iou_threshold": max(1, round(100 * overlap)) if overlap < 1 else _NONE_OVERLAP_SO_MUCH,
             "force_suppress": flag(node, "force_suppress", False) or not given,
             "top_k": integer(node, "topk", -1),
         }
-        kept = ctx.emit("cvm_non_max_suppression", [valid, counts], suppress)
+        kept = ctx.emit("non_max_suppression", [valid, counts], suppress)
         count = kept.shape[1]
 
         def column(begin: int, end: int) -> QValue:
-            bounds = {"begin": (0, 0, begin), "end": (2**30, count, end), "step": (1, 1, 1)}
+            bounds = {"begin": (0, 0, begin), "end": (2**30, count, end), "stride": (1, 1, 1)}
             scale = (numbers, scores, corners)[min(begin, 2)].scale
-            return QValue(ctx.emit("slice", [kept], bounds), scale)
+            return QValue(ctx.emit("strided_slice", [kept], bounds), scale)
 
         columns = column(0, 1), column(1, 2), column(2, 2 + _CORNERS)
         return columns if given else columns[1:]
-
-    def expand(self, node: Node) -> list[tuple[str, dict[str, str]]]:
-        """The columns joined, box_nms, and its result taken apart."""
-        named = len(node.inputs) == 3
-        indices = {"id_index": "0", "score_index": "1", "coord_start": "2"}
-        if not named:
-            indices = {"id_index": "-1", "score_index": "0", "coord_start": "1"}
-        return [
-            ("Concat", {"dim": "2", "num_args": str(len(node.inputs))}),
-            ("_contrib_box_nms", {**node.attrs, **indices}),
-            ("_split_v2", {"axis": "2", "indices": "(0, 1, 2)" if named else "(0, 1)", "squeeze_axis": "False"}),
-        ]
-
-
-class ValidCounts(Operator):
-    """Rows (N, M, 6) -> how many have a score above the threshold (N,), and these in front of rows of -1."""
-
-    names = ("cvm_get_valid_counts",)
-    summary = "integer only: rows with a score above the threshold come first"
-    selects = True
-
-    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
-        """get_valid_counts."""
-        return "get_valid_counts", {"score_threshold": node.attrs["score_threshold"]}
-
-    def expand(self, node: Node) -> list[tuple[str, dict[str, str]]]:
-        """A custom operator in NumPy."""
-        return [("Custom", {"op_type": VALID, **node.attrs})]
-
-
-class Suppress(Operator):
-    """Rows (N, M, 6) and how many of them count (N,) -> the rows that no better one overlaps, then rows of -1."""
-
-    names = ("cvm_non_max_suppression",)
-    summary = "integer only: non-maximum suppression of counted rows"
-    selects = True
-
-    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
-        """non_max_suppression."""
-        return "non_max_suppression", {key: node.attrs[key] for key in ("iou_threshold", "force_suppress", "top_k")}
-
-    def expand(self, node: Node) -> list[tuple[str, dict[str, str]]]:
-        """A custom operator in NumPy."""
-        return [("Custom", {"op_type": SUPPRESS, **node.attrs})]

@@ -10,7 +10,7 @@ import numpy as np
 
 from mrt.graph import Array, Node
 from mrt.ops.base import Operator
-from mrt.ops.unary import function_of, look_up, mxnet_step
+from mrt.ops.unary import function_of, look_up
 from mrt.quantizer.qvalue import QValue
 
 if TYPE_CHECKING:
@@ -39,10 +39,6 @@ class Chain(Operator):
             return np.nan_to_num(x)
 
         return look_up(node, ctx, node.inputs[0], composed)
-
-    def expand(self, node: Node) -> list[tuple[str, dict[str, str]]]:
-        """The steps."""
-        return [mxnet_step(*step) for step in _steps(node)]
 
 
 def chain_attributes(steps: Sequence[Step]) -> dict[str, str]:

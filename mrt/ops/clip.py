@@ -36,10 +36,6 @@ class Clip(Operator):
         """Clamp the integers to the bounds, rounded to the nearest step."""
         return clamp(node, ctx, *self.bounds(node))
 
-    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
-        """clip."""
-        return "clip", {"a_min": node.attrs["a_min"], "a_max": node.attrs["a_max"]}
-
 
 class ReLU(Operator):
     """max(x, 0)."""

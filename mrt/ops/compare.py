@@ -45,10 +45,6 @@ class Compare(Operator):
             ctx.emit("broadcast_greater", [q.tensor, ctx.param(np.clip(last, -limit, limit))]), sympy.Integer(1)
         )
 
-    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
-        """broadcast_greater."""
-        return "broadcast_greater", {}
-
 
 class CompareReversed(Operator):
     """x < y and x <= y."""
@@ -106,7 +102,3 @@ class Where(Operator):
         else:
             scale = a.scale
         return QValue(ctx.emit("where", [condition, a.tensor, b.tensor]), scale)
-
-    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
-        """where."""
-        return "where", {}

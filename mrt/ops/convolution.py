@@ -55,17 +55,17 @@ class Convolution(Operator):
         wide_weight = node.name in ctx.annotation.extra.weights
         layer = quantize_layer(weight, bias, x, target, ctx.moments.get(node.name), wide_weight, ctx.rounding)
         attrs = {
-            "num_filter": len(weight),
-            "kernel": weight.shape[2:],
-            "stride": pair(node, "stride", (1, 1)),
-            "dilate": pair(node, "dilate", (1, 1)),
-            "pad": pair(node, "pad", (0, 0)),
-            "num_group": integer(node, "num_group", 1),
-            "no_bias": True,
+            "channels": len(weight),
+            "kernel_size": weight.shape[2:],
+            "strides": pair(node, "stride", (1, 1)),
+            "padding": pair(node, "pad", (0, 0)),
+            "dilation": pair(node, "dilate", (1, 1)),
+            "groups": integer(node, "num_group", 1),
+            "use_bias": False,
         }
         weights = constant_limbs(ctx, layer.weight)
         accumulator = accumulate(
-            ctx, limbs(ctx, x.tensor), weights, layer.dropped, lambda a, b: ctx.emit("Convolution", [a, b], attrs)
+            ctx, limbs(ctx, x.tensor), weights, layer.dropped, lambda a, b: ctx.emit("conv2d", [a, b], attrs)
         )
         addend = layer.addend
         if x.offset:
@@ -81,18 +81,6 @@ class Convolution(Operator):
             accumulator, layer.multiplier.reshape(column), addend.reshape(column), layer.shift, target.precision
         )
         return QValue(stored, target.scale, target.offset)
-
-    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
-        """conv2d."""
-        return "conv2d", {
-            "channels": str(shapes[1][0]),
-            "kernel_size": str(tuple(shapes[1][2:])),
-            "strides": str(pair(node, "stride", (1, 1))),
-            "padding": str(pair(node, "pad", (0, 0))),
-            "dilation": str(pair(node, "dilate", (1, 1))),
-            "groups": str(integer(node, "num_group", 1)),
-            "use_bias": str(not flag(node, "no_bias", False)),
-        }
 
 
 def border_table(node: Node, weight: Array, data: Shape, out: Shape) -> tuple[Array, Array, Array]:
@@ -120,5 +108,5 @@ def _spread(ctx: QuantizeContext, table: Array, rows: Array, columns: Array) -> 
     result = ctx.param(table)
     for axis, index in ((2, rows), (3, columns)):
         if table.shape[axis] > 1:
-            result = ctx.emit("take", [result, ctx.param(index)], {"axis": axis, "mode": "clip"})
+            result = ctx.emit("take", [result, ctx.param(index)], {"axis": axis})
     return result

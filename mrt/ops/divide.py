@@ -9,7 +9,6 @@ import numpy as np
 
 from mrt.graph import Node, Value
 from mrt.graph.attrs import refuse
-from mrt.graph.ir import Shape
 from mrt.ops.base import Operator, Rewriter
 from mrt.quantizer.qvalue import QValue
 
@@ -45,19 +44,4 @@ class Divide(Operator):
         if divisor.range.min() <= 0 <= divisor.range.max():
             doubled = ctx.emit("broadcast_mul", [divisor, ctx.scalar(2)])
             divisor, scale = ctx.emit("broadcast_add", [doubled, ctx.scalar(1)]), scale / 2
-        return QValue(ctx.emit("cvm_div", [dividend, divisor]), a.scale / scale / 2**shift)
-
-
-class DivideTruncated(Operator):
-    """trunc(a / b) of integers."""
-
-    names = ("cvm_div",)
-    summary = "integer only: division that truncates toward zero"
-
-    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
-        """broadcast_div."""
-        return "broadcast_div", {}
-
-    def expand(self, node: Node) -> list[tuple[str, dict[str, str]]]:
-        """trunc(a / b) in float64; operands below 2^31 make the quotient's truncation exact."""
-        return [("broadcast_div", {}), ("trunc", {})]
+        return QValue(ctx.emit("broadcast_div", [dividend, divisor]), a.scale / scale / 2**shift)

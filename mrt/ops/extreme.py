@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mrt.graph import Node, Shape, Value
+from mrt.graph import Node, Value
 from mrt.ops.base import Operator, Rewriter
 from mrt.quantizer.qvalue import QValue
 
@@ -37,11 +37,7 @@ class Maximum(Operator):
                 operands.append(
                     ctx.param(np.clip(np.rint(constant / float(target.scale)), -target.limit, target.limit))
                 )
-        return QValue(ctx.emit("broadcast_maximum", operands), target.scale)
-
-    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
-        """broadcast_max."""
-        return "broadcast_max", {}
+        return QValue(ctx.emit("broadcast_max", operands), target.scale)
 
 
 class Minimum(Operator):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mrt.graph import Node, Shape, Value
+from mrt.graph import Node, Value
 from mrt.graph.attrs import flag, integer, refuse
 from mrt.ops.base import Form, Operator, Rewriter
 from mrt.quantizer.layer import finest_step, quantize_layer
@@ -50,16 +50,12 @@ class FullyConnected(Operator):
         target = ctx.target(node).no_finer_than(finest_step(weight, bias, x))
         wide_weight = node.name in ctx.annotation.extra.weights
         layer = quantize_layer(weight, bias, x, target, ctx.moments.get(node.name), wide_weight, ctx.rounding)
-        attrs = {"num_hidden": len(weight), "no_bias": True, "flatten": False}
+        attrs = {"units": len(weight), "use_bias": False}
         weights = constant_limbs(ctx, layer.weight)
         accumulator = accumulate(
-            ctx, limbs(ctx, x.tensor), weights, layer.dropped, lambda a, b: ctx.emit("FullyConnected", [a, b], attrs)
+            ctx, limbs(ctx, x.tensor), weights, layer.dropped, lambda a, b: ctx.emit("dense", [a, b], attrs)
         )
         offset = np.rint(x.offset * np.sum(layer.weight, axis=1, dtype=np.int64) / 2**layer.dropped).astype(np.int64)
         addend = layer.addend + layer.multiplier * offset
         stored = ctx.scale_shift(accumulator, layer.multiplier[None], addend[None], layer.shift, target.precision)
         return QValue(stored, target.scale, target.offset)
-
-    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
-        """dense."""
-        return "dense", {"units": str(shapes[1][0]), "use_bias": str(not flag(node, "no_bias", False))}

@@ -81,7 +81,7 @@ class Pad(Operator):
             if after:
                 parts.append(self._border(node, ctx, data, axis, data.shape[axis] - 1, after, value))
             if len(parts) > 1:
-                data = ctx.emit("Concat", parts, {"dim": axis, "num_args": len(parts)})
+                data = ctx.emit("concatenate", parts, {"axis": axis})
         return QValue(data, q.scale, q.offset)
 
     def _border(
@@ -90,7 +90,7 @@ class Pad(Operator):
         rank = len(data.shape)
         begin = tuple(start if i == axis else 0 for i in range(rank))
         end = tuple(start + 1 if i == axis else 2**30 for i in range(rank))
-        border = ctx.emit("slice", [data], {"begin": begin, "end": end, "step": (1,) * rank})
+        border = ctx.emit("strided_slice", [data], {"begin": begin, "end": end, "stride": (1,) * rank})
         if text(node, "mode") == "constant":
             border = ctx.filled(border, value)
         return ctx.emit("repeat", [border], {"repeats": width, "axis": axis}) if width > 1 else border

@@ -80,22 +80,12 @@ class Pooling(Operator):
         q = ctx.like_output(node)
         kernel, stride, pad, _ = _window(node, q.tensor.shape)
         attrs = {
-            "pool_type": "max",
-            "kernel": kernel,
-            "stride": stride,
-            "pad": pad,
-            "pooling_convention": text(node, "pooling_convention", "valid"),
+            "pool_size": kernel,
+            "strides": stride,
+            "padding": pad,
+            "ceil_mode": text(node, "pooling_convention", "valid") == "full",
         }
-        return QValue(ctx.emit("Pooling", [q.tensor], attrs), q.scale, q.offset)
-
-    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
-        """max_pool2d."""
-        return "max_pool2d", {
-            "pool_size": str(pair(node, "kernel", (1, 1))),
-            "strides": str(pair(node, "stride", (1, 1))),
-            "padding": str(pair(node, "pad", (0, 0))),
-            "ceil_mode": str(text(node, "pooling_convention", "valid") == "full"),
-        }
+        return QValue(ctx.emit("max_pool2d", [q.tensor], attrs), q.scale, q.offset)
 
 
 Pair = tuple[int, int]

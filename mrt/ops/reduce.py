@@ -35,13 +35,6 @@ class Reduction(Operator):
         if 0 in reduced_axes(node, len(shapes[node.inputs[0]])):
             raise refuse(node, "a reduction over the batch axis is not supported")
 
-    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
-        """The target's reduction of the same name."""
-        return node.op, {
-            "axis": str(reduced_axes(node, len(shapes[0]))),
-            "keepdims": str(flag(node, "keepdims", False)),
-        }
-
 
 class Sum(Reduction):
     """Sum over axes."""

@@ -22,10 +22,15 @@ class Mover(Operator):
     form = Form.SAME
     moves = True
 
+    def moved(self, node: Node, shape: Shape) -> tuple[str, Mapping[str, object]]:
+        """The target's operator, and its attributes, that does to integers of this shape what the node does."""
+        raise NotImplementedError
+
     def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
         """Apply the operator to the integers."""
         q = ctx.like_output(node)
-        return QValue(ctx.emit(node.op, [q.tensor], node.attrs), q.scale, q.offset)
+        op, attrs = self.moved(node, q.tensor.shape)
+        return QValue(ctx.emit(op, [q.tensor], attrs), q.scale, q.offset)
 
 
 class Flatten(Mover):
@@ -34,7 +39,7 @@ class Flatten(Mover):
     names = ("Flatten", "flatten")
     summary = "flatten"
 
-    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
+    def moved(self, node: Node, shape: Shape) -> tuple[str, Mapping[str, object]]:
         """flatten."""
         return "flatten", {}
 
@@ -50,9 +55,9 @@ class Reshape(Mover):
         if flag(node, "reverse", False):
             raise refuse(node, "reverse=True is not supported")
 
-    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
+    def moved(self, node: Node, shape: Shape) -> tuple[str, Mapping[str, object]]:
         """reshape."""
-        return "reshape", {"shape": str(integers(node, "shape"))}
+        return "reshape", {"shape": integers(node, "shape")}
 
 
 class ExpandDims(Mover):
@@ -61,10 +66,10 @@ class ExpandDims(Mover):
     names = ("expand_dims",)
     summary = "expand_dims"
 
-    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
+    def moved(self, node: Node, shape: Shape) -> tuple[str, Mapping[str, object]]:
         """expand_dims."""
         axis = integer(node, "axis")
-        return "expand_dims", {"axis": str(axis if axis >= 0 else axis + len(shapes[0]) + 1)}
+        return "expand_dims", {"axis": axis if axis >= 0 else axis + len(shape) + 1}
 
 
 class Squeeze(Mover):
@@ -80,9 +85,9 @@ class Squeeze(Mover):
         axes = tuple(i for i, size in enumerate(rw.shape(node.inputs[0])) if size == 1 and i > 0)
         return [rw.op("squeeze", inputs, {"axis": axes})] if axes else [inputs[0]]
 
-    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
+    def moved(self, node: Node, shape: Shape) -> tuple[str, Mapping[str, object]]:
         """squeeze."""
-        return "squeeze", {"axis": str(tuple(axis % len(shapes[0]) for axis in integers(node, "axis")))}
+        return "squeeze", {"axis": tuple(axis % len(shape) for axis in integers(node, "axis"))}
 
 
 class Transpose(Mover):
@@ -91,10 +96,10 @@ class Transpose(Mover):
     names = ("transpose",)
     summary = "transpose"
 
-    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
+    def moved(self, node: Node, shape: Shape) -> tuple[str, Mapping[str, object]]:
         """transpose."""
-        axes = integers(node, "axes", ()) or tuple(reversed(range(len(shapes[0]))))
-        return "transpose", {"axes": str(tuple(axis % len(shapes[0]) for axis in axes))}
+        axes = integers(node, "axes", ()) or tuple(reversed(range(len(shape))))
+        return "transpose", {"axes": tuple(axis % len(shape) for axis in axes)}
 
 
 class SwapAxis(Operator):
@@ -123,12 +128,9 @@ class Repeat(Mover):
         if node.attrs.get("axis", "None") == "None":
             raise refuse(node, "repeat without an axis is not supported")
 
-    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
+    def moved(self, node: Node, shape: Shape) -> tuple[str, Mapping[str, object]]:
         """repeat."""
-        return "repeat", {
-            "repeats": str(integer(node, "repeats")),
-            "axis": str(integer(node, "axis") % len(shapes[0])),
-        }
+        return "repeat", {"repeats": integer(node, "repeats"), "axis": integer(node, "axis") % len(shape)}
 
 
 class Tile(Mover):
@@ -137,9 +139,9 @@ class Tile(Mover):
     names = ("tile",)
     summary = "tile"
 
-    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
+    def moved(self, node: Node, shape: Shape) -> tuple[str, Mapping[str, object]]:
         """tile."""
-        return "tile", {"reps": str(integers(node, "reps"))}
+        return "tile", {"reps": integers(node, "reps")}
 
 
 class UpSampling(Mover):
@@ -169,9 +171,9 @@ class UpSampling(Mover):
         }
         return [rw.op("Deconvolution", inputs, attrs)]
 
-    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
+    def moved(self, node: Node, shape: Shape) -> tuple[str, Mapping[str, object]]:
         """upsampling."""
-        return "upsampling", {"scale": str(integer(node, "scale")), "method": "NEAREST_NEIGHBOR"}
+        return "upsampling", {"scale": integer(node, "scale"), "method": "NEAREST_NEIGHBOR"}
 
 
 class Concat(Operator):
@@ -202,12 +204,8 @@ class Concat(Operator):
             else:
                 steps = np.rint(constant / float(target.scale)) - target.offset
                 parts.append(ctx.param(np.clip(steps, -target.limit, target.limit)))
-        attrs = {"dim": integer(node, "dim", 1), "num_args": len(parts)}
-        return QValue(ctx.emit("Concat", parts, attrs), target.scale, target.offset)
-
-    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
-        """concatenate."""
-        return "concatenate", {"axis": str(integer(node, "dim", 1) % len(shapes[0]))}
+        axis = integer(node, "dim", 1) % len(parts[0].shape)
+        return QValue(ctx.emit("concatenate", parts, {"axis": axis}), target.scale, target.offset)
 
 
 class Stack(Operator):

@@ -53,13 +53,10 @@ class Slice(Mover):
             result = taken(rw, result, axis, places)
         return [result]
 
-    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
+    def moved(self, node: Node, shape: Shape) -> tuple[str, Mapping[str, object]]:
         """strided_slice."""
-        return "strided_slice", {
-            "begin": str(integers(node, "begin")),
-            "end": str(integers(node, "end")),
-            "stride": str(integers(node, "step")),
-        }
+        begin, end, stride = (integers(node, key) for key in ("begin", "end", "step"))
+        return "strided_slice", {"begin": begin, "end": end, "stride": stride}
 
 
 class SliceAxis(Operator):

@@ -60,7 +60,7 @@ class Softmax(Operator):
         product = ctx.emit("broadcast_mul", [powers, ctx.scalar(_ONE)])
         half = ctx.emit("cvm_right_shift", [total], {"precision": total.precision, "shift_bit": 1})
         rounded = ctx.emit("broadcast_add", [product, ctx.fit(half, 31)])
-        quotient = ctx.emit("cvm_div", [rounded, total])
+        quotient = ctx.emit("broadcast_div", [rounded, total])
         return QValue(ctx.fit(quotient, _ONE.bit_length() + 1), sympy.Rational(1, _ONE))
 
 

@@ -20,7 +20,7 @@ class Take(Operator):
     """x[…, number, …] along one axis; a number beyond the axis takes the nearest entry."""
 
     names = ("take",)
-    summary = "rows of a constant table: Embedding; constant places along an axis: take; an integer operator too"
+    summary = "rows of a constant table: Embedding; constant places along an axis: take"
     form = Form.SAME
     moves = True
 
@@ -51,12 +51,8 @@ class Take(Operator):
         q = ctx.like_output(node)
         axis = integer(node, "axis", 0) % len(q.tensor.shape)
         inside = np.clip(np.trunc(places), 0, q.tensor.shape[axis] - 1)
-        taken = ctx.emit("take", [q.tensor, ctx.param(inside)], {"axis": axis, "mode": "clip"})
+        taken = ctx.emit("take", [q.tensor, ctx.param(inside)], {"axis": axis})
         return QValue(taken, q.scale, q.offset)
-
-    def lower(self, node: Node, shapes: Sequence[Shape]) -> tuple[str, dict[str, str]]:
-        """take."""
-        return "take", {"axis": str(integer(node, "axis", 0))}
 
 
 class Reverse(Operator):

@@ -72,30 +72,16 @@ def function_of(op: str, attrs: Mapping[str, str]) -> Callable[[Array], Array] |
     return _FUNCTIONS.get(op)
 
 
-def mxnet_step(op: str, attrs: Mapping[str, str]) -> tuple[str, dict[str, str]]:
-    """The operator as MXNet has it."""
-    return ("Activation", {"act_type": op}) if op == "softrelu" else (op, dict(attrs))
-
-
 class Table(Operator):
     """f(x) for a smooth f of one variable."""
 
-    names = tuple(name for name in _FUNCTIONS if name != "softrelu")
+    names = tuple(_FUNCTIONS)
     summary = f"cvm_lut with 2^{INDEX_BITS} entries over the calibrated range"
 
     def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
         """The table is filled with f in the form wanted of the output."""
         return look_up(node, ctx, node.inputs[0], _FUNCTIONS[node.op])
 
-
-class SoftReLU(Table):
-    """log(1 + exp(x)); MXNet has it as Activation."""
-
-    names = ("softrelu",)
-
-    def expand(self, node: Node) -> list[tuple[str, dict[str, str]]]:
-        """Activation."""
-        return [mxnet_step(node.op, node.attrs)]
 
 
 class HardSigmoid(Operator):

@@ -11,10 +11,9 @@ import sympy
 from cvm.errors import CVMError
 from cvm.ops.base import Range
 
-from mrt import ops
 from mrt.calibrate.moments import Moments
 from mrt.errors import MRTError
-from mrt.graph import Array, Graph, Namer, Node, Shape, Value
+from mrt.graph import Array, Graph, Namer, Node, Shape, Value, target_operator
 from mrt.ops import Form
 from mrt.quantizer.annotate import WIDE_BITS, Annotation
 from mrt.quantizer.qvalue import IntValue, QValue, Target
@@ -27,6 +26,17 @@ _SHARED_SIZE = 2**16
 _EXACT_TOLERANCE = 2.0**-10
 _WORD_SHIFT = 15  # processors multiply 16-bit words and shift by this, rounded, in one instruction
 _FINEST_STEPS = 2**10  # where there is a choice, one step becomes at most this many
+_CALLED = {
+    "conv2d": "convolution",
+    "dense": "fullyconnected",
+    "relu": "activation",
+    "max_pool2d": "pooling",
+    "strided_slice": "slice",
+    "concatenate": "concat",
+    "broadcast_max": "broadcast_maximum",
+    "broadcast_div": "div",
+}
+"""What nodes are called after the target's operators: as users know these from their network."""
 
 
 class QuantizeContext:
@@ -79,41 +89,40 @@ class QuantizeContext:
     # Emission ------------------------------------------------------------------------------------------------------
 
     def emit(self, op: str, inputs: Sequence[IntValue], attrs: Mapping[str, object] | None = None) -> IntValue:
-        """A new integer node of one output; see `emit_all`."""
+        """A new node of one output, of an operator of the target; see `emit_all`."""
         (value,) = self.emit_all(op, inputs, attrs)
         return value
 
     def emit_all(
         self, op: str, inputs: Sequence[IntValue], attrs: Mapping[str, object] | None = None
     ) -> tuple[IntValue, ...]:
-        """The outputs of a new integer node; shapes, precisions and ranges follow from the target's own rules.
+        """The outputs of a new node; shapes, precisions and ranges follow from the target's own rules.
+
+        Args:
+            op: an operator of the target.
+            inputs: what it reads.
+            attrs: the target's attributes; each is written with `str`.
 
         Raises:
             MRTError: the target would refuse the operator.
         """
         assert self.node is not None
         text = {key: str(value) for key, value in (attrs or {}).items()}
-        name = self._namer(f"{self.node.name}_{op.lower().replace('cvm_', '')}")
-        node = Node(op, name, tuple(i.value for i in inputs), text, self.node.origin)
-        shapes = [i.shape for i in inputs]
+        name = self._namer(f"{self.node.name}_{_CALLED.get(op, op.replace('cvm_', ''))}")
+        node = Node(target_operator(op), name, tuple(i.value for i in inputs), text, self.node.origin)
+        rule, shapes = cvm.ops.get(op), [i.shape for i in inputs]
         try:
-            target_op, target_attrs = ops.get(op).lower(node, shapes)
-            rule = cvm.ops.get(target_op)
             known = zip(
-                rule.infer_shape(target_attrs, shapes),
-                rule.infer_precision(target_attrs, [i.precision for i in inputs], shapes),
-                rule.infer_range(target_attrs, [i.range for i in inputs], shapes),
+                rule.infer_shape(text, shapes),
+                rule.infer_precision(text, [i.precision for i in inputs], shapes),
+                rule.infer_range(text, [i.range for i in inputs], shapes),
             )
-            results = tuple(
+            return tuple(
                 IntValue(Value(node, index), shape, precision, _compact(proven, shape))
                 for index, (shape, precision, proven) in enumerate(known)
             )
-            for result in results:
-                if not 1 <= result.precision <= INT32_BITS:
-                    raise CVMError(f"{target_op} infers precision {result.precision}, outside 1..{INT32_BITS}")
         except CVMError as error:
             raise MRTError(f"node {self.node.name} ({self.node.op}): {error}") from error
-        return results
 
     def param(self, array: Array, precision: int | None = None) -> IntValue:
         """An integer constant; equal constants of one node are shared."""
@@ -159,7 +168,7 @@ class QuantizeContext:
         if low >= high or value.range.max() <= low or value.range.min() >= high:
             return self.filled(value, high if value.range.min() >= high else low)
         if low == 0 and value.range.max() <= high:
-            return self.emit("Activation", [value], {"act_type": "relu"})
+            return self.emit("relu", [value])
         low, high = max(low, value.range.min()), min(high, value.range.max())
         clipped = self.emit("clip", [value], {"a_min": low, "a_max": high})
         return self.fit(clipped, value.precision)

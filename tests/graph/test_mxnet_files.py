@@ -16,6 +16,7 @@ from toolchain import compile_network, random_network
 
 from mrt.errors import MRTError
 from mrt.executors.mxnet import Executor
+from mrt.executors.symbol import to_symbol
 from mrt.frontends import mxnet as mxnet_files
 from mrt.graph import Graph, Node, Value
 
@@ -63,7 +64,7 @@ def nodes_of(document: dict[str, Any]) -> list[tuple[Any, ...]]:
 def test_symbol_json_survives_the_graph_unchanged() -> None:
     symbol = digits_like()
     graph = random_network(symbol, SHAPE)
-    before, after = json.loads(symbol.tojson()), json.loads(mxnet_files.to_symbol(graph).tojson())
+    before, after = json.loads(symbol.tojson()), json.loads(to_symbol(graph).tojson())
     assert nodes_of(before) == nodes_of(after)
     assert before["heads"] == after["heads"]
 
@@ -75,7 +76,7 @@ def test_prepared_and_integer_networks_return_from_their_files_unchanged(network
         mxnet_files.save(graph, *paths)
         assert_same(graph, mxnet_files.load(*paths, graph.inputs))
     assert any(len(node.origin) > 1 for node in compiled.prepared.nodes()), "BatchNorm was folded: two origins"
-    assert any(node.op == "cvm_right_shift" for node in compiled.quantized.graph.nodes())
+    assert any(node.target_op == "cvm_right_shift" for node in compiled.quantized.graph.nodes())
 
 
 def test_an_integer_network_opens_in_plain_mxnet(network: Graph, tmp_path: Path) -> None:
@@ -91,7 +92,7 @@ def test_an_integer_network_opens_in_plain_mxnet(network: Graph, tmp_path: Path)
 
 
 def shift(name: str, value: Value, bits: int) -> Value:
-    return Value(Node("cvm_right_shift", name, (value,), {"precision": "8", "shift_bit": str(bits)}, ("conv",)))
+    return Value(Node("cvm.cvm_right_shift", name, (value,), {"precision": "8", "shift_bit": str(bits)}, ("conv",)))
 
 
 def test_expansions_do_not_take_the_names_of_other_nodes() -> None:
@@ -103,7 +104,7 @@ def test_expansions_do_not_take_the_names_of_other_nodes() -> None:
     total = Value(Node("elemwise_add", "s_2", (second, third), origin=("s_2",)))
     for outputs in ((total,), (shift("s_0_1", total, 1), first)):
         graph = Graph(outputs, {}, {"x": (-1, 4)})
-        restored = mxnet_files.from_symbol(mxnet_files.to_symbol(graph), {}, graph.inputs)
+        restored = mxnet_files.from_symbol(to_symbol(graph), {}, graph.inputs)
         assert described(graph) == described(restored)
         data = np.arange(-400, 400, 200).reshape(1, 4)
         for a, b in zip(Executor(graph, dtype="float64")(data), Executor(restored, dtype="float64")(data)):
@@ -113,9 +114,9 @@ def test_expansions_do_not_take_the_names_of_other_nodes() -> None:
 def test_a_table_and_a_later_output_of_an_operator_return_unchanged() -> None:
     x, table = Value(Node("null", "x", origin=("x",))), Value(Node("null", "table", origin=("t",)))
     parts = Node("SliceChannel", "parts", (x,), {"num_outputs": "2", "axis": "1"}, ("parts",))
-    looked_up = Value(Node("cvm_lut", "lut", (Value(parts, 1), table), {"in_dim": "4"}, ("act", "parts")))
+    looked_up = Value(Node("cvm.cvm_lut", "lut", (Value(parts, 1), table), {"in_dim": "4"}, ("act", "parts")))
     graph = Graph((looked_up,), {"table": np.array([7, 5, 3, 1], np.int32)}, {"x": (-1, 2)})
-    restored = mxnet_files.from_symbol(mxnet_files.to_symbol(graph), graph.params, graph.inputs)
+    restored = mxnet_files.from_symbol(to_symbol(graph), graph.params, graph.inputs)
     assert_same(graph, restored)
     np.testing.assert_array_equal(Executor(restored, dtype="float64")(np.array([[0, 2], [1, 9]]))[0], [[3], [1]])
 

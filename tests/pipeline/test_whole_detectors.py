@@ -10,7 +10,8 @@ from detectors import detector, pictures
 
 from mrt.calibrate.calibrator import calibrate
 from mrt.executors.mxnet import Executor
-from mrt.frontends.mxnet import from_symbol, to_symbol
+from mrt.executors.symbol import to_symbol
+from mrt.frontends.mxnet import from_symbol
 from mrt.quantizer.quantize import quantize
 from mrt.run.evaluate import dequantize, quantize_input
 from mrt.run.structural import structural_network

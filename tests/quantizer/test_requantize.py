@@ -133,7 +133,7 @@ def test_a_power_of_two_ratio_is_one_shift() -> None:
     ctx, data = fresh(20)
     q = ctx.rescale(QValue(data, sympy.Rational(1, 1024)), Target(sympy.Rational(1, 4), 0, 16), exactly=True)
     assert q.scale == sympy.Rational(1, 4)
-    assert q.tensor.value.node.op == "cvm_right_shift"
+    assert q.tensor.value.node.target_op == "cvm_right_shift"
     assert q.tensor.value.node.attrs == {"precision": "16", "shift_bit": "8"}
     assert q.tensor.value.node.inputs == (data.value,)
 

@@ -96,7 +96,7 @@ def test_a_target_that_is_met_already_costs_nothing() -> None:
     quantized, gain, *_ = widened(outliers(), 1.0, 2.0)
     assert gain.layers == []
     assert gain.before == gain.after
-    assert "cvm_left_shift" not in {node.op for node in quantized.graph.nodes()}
+    assert "cvm_left_shift" not in {node.target_op for node in quantized.graph.nodes()}
 
 
 def digits(project: Path, folder: Path, *more: str) -> list[str]:

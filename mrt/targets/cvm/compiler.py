@@ -1,4 +1,4 @@
-"""Lowers an integer graph to a CVM model, node by node, through each operator's `lower` rule."""
+"""Writes an integer graph, whose nodes are the target's operators, as a CVM model."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from cvm.certificate import Certificate
 from cvm.errors import CVMError
 from cvm.ops.base import Range
 
-from mrt import ops
 from mrt.errors import MRTError
-from mrt.executors.mxnet import infer_shapes
 from mrt.graph import Graph, Node
 
 _INPUT = "data"
@@ -36,9 +34,8 @@ def compile_model(graph: Graph, input_precision: int, batch: int = 1) -> cvm.Mod
         batch: the batch size that the model states; the native runtime takes any.
 
     Raises:
-        MRTError: the target refuses the model.
+        MRTError: an operator was left in float, or the target refuses the model.
     """
-    shapes = infer_shapes(graph, batch)
     ((input_name, _),) = graph.inputs.items()
     input_shape = graph.input_shapes(batch)[input_name]
     nodes: list[cvm.Node] = []
@@ -58,8 +55,9 @@ def compile_model(graph: Graph, input_precision: int, batch: int = 1) -> cvm.Mod
                 params[name] = np.asarray(graph.params[node.name], dtype=np.int32)
                 precisions[name] = Range.constant(params[name]).bits()
         else:
-            op, attrs = ops.get(node.op).lower(node, [shapes[value] for value in node.inputs])
-            nodes.append(cvm.Node(op, name, inputs, attrs))
+            if node.target_op is None:
+                raise MRTError(f"compile: node {node.name} ({node.op}) is no operator of the target")
+            nodes.append(cvm.Node(node.target_op, name, inputs, dict(node.attrs)))
         ids[node] = len(nodes) - 1
     heads = [(ids[value.node], value.index) for value in graph.outputs]
     model = cvm.Model(nodes, heads, params, precisions, input_shape)

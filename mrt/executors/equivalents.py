@@ -1,0 +1,242 @@
+"""What each operator that MXNet lacks is there: the target's, in float64, and MRT's own of float graphs.
+
+Written from the target's specification, and sharing nothing with `cvm.formal`, with which the results are compared bit
+for bit. All values stay below 2^53, so float64 holds them exactly.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Callable
+
+from mrt.executors.suppression import SUPPRESS, VALID
+from mrt.graph.attrs import flag, integer, integers, text
+from mrt.graph.ir import Node
+
+
+@dataclass(frozen=True)
+class Step:
+    """An operator of MXNet.
+
+    Attributes:
+        op: its name.
+        attrs: its attributes; each is written with `str`.
+        reverse: whether it reads the inputs in reverse order.
+    """
+
+    op: str
+    attrs: Mapping[str, object]
+    reverse: bool = False
+
+
+Equivalent = Callable[[Node], "list[Step]"]
+"""The steps of a node: the first reads its inputs, each other one the step before, the last gives its outputs."""
+
+
+def equivalent(node: Node) -> list[Step] | None:
+    """The steps that compute a node, None where MXNet has its operator.
+
+    Raises:
+        KeyError: the node is of an operator of the target that has none here.
+    """
+    if node.target_op is not None:
+        return _OF_TARGET[node.target_op](node)
+    rule = _OF_FLOATS.get(node.op)
+    return rule(node) if rule else None
+
+
+def _same(node: Node) -> list[Step]:
+    return [Step(node.target_op or node.op, {})]
+
+
+def _limited(precision: int) -> Step:
+    largest = 2 ** (precision - 1) - 1
+    return Step("clip", {"a_min": -largest, "a_max": largest})
+
+
+def _conv2d(node: Node) -> list[Step]:
+    attrs = {
+        "num_filter": integer(node, "channels"),
+        "kernel": integers(node, "kernel_size"),
+        "stride": integers(node, "strides"),
+        "pad": integers(node, "padding"),
+        "dilate": integers(node, "dilation"),
+        "num_group": integer(node, "groups"),
+        "no_bias": not flag(node, "use_bias", True),
+    }
+    return [Step("Convolution", attrs)]
+
+
+def _dense(node: Node) -> list[Step]:
+    units, biased = integer(node, "units"), flag(node, "use_bias", True)
+    return [Step("FullyConnected", {"num_hidden": units, "no_bias": not biased, "flatten": False})]
+
+
+def _max_pool2d(node: Node) -> list[Step]:
+    attrs = {
+        "pool_type": "max",
+        "kernel": integers(node, "pool_size"),
+        "stride": integers(node, "strides"),
+        "pad": integers(node, "padding"),
+        "pooling_convention": "full" if flag(node, "ceil_mode", False) else "valid",
+    }
+    return [Step("Pooling", attrs)]
+
+
+def _relu(node: Node) -> list[Step]:
+    return [Step("Activation", {"act_type": "relu"})]
+
+
+def _clip(node: Node) -> list[Step]:
+    return [Step("clip", {"a_min": integer(node, "a_min"), "a_max": integer(node, "a_max")})]
+
+
+def _cvm_clip(node: Node) -> list[Step]:
+    return [_limited(integer(node, "precision"))]
+
+
+def _cvm_right_shift(node: Node) -> list[Step]:
+    """floor(x * 2^-s + 0.5): halves go up."""
+    return [
+        Step("_mul_scalar", {"scalar": 2.0 ** -integer(node, "shift_bit")}),
+        Step("_plus_scalar", {"scalar": 0.5}),
+        Step("floor", {}),
+        _limited(integer(node, "precision")),
+    ]
+
+
+def _cvm_left_shift(node: Node) -> list[Step]:
+    return [Step("_mul_scalar", {"scalar": 2.0 ** integer(node, "shift_bit")}), _limited(integer(node, "precision"))]
+
+
+def _broadcast_max(node: Node) -> list[Step]:
+    return [Step("broadcast_maximum", {})]
+
+
+def _broadcast_div(node: Node) -> list[Step]:
+    """trunc(a / b); operands below 2^31 make the quotient's truncation exact. What is emitted never divides by 0."""
+    return [Step("broadcast_div", {}), Step("trunc", {})]
+
+
+def _reduction(node: Node) -> list[Step]:
+    attrs = {"axis": integers(node, "axis"), "keepdims": flag(node, "keepdims", False)}
+    return [Step(node.target_op or node.op, attrs)]
+
+
+def _concatenate(node: Node) -> list[Step]:
+    return [Step("Concat", {"dim": integer(node, "axis"), "num_args": len(node.inputs)})]
+
+
+def _flatten(node: Node) -> list[Step]:
+    return [Step("Flatten", {})]
+
+
+def _reshape(node: Node) -> list[Step]:
+    return [Step("Reshape", {"shape": integers(node, "shape")})]
+
+
+def _squeeze(node: Node) -> list[Step]:
+    return [Step("squeeze", {"axis": integers(node, "axis")})]
+
+
+def _expand_dims(node: Node) -> list[Step]:
+    return [Step("expand_dims", {"axis": integer(node, "axis")})]
+
+
+def _transpose(node: Node) -> list[Step]:
+    return [Step("transpose", {"axes": integers(node, "axes")})]
+
+
+def _repeat(node: Node) -> list[Step]:
+    return [Step("repeat", {"repeats": integer(node, "repeats"), "axis": integer(node, "axis")})]
+
+
+def _tile(node: Node) -> list[Step]:
+    return [Step("tile", {"reps": integers(node, "reps")})]
+
+
+def _upsampling(node: Node) -> list[Step]:
+    return [Step("UpSampling", {"scale": integer(node, "scale"), "sample_type": "nearest", "num_args": 1})]
+
+
+def _strided_slice(node: Node) -> list[Step]:
+    begin, end, step = (integers(node, key) for key in ("begin", "end", "stride"))
+    return [Step("slice", {"begin": begin, "end": end, "step": step})]
+
+
+def _take(node: Node) -> list[Step]:
+    return [Step("take", {"axis": integer(node, "axis"), "mode": "clip"})]
+
+
+def _cvm_lut(node: Node) -> list[Step]:
+    return [Step("take", {"axis": 0, "mode": "clip"}, reverse=True)]
+
+
+def _custom(kind: str) -> Equivalent:
+    return lambda node: [Step("Custom", {"op_type": kind, **node.attrs})]
+
+
+def _softrelu(node: Node) -> list[Step]:
+    return [Step("Activation", {"act_type": "softrelu"})]
+
+
+def _chain(node: Node) -> list[Step]:
+    """The functions that were fused."""
+    steps = json.loads(text(node, "steps"))
+    return [Step("Activation", {"act_type": op}) if op == "softrelu" else Step(op, attrs) for op, attrs in steps]
+
+
+def _box_nms(node: Node) -> list[Step]:
+    """The columns joined, box_nms, and its result taken apart; without class numbers there is one column less."""
+    numbered = len(node.inputs) == 3
+    indices = {"id_index": 0, "score_index": 1, "coord_start": 2}
+    if not numbered:
+        indices = {"id_index": -1, "score_index": 0, "coord_start": 1}
+    return [
+        Step("Concat", {"dim": 2, "num_args": len(node.inputs)}),
+        Step("_contrib_box_nms", {**node.attrs, **indices}),
+        Step("_split_v2", {"axis": 2, "indices": (0, 1, 2) if numbered else (0, 1), "squeeze_axis": False}),
+    ]
+
+
+_OF_TARGET: dict[str, Equivalent] = {
+    "conv2d": _conv2d,
+    "dense": _dense,
+    "max_pool2d": _max_pool2d,
+    "relu": _relu,
+    "clip": _clip,
+    "cvm_clip": _cvm_clip,
+    "cvm_right_shift": _cvm_right_shift,
+    "cvm_left_shift": _cvm_left_shift,
+    "elemwise_add": _same,
+    "elemwise_sub": _same,
+    "broadcast_add": _same,
+    "broadcast_sub": _same,
+    "broadcast_mul": _same,
+    "broadcast_max": _broadcast_max,
+    "broadcast_div": _broadcast_div,
+    "broadcast_greater": _same,
+    "sum": _reduction,
+    "max": _reduction,
+    "concatenate": _concatenate,
+    "flatten": _flatten,
+    "reshape": _reshape,
+    "squeeze": _squeeze,
+    "expand_dims": _expand_dims,
+    "transpose": _transpose,
+    "repeat": _repeat,
+    "tile": _tile,
+    "upsampling": _upsampling,
+    "strided_slice": _strided_slice,
+    "take": _take,
+    "cvm_lut": _cvm_lut,
+    "where": _same,
+    "get_valid_counts": _custom(VALID),
+    "non_max_suppression": _custom(SUPPRESS),
+}
+"""The target's operators that MRT emits."""
+
+_OF_FLOATS: dict[str, Equivalent] = {"softrelu": _softrelu, "mrt_chain": _chain, "mrt_box_nms": _box_nms}
+"""Operators of float graphs that MXNet does not have under that name."""
