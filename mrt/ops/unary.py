@@ -83,7 +83,6 @@ class Table(Operator):
         return look_up(node, ctx, node.inputs[0], _FUNCTIONS[node.op])
 
 
-
 class HardSigmoid(Operator):
     """clip(alpha x + beta, 0, 1)."""
 
