@@ -51,9 +51,16 @@ def _same(node: Node) -> list[Step]:
     return [Step(node.target_op or node.op, {})]
 
 
-def _limited(precision: int) -> Step:
-    largest = 2 ** (precision - 1) - 1
-    return Step("clip", {"a_min": -largest, "a_max": largest})
+def _between(low: int, high: int) -> list[Step]:
+    """min(max(x, low), high); MXNet's clip has its bounds in float32, which holds integers up to 2^24 only."""
+    if max(abs(low), abs(high)) <= 2**24:
+        return [Step("clip", {"a_min": low, "a_max": high})]
+    return [Step("_maximum_scalar", {"scalar": low}), Step("_minimum_scalar", {"scalar": high})]
+
+
+def _limited(node: Node) -> list[Step]:
+    largest = 2 ** (integer(node, "precision") - 1) - 1
+    return _between(-largest, largest)
 
 
 def _conv2d(node: Node) -> list[Step]:
@@ -90,11 +97,7 @@ def _relu(node: Node) -> list[Step]:
 
 
 def _clip(node: Node) -> list[Step]:
-    return [Step("clip", {"a_min": integer(node, "a_min"), "a_max": integer(node, "a_max")})]
-
-
-def _cvm_clip(node: Node) -> list[Step]:
-    return [_limited(integer(node, "precision"))]
+    return _between(integer(node, "a_min"), integer(node, "a_max"))
 
 
 def _cvm_right_shift(node: Node) -> list[Step]:
@@ -103,12 +106,12 @@ def _cvm_right_shift(node: Node) -> list[Step]:
         Step("_mul_scalar", {"scalar": 2.0 ** -integer(node, "shift_bit")}),
         Step("_plus_scalar", {"scalar": 0.5}),
         Step("floor", {}),
-        _limited(integer(node, "precision")),
+        *_limited(node),
     ]
 
 
 def _cvm_left_shift(node: Node) -> list[Step]:
-    return [Step("_mul_scalar", {"scalar": 2.0 ** integer(node, "shift_bit")}), _limited(integer(node, "precision"))]
+    return [Step("_mul_scalar", {"scalar": 2.0 ** integer(node, "shift_bit")}), *_limited(node)]
 
 
 def _broadcast_max(node: Node) -> list[Step]:
@@ -207,7 +210,7 @@ _OF_TARGET: dict[str, Equivalent] = {
     "max_pool2d": _max_pool2d,
     "relu": _relu,
     "clip": _clip,
-    "cvm_clip": _cvm_clip,
+    "cvm_clip": _limited,
     "cvm_right_shift": _cvm_right_shift,
     "cvm_left_shift": _cvm_left_shift,
     "elemwise_add": _same,
@@ -237,6 +240,9 @@ _OF_TARGET: dict[str, Equivalent] = {
     "non_max_suppression": _custom(SUPPRESS),
 }
 """The target's operators that MRT emits."""
+
+TARGETED = frozenset(_OF_TARGET)
+"""Their names."""
 
 _OF_FLOATS: dict[str, Equivalent] = {"softrelu": _softrelu, "mrt_chain": _chain, "mrt_box_nms": _box_nms}
 """Operators of float graphs that MXNet does not have under that name."""

@@ -34,7 +34,7 @@ def suppressed(rows: Array, counts: Array, percent: int, force: bool, top: int) 
     """
     kept = np.full_like(rows, -1)
     for picture, count, result in zip(rows.astype(np.int64), counts.astype(np.int64), kept):
-        candidates = picture[:count]
+        candidates = picture[: max(count, 0)]
         candidates = candidates[np.argsort(-candidates[:, _SCORE], kind="stable")]
         candidates = candidates[: top if top >= 0 else None]
         candidates = candidates[candidates[:, _ID] >= 0]
