@@ -15,20 +15,20 @@ from cvm.errors import CVMError
 from cvm.files import read_file, write_files
 from cvm.formal import join_outputs
 from cvm.formal import run as run_formal
+from cvm.format import examine
 from cvm.inspection import describe
 from cvm.ops.base import Array
-from cvm.package import load_package
+from cvm.package import SYMBOL, load_package
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; 0 on success, 2 after one line on standard error."""
+    """Run the command; 0 on success, 1 where `inspect --strict` found something, 2 after one line on standard error."""
     options = _parser().parse_args(arguments)
     try:
         if options.command == "run":
             _run(options)
         else:
-            print(describe(load_package(options.model)), end="")
-            print(_plan(options.model), end="")
+            return _inspect(options)
     except CVMError as error:
         print(f"cvm: {error}", file=sys.stderr)
         return 2
@@ -47,7 +47,21 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--threads", type=int, metavar="N", help="threads of the native backend (default: all cores)")
     inspect = commands.add_parser("inspect", help="show nodes, shapes, sizes and the overflow certificate")
     inspect.add_argument("model", metavar="MODEL_DIR", help="directory with symbol and params")
+    inspect.add_argument(
+        "--strict", action="store_true", help="list what the reference refuses or computes otherwise; then status 1"
+    )
     return parser
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    package = load_package(options.model)
+    storage, departures = examine(Path(options.model) / SYMBOL, package.model)
+    print(describe(package, storage), end="")
+    print(_plan(options.model), end="")
+    if not options.strict:
+        return 0
+    print("\n" + "\n".join(departures or ["The reference takes this model as it is."]))
+    return 1 if departures else 0
 
 
 def _plan(directory: str) -> str:

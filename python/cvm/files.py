@@ -81,13 +81,16 @@ def write_folder(directory: Path, contents: Mapping[str, bytes], replaced: Colle
             shutil.rmtree(made, ignore_errors=True)
 
 
-def read_file(path: Path) -> bytes:
-    """The bytes of a regular file; `CVMError` where it cannot be read."""
+def read_file(path: Path, most: int | None = None) -> bytes:
+    """The bytes of a regular file; `CVMError` where it cannot be read, or has more than `most` bytes."""
     try:
         # A pipe must neither be waited for nor read.
         with os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as stream:
-            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            found = os.fstat(stream.fileno())
+            if not stat.S_ISREG(found.st_mode):
                 raise CVMError(f"cannot read {path}: not a regular file")
+            if most is not None and found.st_size > most:
+                raise CVMError(f"cannot read {path}: {found.st_size} bytes, more than {most}")
             return stream.read()
     except (OSError, ValueError) as error:
         raise CVMError(f"cannot read {path}: {_reason(error)}") from None

@@ -12,8 +12,11 @@ from cvm.package import Package
 from cvm.table import table
 
 
-def describe(package: Package) -> str:
-    """Tables of entries and of nodes (shape, precision, bytes, multiply-adds, proven range), totals and verdict."""
+def describe(package: Package, storage: int) -> str:
+    """Tables of entries and of nodes (shape, precision, bytes, multiply-adds, proven range), totals and verdict.
+
+    `storage` is what the model's symbol file needs on the reference, in bytes (`cvm.format.examine`).
+    """
     model = package.model
     inferred = model.infer()
     certificate = certify(model)
@@ -40,6 +43,7 @@ def describe(package: Package) -> str:
             table(("node", "op", "shape", "precision", "bytes", "MACs", "low", "high"), nodes),
             "",
             f"{len(nodes)} operators, {weights} bytes of parameters, {total_macs} multiply-adds per evaluation.",
+            f"The reference counts {model.operations} operations and {storage} bytes of storage.",
             certificate.verdict(),
             "",
         ]

@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
-from cvm import ops
+from cvm import ops, storage
+from cvm.charge import charge
 from cvm.errors import CVMError
+from cvm.node import INPUT, MAX_NAME, Node
 from cvm.ops.base import Array, Shape, check_precision, check_shape, limit
 
-INPUT = "data"
-
-
-@dataclass(frozen=True)
-class Node:
-    """One node: a variable (op "null") or an operator; inputs are (node index, output index)."""
-
-    op: str
-    name: str
-    inputs: tuple[tuple[int, int], ...] = ()
-    attrs: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def is_variable(self) -> bool:
-        """Whether the node is the input or a parameter."""
-        return self.op == "null"
+__all__ = ["INPUT", "Inferred", "Model", "Node"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +57,17 @@ class Model:
             self._check_entry(head, len(self.nodes), inferred)
         return inferred
 
+    @property
+    def operations(self) -> int:
+        """What the reference charges for one run ("gas"), see `cvm.charge`; `CVMError` for an illegal model."""
+        return charge(self.nodes, self.infer().shapes).operations
+
+    @property
+    def storage_size(self) -> int:
+        """Bytes of the reference's buffers for the storage numbers that `cvm.format` writes."""
+        shapes = self.infer().shapes
+        return storage.size(shapes, storage.plan(self.nodes, self.heads, shapes))
+
     def _check_variables(self) -> None:
         variables = set()
         for node in self.nodes:
@@ -108,6 +105,8 @@ class Model:
     def _variable(self, node: Node, input_shape: Shape) -> tuple[Shape, int]:
         if not node.name.isascii():
             raise CVMError("the name is not ASCII")
+        if not 1 <= len(node.name) <= MAX_NAME:
+            raise CVMError(f"a name of {len(node.name)} characters (1 to {MAX_NAME} are allowed)")
         if node.inputs or node.attrs:
             raise CVMError("a variable has neither inputs nor attributes")
         if node.name not in self.precisions:

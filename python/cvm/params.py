@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import math
 import struct
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from cvm.errors import CVMError
+from cvm.node import MAX_NAME
 from cvm.ops.base import MAX_DIM, MAX_RANK, MAX_SIZE, Array
 
 _FILE_MAGIC = 0xF7E58D4F05049CB7
 _ARRAY_MAGIC = 0xDD5E40F096B4A13F
 _CPU, _SIGNED = 1, 0
 _TYPES: dict[int, np.dtype[Any]] = {8: np.dtype("<i1"), 32: np.dtype("<i4")}
-_MAX_NAME = 4096
 
 
 def encode(arrays: Mapping[str, Array]) -> bytes:
@@ -52,8 +53,9 @@ def decode(content: bytes) -> dict[str, Array]:
     if count > reader.remaining // 8:
         raise CVMError(f"{count} names are claimed, more than the file can hold")
     names = [_name(reader) for _ in range(count)]
-    if len(set(names)) != count:
-        raise CVMError(f"parameter {next(n for n in names if names.count(n) > 1)!r} is stored twice")
+    repeated = [name for name, uses in Counter(names).items() if uses > 1]
+    if repeated:
+        raise CVMError(f"parameter {repeated[0]!r} is stored twice")
     reader.expect("<Q", count, "the number of arrays")
     arrays = {name: _array(reader, name) for name in names}
     if reader.remaining:
@@ -89,8 +91,8 @@ class _Reader:
 
 def _name(reader: _Reader) -> str:
     (length,) = reader.unpack("<Q", "a name")
-    if not 1 <= length <= _MAX_NAME:
-        raise CVMError(f"a name of {length} bytes (1 to {_MAX_NAME} are allowed)")
+    if not 1 <= length <= MAX_NAME:
+        raise CVMError(f"a name of {length} bytes (1 to {MAX_NAME} are allowed)")
     try:
         return bytes(reader.take(length, "a name")).decode("ascii")
     except UnicodeDecodeError:

@@ -1,7 +1,8 @@
 """Typed operator attributes out of the format's strings.
 
 An operator declares a frozen dataclass whose annotations are the grammar: ``int``, ``int | None``, ``bool``, ``str``
-and ``tuple[int, ...]``; a field without a default is required. `parse_attributes` refuses everything else.
+and ``tuple[int, ...]``; a field without a default is required. `parse_attributes` refuses everything else. Numbers may
+stand between spaces, a number alone is a tuple of one, and booleans may have any case.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from cvm.errors import CVMError
 
 A = TypeVar("A")
 MAX_INT = 2**31 - 1
+_SPACE = " \t\n\r"
 
 
 def require(condition: bool, message: str) -> None:
@@ -25,7 +27,8 @@ def require(condition: bool, message: str) -> None:
 
 
 def _int(text: str) -> int:
-    if not re.fullmatch(r"[+-]?[0-9]{1,10}", text.strip()):
+    text = text.strip(_SPACE)
+    if not re.fullmatch(r"[+-]?[0-9]{1,10}", text):
         raise CVMError("expected an integer")
     value = int(text)
     require(abs(value) <= MAX_INT, "integer out of the 32-bit range")
@@ -33,21 +36,23 @@ def _int(text: str) -> int:
 
 
 def _optional_int(text: str) -> int | None:
-    return None if text.strip() == "None" else _int(text)
+    return None if text == "None" else _int(text)
 
 
 def _bool(text: str) -> bool:
-    values = {"True": True, "1": True, "False": False, "0": False}
-    if text.strip() not in values:
+    values = {"true": True, "1": True, "false": False, "0": False}
+    if not text.isascii() or text.lower() not in values:
         raise CVMError("expected True, False, 1 or 0")
-    return values[text.strip()]
+    return values[text.lower()]
 
 
 def _ints(text: str) -> tuple[int, ...]:
-    text = text.strip()
+    text = text.strip(_SPACE)
+    if re.fullmatch(r"[+-]?[0-9]+", text):
+        return (_int(text),)
     if len(text) < 2 or text[0] + text[-1] not in ("()", "[]"):
         raise CVMError("expected a tuple such as (1, 1)")
-    body = text[1:-1].strip()
+    body = text[1:-1].strip(_SPACE)
     if not body:
         return ()
     if body.endswith(","):

@@ -124,6 +124,8 @@ class Operator(Generic[A]):
     attributes: type[A]
     arity: ClassVar[tuple[int, int]] = (1, 1)
     outputs: ClassVar[int] = 1
+    in_place: ClassVar[bool] = False
+    """Whether the output may lie in the storage of an input."""
 
     def parse(self, attrs: Mapping[str, str]) -> A:
         """Typed attributes; `CVMError` for unknown, missing, malformed or illegal ones."""
@@ -171,6 +173,13 @@ class Operator(Generic[A]):
     def macs(self, attrs: Mapping[str, str], shapes: Sequence[Shape]) -> int:
         """Multiply-adds of one evaluation; 0 for operators without products to sum."""
         return 0
+
+    def charge(self, attrs: Mapping[str, str], shapes: Sequence[Shape]) -> int:
+        """What the reference charges for each element of the (first) output, from the input shapes."""
+        return self._charge(self.parse(attrs), [tuple(shape) for shape in shapes])
+
+    def _charge(self, a: A, shapes: list[Shape]) -> int:
+        return 1
 
     def _shape(self, a: A, shapes: list[Shape]) -> list[Shape]:
         raise NotImplementedError

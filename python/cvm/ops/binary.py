@@ -65,6 +65,7 @@ class ElemwiseAdd(BroadcastAdd):
     """a + b of equal shapes."""
 
     name = "elemwise_add"
+    in_place = True
 
     def _shape(self, a: NoAttributes, shapes: list[Shape]) -> list[Shape]:
         return _same_shape(shapes)
@@ -74,6 +75,7 @@ class ElemwiseSub(BroadcastSub):
     """a - b of equal shapes."""
 
     name = "elemwise_sub"
+    in_place = True
 
     def _shape(self, a: NoAttributes, shapes: list[Shape]) -> list[Shape]:
         return _same_shape(shapes)

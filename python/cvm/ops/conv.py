@@ -107,6 +107,9 @@ class Conv2D(Operator[Conv2DAttributes]):
             y += inputs[2].astype(kind).reshape(1, -1, 1, 1)
         return [to_int32(y)]
 
+    def _charge(self, a: Conv2DAttributes, shapes: list[Shape]) -> int:
+        return 3 * math.prod(shapes[1][1:]) + a.use_bias
+
     def macs(self, attrs: Mapping[str, str], shapes: Sequence[Shape]) -> int:
         """Output elements times the taps of one output."""
         return math.prod(self.infer_shape(attrs, shapes)[0]) * math.prod(shapes[1][1:])

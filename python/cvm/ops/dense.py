@@ -67,6 +67,9 @@ class Dense(Operator[DenseAttributes]):
         y = np.matmul(inputs[0].astype(kind), inputs[1].astype(kind).T)
         return [to_int32(y + inputs[2].astype(kind) if a.use_bias else y)]
 
+    def _charge(self, a: DenseAttributes, shapes: list[Shape]) -> int:
+        return 3 * shapes[1][1] + a.use_bias
+
     def macs(self, attrs: Mapping[str, str], shapes: Sequence[Shape]) -> int:
         """M * N * K."""
         return math.prod(self.infer_shape(attrs, shapes)[0]) * shapes[0][1]

@@ -106,6 +106,9 @@ class NonMaxSuppression(Operator[NonMaxSuppressionAttributes]):
         _require_fill(precisions[0])
         return [precisions[0]]
 
+    def _charge(self, a: NonMaxSuppressionAttributes, shapes: list[Shape]) -> int:
+        return 20 * shapes[0][0]
+
     def _range(self, a: NonMaxSuppressionAttributes, ranges: list[Range], shapes: list[Shape]) -> list[Range]:
         return [_filled(ranges[0])]
 

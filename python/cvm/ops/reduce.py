@@ -60,8 +60,10 @@ class Sum(_Reduce):
     name = "sum"
 
     def _precision(self, a: ReduceAttributes, precisions: list[int], shapes: list[Shape]) -> list[int]:
-        terms = math.prod(shapes[0]) // math.prod(self._shape(a, [shapes[0]])[0])
-        return [precisions[0] + terms.bit_length()]
+        return [precisions[0] + self._charge(a, shapes).bit_length()]
+
+    def _charge(self, a: ReduceAttributes, shapes: list[Shape]) -> int:
+        return math.prod(shapes[0]) // math.prod(self._shape(a, shapes)[0])
 
     def _total(self, a: ReduceAttributes, bound: Array, shape: Shape) -> Array:
         """Sum of a bound over the axes, where an axis of size 1 stands for equal values along the tensor's axis."""

@@ -26,6 +26,7 @@ class CVMClip(Monotone[CVMClipAttributes]):
     """x limited to +-(2^(precision-1) - 1)."""
 
     name = "cvm_clip"
+    in_place = True
     attributes = CVMClipAttributes
 
     def _precision(self, a: CVMClipAttributes, precisions: list[int], shapes: list[Shape]) -> list[int]:
@@ -57,6 +58,7 @@ class CVMRightShift(Monotone[ShiftAttributes]):
     """
 
     name = "cvm_right_shift"
+    in_place = True
     attributes = ShiftAttributes
 
     def _precision(self, a: ShiftAttributes, precisions: list[int], shapes: list[Shape]) -> list[int]:
@@ -75,6 +77,7 @@ class CVMLeftShift(Monotone[ShiftAttributes]):
     """clip(x << s, +-(2^(p-1) - 1))."""
 
     name = "cvm_left_shift"
+    in_place = True
     attributes = ShiftAttributes
 
     def _precision(self, a: ShiftAttributes, precisions: list[int], shapes: list[Shape]) -> list[int]:

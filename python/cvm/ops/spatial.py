@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,6 +50,9 @@ class MaxPool2D(Operator[MaxPool2DAttributes]):
 
     name = "max_pool2d"
     attributes = MaxPool2DAttributes
+
+    def _charge(self, a: MaxPool2DAttributes, shapes: list[Shape]) -> int:
+        return math.prod(a.pool_size)
 
     def _shape(self, a: MaxPool2DAttributes, shapes: list[Shape]) -> list[Shape]:
         x = shapes[0]

@@ -26,6 +26,8 @@ class _Structural(Operator[A]):
 class _Reshaping(_Structural[A]):
     """Base of the operators that only rename the axes: row-major order stays."""
 
+    in_place = True
+
     def _range(self, a: A, ranges: list[Range], shapes: list[Shape]) -> list[Range]:
         x, shape = ranges[0], shapes[0]
         if (x.lo.size == 1 and x.hi.size == 1) or math.prod(shape) > _EXPAND_LIMIT:

@@ -14,6 +14,7 @@ class Relu(Monotone[NoAttributes]):
     """max(x, 0)."""
 
     name = "relu"
+    in_place = True
     attributes = NoAttributes
 
     def _map(self, a: NoAttributes, x: Array) -> Array:
@@ -24,6 +25,7 @@ class Abs(Unary[NoAttributes]):
     """|x|."""
 
     name = "abs"
+    in_place = True
     attributes = NoAttributes
 
     def _range(self, a: NoAttributes, ranges: list[Range], shapes: list[Shape]) -> list[Range]:
@@ -50,6 +52,7 @@ class CVMPrecision(Unary[NoAttributes]):
     """Number of bits of each value: the smallest i >= 1 with |x| < 2^i."""
 
     name = "cvm_precision"
+    in_place = True
     attributes = NoAttributes
 
     def _precision(self, a: NoAttributes, precisions: list[int], shapes: list[Shape]) -> list[int]:
@@ -84,6 +87,7 @@ class Clip(Monotone[ClipAttributes]):
     """
 
     name = "clip"
+    in_place = True
     attributes = ClipAttributes
 
     def _precision(self, a: ClipAttributes, precisions: list[int], shapes: list[Shape]) -> list[int]:

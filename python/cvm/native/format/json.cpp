@@ -1,7 +1,7 @@
 #include "format/json.h"
 
-#include <cstdlib>
-#include <unordered_set>
+#include <algorithm>
+#include <cstring>
 
 #include "base/base.h"
 
@@ -9,17 +9,27 @@ namespace cvm {
 namespace {
 
 constexpr int kMaxDepth = 32;
+constexpr size_t kMaxDigits = 18;
+
+using Kind = Json::Kind;
 
 class Parser {
 public:
-    explicit Parser(std::string_view text) : text_(text) {}
+    Parser(std::string_view text, Json::Tape& tape) : text_(text), tape_(tape), cells_(tape.cells) {}
 
-    Json document() {
+    void document() {
+        if (text_.size() > kMaxJsonBytes) fail("invalid JSON: ", text_.size(), " bytes, more than ", kMaxJsonBytes);
+        size_t marks = 0, keys = 0;
+        for (char c : text_) {
+            marks += c == ',' || c == '[' || c == '{';
+            keys += c == ':';
+        }
+        if (marks > kMaxJsonMarks) fail("invalid JSON: more than ", kMaxJsonMarks, " values");
+        cells_.reserve(1 + marks + std::min(keys, marks));
         check_utf8();
-        Json value = parse_value(0);
+        parse_value(0);
         skip_space();
         if (at_ != text_.size()) error("something follows the JSON document");
-        return value;
     }
 
 private:
@@ -67,61 +77,76 @@ private:
         at_ += word.size();
     }
 
-    Json parse_value(int depth) {
-        if (depth > kMaxDepth) error("nested too deeply");
-        skip_space();
-        Json value;
-        switch (peek()) {
-            case '{': parse_object(value, depth); break;
-            case '[': parse_array(value, depth); break;
-            case '"':
-                value.kind = Json::Kind::String;
-                value.string = parse_string();
-                break;
-            case 't':
-                literal("true");
-                value.kind = Json::Kind::Bool;
-                value.boolean = true;
-                break;
-            case 'f':
-                literal("false");
-                value.kind = Json::Kind::Bool;
-                break;
-            case 'n': literal("null"); break;
-            default: parse_number(value);
-        }
-        return value;
+    // A new cell; what it holds may come later, but the cells behind it belong to it until `close`.
+    size_t open(Kind kind) {
+        cells_.push_back({kind, 0, 0, 0});
+        return cells_.size() - 1;
+    }
+    void close(size_t cell, size_t at, size_t size) {
+        cells_[cell].next = uint32_t(cells_.size());
+        cells_[cell].at = uint32_t(at);
+        cells_[cell].size = uint32_t(size);
     }
 
-    void parse_object(Json& value, int depth) {
-        value.kind = Json::Kind::Object;
-        ++at_;
+    void parse_value(int depth) {
+        if (depth > kMaxDepth) error("nested too deeply");
         skip_space();
-        if (take('}')) return;
-        std::unordered_set<std::string> seen;
+        switch (peek()) {
+            case '{': return parse_object(depth);
+            case '[': return parse_array(depth);
+            case '"': return parse_string();
+            case 't': literal("true"); return close(open(Kind::Bool), 1, 0);
+            case 'f': literal("false"); return close(open(Kind::Bool), 0, 0);
+            case 'n': literal("null"); return close(open(Kind::Null), 0, 0);
+            default: return parse_integer();
+        }
+    }
+
+    void parse_object(int depth) {
+        const size_t cell = open(Kind::Object);
+        ++at_;
+        size_t members = 0;
+        skip_space();
+        if (take('}')) return close(cell, 0, 0);
         do {
             skip_space();
             if (peek() != '"') error("expected a key");
-            std::string key = parse_string();
-            if (!seen.insert(key).second) error("duplicate key");
+            parse_string();
             skip_space();
             if (!take(':')) error("expected ':'");
-            value.object.emplace_back(std::move(key), parse_value(depth + 1));
+            parse_value(depth + 1);
+            ++members;
             skip_space();
         } while (take(','));
         if (!take('}')) error("expected ',' or '}'");
+        close(cell, 0, 2 * members);
+        check_keys(Json(&tape_, uint32_t(cell)));
     }
 
-    void parse_array(Json& value, int depth) {
-        value.kind = Json::Kind::Array;
+    void check_keys(Json object) {
+        keys_.clear();
+        bool key = true;
+        for (Json item : object.as_object("")) {
+            if (key) keys_.push_back(item.as_string(""));
+            key = !key;
+        }
+        std::sort(keys_.begin(), keys_.end());
+        if (std::adjacent_find(keys_.begin(), keys_.end()) != keys_.end()) error("duplicate key");
+    }
+
+    void parse_array(int depth) {
+        const size_t cell = open(Kind::Array);
         ++at_;
+        size_t items = 0;
         skip_space();
-        if (take(']')) return;
+        if (take(']')) return close(cell, 0, 0);
         do {
-            value.array.push_back(parse_value(depth + 1));
+            parse_value(depth + 1);
+            ++items;
             skip_space();
         } while (take(','));
         if (!take(']')) error("expected ',' or ']'");
+        close(cell, 0, items);
     }
 
     unsigned hex4() {
@@ -138,7 +163,8 @@ private:
         return code;
     }
 
-    static void append_utf8(std::string& out, unsigned code) {
+    void append_utf8(unsigned code) {
+        std::string& out = tape_.unescaped;
         if (code < 0x80) {
             out += char(code);
         } else if (code < 0x800) {
@@ -156,114 +182,111 @@ private:
         }
     }
 
-    std::string parse_string() {
+    // Up to the next quote or backslash.
+    void skip_plain() {
+        while (peek() != '"' && peek() != '\\') {
+            if (static_cast<unsigned char>(text_[at_]) < 0x20) error("control character in a string");
+            ++at_;
+        }
+    }
+
+    void parse_string() {
+        const size_t start = ++at_;
+        skip_plain();
+        if (text_[at_] == '"') {
+            close(open(Kind::String), start, at_ - start);
+            ++at_;
+            return;
+        }
+        std::string& out = tape_.unescaped;
+        const size_t first = out.size();
+        out.append(text_.substr(start, at_ - start));
+        while (text_[at_] != '"') {
+            ++at_;
+            parse_escape();
+            const size_t plain = at_;
+            skip_plain();
+            out.append(text_.substr(plain, at_ - plain));
+        }
         ++at_;
-        std::string out;
-        for (;;) {
-            const char c = peek();
-            ++at_;
-            if (c == '"') return out;
-            if (static_cast<unsigned char>(c) < 0x20) error("control character in a string");
-            if (c != '\\') {
-                out += c;
-                continue;
-            }
-            const char escape = peek();
-            ++at_;
-            switch (escape) {
-                case '"': case '\\': case '/': out += escape; break;
-                case 'b': out += '\b'; break;
-                case 'f': out += '\f'; break;
-                case 'n': out += '\n'; break;
-                case 'r': out += '\r'; break;
-                case 't': out += '\t'; break;
-                case 'u': {
-                    unsigned code = hex4();
-                    if (code >= 0xD800 && code < 0xDC00) {
-                        if (!take('\\') || !take('u')) error("lone surrogate");
-                        const unsigned low = hex4();
-                        if (low < 0xDC00 || low > 0xDFFF) error("lone surrogate");
-                        code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
-                    } else if (code >= 0xDC00 && code <= 0xDFFF) {
-                        error("lone surrogate");
-                    }
-                    append_utf8(out, code);
-                    break;
+        close(open(Kind::EscapedString), first, out.size() - first);
+    }
+
+    void parse_escape() {
+        const char escape = peek();
+        ++at_;
+        switch (escape) {
+            case '"': case '\\': case '/': tape_.unescaped += escape; break;
+            case 'b': tape_.unescaped += '\b'; break;
+            case 'f': tape_.unescaped += '\f'; break;
+            case 'n': tape_.unescaped += '\n'; break;
+            case 'r': tape_.unescaped += '\r'; break;
+            case 't': tape_.unescaped += '\t'; break;
+            case 'u': {
+                unsigned code = hex4();
+                if (code >= 0xD800 && code < 0xDC00) {
+                    if (!take('\\') || !take('u')) error("lone surrogate");
+                    const unsigned low = hex4();
+                    if (low < 0xDC00 || low > 0xDFFF) error("lone surrogate");
+                    code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
+                } else if (code >= 0xDC00 && code <= 0xDFFF) {
+                    error("lone surrogate");
                 }
-                default: error("unknown escape");
+                append_utf8(code);
+                break;
             }
+            default: error("unknown escape");
         }
     }
 
-    bool digits() {
-        const size_t start = at_;
-        while (at_ < text_.size() && text_[at_] >= '0' && text_[at_] <= '9') ++at_;
-        return at_ > start;
-    }
-
-    void parse_number(Json& value) {
-        const size_t start = at_;
-        take('-');
+    void parse_integer() {
+        const bool negative = take('-');
         const size_t first = at_;
-        if (!digits()) error("expected a value");
+        int64_t value = 0;
+        for (; at_ < text_.size() && text_[at_] >= '0' && text_[at_] <= '9'; ++at_) {
+            if (at_ - first >= kMaxDigits) error("an integer is too large");
+            value = 10 * value + (text_[at_] - '0');
+        }
+        if (at_ == first) error("expected a value");
         if (text_[first] == '0' && at_ - first > 1) error("a number has a leading zero");
-        bool whole = true;
-        if (take('.')) {
-            whole = false;
-            if (!digits()) error("expected digits after '.'");
-        }
-        if (take('e') || take('E')) {
-            whole = false;
-            if (!take('+')) take('-');
-            if (!digits()) error("expected digits in the exponent");
-        }
-        const std::string token(text_.substr(start, at_ - start));
-        if (whole) {
-            if (at_ - first > 18) error("an integer is too large");
-            value.kind = Json::Kind::Integer;
-            value.integer = std::strtoll(token.c_str(), nullptr, 10);
-        } else {
-            value.kind = Json::Kind::Real;
-            value.real = std::strtod(token.c_str(), nullptr);
-        }
+        if (at_ < text_.size() && (text_[at_] == '.' || text_[at_] == 'e' || text_[at_] == 'E')) error("not a whole number");
+        const uint64_t bits = uint64_t(negative ? -value : value);
+        close(open(Kind::Integer), size_t(bits >> 32), size_t(bits & 0xFFFFFFFFu));
     }
 
-    std::string_view text_;
+    const std::string_view text_;
+    Json::Tape& tape_;
+    std::vector<Json::Cell>& cells_;
+    std::vector<std::string_view> keys_;
     size_t at_ = 0;
 };
 
 }  // namespace
 
-Json Json::parse(std::string_view text) { return Parser(text).document(); }
-
-const Json* Json::find(std::string_view key) const {
-    for (const auto& [name, value] : object)
-        if (name == key) return &value;
-    return nullptr;
+JsonDocument::JsonDocument(std::string_view text) {
+    tape_.text = text;
+    Parser(text, tape_).document();
 }
 
-bool Json::empty() const {
-    return !boolean && integer == 0 && real == 0 && string.empty() && array.empty() && object.empty();
+Json::Items Json::as_array(const char* what) const {
+    if (cell().kind != Kind::Array) fail(what, " must be a list");
+    return {tape_, at_ + 1, cell().size};
 }
 
-const std::vector<Json>& Json::as_array(const std::string& what) const {
-    if (kind != Kind::Array) fail(what, " must be a list");
-    return array;
+Json::Items Json::as_object(const char* what) const {
+    if (cell().kind != Kind::Object) fail(what, " must be an object");
+    return {tape_, at_ + 1, cell().size};
 }
 
-const std::vector<std::pair<std::string, Json>>& Json::as_object(const std::string& what) const {
-    if (kind != Kind::Object) fail(what, " must be an object");
-    return object;
+std::string_view Json::as_string(const char* what) const {
+    if (cell().kind == Kind::String) return tape_->text.substr(cell().at, cell().size);
+    if (cell().kind != Kind::EscapedString) fail(what, " must be a string");
+    return std::string_view(tape_->unescaped).substr(cell().at, cell().size);
 }
 
-const std::string& Json::as_string(const std::string& what) const {
-    if (kind != Kind::String) fail(what, " must be a string");
-    return string;
-}
-
-int64_t Json::as_integer(const std::string& what) const {
-    if (kind != Kind::Integer) fail(what, " must be an integer");
-    return integer;
+int64_t Json::as_integer(const char* what) const {
+    if (cell().kind != Kind::Integer) fail(what, " must be an integer");
+    return int64_t(uint64_t(cell().at) << 32 | cell().size);
 }
 
 }  // namespace cvm

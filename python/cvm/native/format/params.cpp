@@ -1,5 +1,9 @@
 #include "format/params.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <cstdio>
 #include <cstring>
 
@@ -13,16 +17,18 @@ constexpr uint64_t kMaxName = 4096;
 
 class FileSource : public ByteSource {
 public:
-    explicit FileSource(const std::string& path) : path_(path), file_(std::fopen(path.c_str(), "rb")) {
-        if (!file_) fail("cannot open ", path);
-        std::fseek(file_, 0, SEEK_END);
-        const long size = std::ftell(file_);
-        if (size < 0) {
-            std::fclose(file_);
-            fail("cannot read ", path);
+    // Without waiting: a pipe or a device in the file's place is refused.
+    explicit FileSource(const std::string& path) : path_(path) {
+        const int handle = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+        struct stat found;
+        if (handle < 0) fail("cannot open ", path);
+        const bool regular = ::fstat(handle, &found) == 0 && S_ISREG(found.st_mode);
+        if (regular) file_ = ::fdopen(handle, "rb");
+        if (!file_) {
+            ::close(handle);
+            fail("cannot read ", path, regular ? "" : ": not a regular file");
         }
-        std::rewind(file_);
-        remaining_ = uint64_t(size);
+        remaining_ = uint64_t(found.st_size);
     }
     ~FileSource() override { std::fclose(file_); }
     FileSource(const FileSource&) = delete;
@@ -36,7 +42,7 @@ public:
 
 private:
     std::string path_;
-    std::FILE* file_;
+    std::FILE* file_ = nullptr;
     uint64_t remaining_ = 0;
 };
 

@@ -8,92 +8,152 @@
 namespace cvm {
 namespace {
 
-// The payload of attrs[key], which must be [tag, [...]] with `size` items.
-const std::vector<Json>& tagged_list(const Json& attrs, const char* key, const char* tag, size_t size) {
-    const Json* item = attrs.find(key);
-    if (!item) fail("symbol: attrs has no '", key, "'");
-    const std::string what = std::string("symbol: attrs.") + key;
-    const auto& pair = item->as_array(what);
-    if (pair.size() != 2 || pair[0].as_string(what) != tag) fail(what, " must be [\"", tag, "\", [...]]");
-    const auto& list = pair[1].as_array(what);
+constexpr int64_t kMaxStorageId = (int64_t(1) << 31) - 1;
+constexpr int64_t kUnknownPrecision = -1;
+constexpr size_t kMaxName = 4096;
+
+struct Field {
+    const char* key;
+    std::optional<Json>* value;
+    bool required;
+};
+
+// Fills the fields of an object; throws Error for one that is missing and for a key that no field has.
+void read_fields(Json object, const char* what, std::initializer_list<Field> fields) {
+    std::optional<Json>* place = nullptr;
+    for (Json item : object.as_object(what)) {
+        if (place) {
+            *place = item;
+            place = nullptr;
+            continue;
+        }
+        const std::string_view key = item.as_string(what);
+        for (const Field& field : fields)
+            if (key == field.key) place = field.value;
+        if (!place) fail(what, ": unknown key '", key.substr(0, 40), "'");
+    }
+    for (const Field& field : fields)
+        if (field.required && !*field.value) fail(what, " has no '", field.key, "'");
+}
+
+// The parts of a symbol.
+struct Document {
+    std::optional<Json> nodes, rows, heads, attrs, arguments, version, postprocess;
+    std::optional<Json> types, shapes, storage, precisions, op_attrs, devices;
+
+    explicit Document(Json root) {
+        read_fields(root, "symbol",
+                    {{"nodes", &nodes, true}, {"node_row_ptr", &rows, true}, {"heads", &heads, true}, {"attrs", &attrs, true},
+                     {"arg_nodes", &arguments, false}, {"version", &version, false}, {"postprocess", &postprocess, false}});
+        const std::string_view number = version ? version->as_string("symbol: version") : "cvm_1.0.0";
+        const bool first = number == "cvm_1.0.0";
+        if (!first && number != "cvm_1.1.0") fail("symbol: version must be cvm_1.0.0");
+        if (first && !arguments) fail("symbol has no 'arg_nodes'");
+        if (postprocess && !postprocess->as_string("symbol: postprocess").empty()) fail("symbol: postprocess is not supported");
+        read_fields(*attrs, "symbol: attrs",
+                    {{"shape", &shapes, true}, {"storage_id", &storage, true}, {"precision", &precisions, true},
+                     {"op_attrs", &op_attrs, true}, {"dltype", &types, first}, {"device_index", &devices, false}});
+    }
+};
+
+// The payload of an entry of attrs, which must be [tag, [...]] with `size` items.
+Json::Items tagged_list(Json entry, const char* what, const char* tag, size_t size) {
+    const Json::Items pair = entry.as_array(what);
+    Json::Iterator item = pair.begin();
+    if (pair.size() != 2 || (*item).as_string(what) != tag) fail(what, " must be [\"", tag, "\", [...]]");
+    ++item;
+    const Json::Items list = (*item).as_array(what);
     if (list.size() != size) fail(what, " has ", list.size(), " items instead of ", size);
     return list;
 }
 
-Shape read_shape(const Json& json, const std::string& what) {
-    Shape shape;
-    for (const Json& dim : json.as_array(what)) shape.push_back(dim.as_integer(what));
-    try {
-        check_shape(shape);
-    } catch (const Error& error) {
-        fail(what, ": ", error.what());
-    }
-    return shape;
+std::vector<int64_t> integers(Json::Items items, const char* what) {
+    std::vector<int64_t> values;
+    values.reserve(items.size());
+    for (Json item : items) values.push_back(item.as_integer(what));
+    return values;
 }
 
 // conv2d_12 -> conv2d
-std::string strip_number(const std::string& name) {
+std::string_view strip_number(std::string_view name) {
     size_t end = name.size();
     while (end > 0 && name[end - 1] >= '0' && name[end - 1] <= '9') --end;
     return end > 1 && end < name.size() && name[end - 1] == '_' ? name.substr(0, end - 1) : name;
 }
 
-Entry read_entry(const Json& json, const std::vector<Node>& nodes, size_t limit, const std::string& what) {
-    const auto& triple = json.as_array(what);
-    if (triple.size() != 3) fail(what, " must be [node, output, version]");
-    const int64_t node = triple[0].as_integer(what), index = triple[1].as_integer(what);
-    if (triple[2].as_integer(what) < 0) fail(what, " has a negative version");
-    if (node < 0 || node >= int64_t(limit)) fail(what, " refers to node ", node, ", which is not before it");
+Entry read_entry(Json json, const std::vector<Node>& nodes, const char* what) {
+    const std::vector<int64_t> values = integers(json.as_array(what), what);
+    if (values.size() != 2 && values.size() != 3) fail(what, " must be [node, output] or [node, output, version]");
+    const int64_t node = values[0], index = values[1];
+    if (values.size() == 3 && values[2] < 0) fail(what, " has a negative version");
+    if (node < 0 || node >= int64_t(nodes.size())) fail(what, " refers to node ", node, ", which is not before it");
     if (index < 0 || index >= num_outputs(nodes[size_t(node)].op)) fail(what, " refers to output ", index, " of node ", node);
     return {int(node), int(index)};
 }
 
-void read_nodes(const Json& root, Graph& graph) {
-    const Json* list = root.find("nodes");
-    if (!list) fail("symbol: no 'nodes'");
+// The attributes of a node as strings. Those of variables, which the reference's compiler writes, say nothing new.
+AttrMap read_op_attrs(std::string_view text) {
+    AttrMap map;
+    const JsonDocument document(text);
+    std::string key;
+    bool is_key = true;
+    for (Json item : document.root().as_object("op_attrs")) {
+        if (is_key) key = item.as_string("op_attrs");
+        else map[key] = item.as_string("an attribute");
+        is_key = !is_key;
+    }
+    return map;
+}
+
+void check_variable_name(const std::string& name) {
+    if (name.empty() || name.size() > kMaxName ||
+        std::any_of(name.begin(), name.end(), [](char c) { return static_cast<unsigned char>(c) > 127; }))
+        fail("a variable's name must be ASCII, of 1 to ", kMaxName, " characters");
+}
+
+Node read_node(Json json, const std::vector<Node>& before) {
+    std::optional<Json> op, name, attrs, inputs;
+    read_fields(json, "the node", {{"op", &op, true}, {"name", &name, true}, {"inputs", &inputs, true}, {"attrs", &attrs, false}});
+    Node node;
+    node.name = name->as_string("name");
+    const std::string_view kind = op->as_string("op");
+    if (kind == "null") {
+        if (attrs) fail("a variable has no attrs");
+        if (!inputs->as_array("inputs").empty()) fail("a variable has no inputs");
+        check_variable_name(node.name);
+        return node;
+    }
+    if (kind != "cvm_op") fail("op must be \"null\" or \"cvm_op\"");
+    if (!attrs) fail("the node has no 'attrs'");
+    std::optional<Json> func, ignored[4];
+    read_fields(*attrs, "attrs",
+                {{"func_name", &func, true}, {"num_inputs", &ignored[0], false}, {"num_outputs", &ignored[1], false},
+                 {"flatten_data", &ignored[2], false}, {"op_attrs", &ignored[3], false}});
+    for (const auto& value : ignored)
+        if (value) value->as_string("attrs");
+    const std::string func_name(strip_number(func->as_string("func_name")));
+    const auto found = find_op(func_name);
+    if (!found) fail("unknown operator '", func_name.substr(0, 80), "'");
+    node.op = *found;
+    for (Json input : inputs->as_array("inputs")) node.inputs.push_back(read_entry(input, before, "inputs"));
+    return node;
+}
+
+void read_nodes(Json::Items list, Graph& graph) {
     std::set<std::string> variables;
-    for (const Json& item : list->as_array("symbol: nodes")) {
+    graph.nodes.reserve(list.size());
+    for (Json item : list) {
         const size_t id = graph.nodes.size();
-        const std::string where = "symbol: node " + std::to_string(id);
-        const Json *op = nullptr, *name = nullptr, *attrs = nullptr, *inputs = nullptr;
-        for (const auto& [key, value] : item.as_object(where)) {
-            if (key == "op") op = &value;
-            else if (key == "name") name = &value;
-            else if (key == "attrs") attrs = &value;
-            else if (key == "inputs") inputs = &value;
-            else fail(where, ": unknown key '", key, "'");
-        }
-        if (!op || !name || !inputs) fail(where, " lacks op, name or inputs");
-        Node node;
-        node.name = name->as_string(where + ".name");
-        const std::string& kind = op->as_string(where + ".op");
-        if (kind == "null") {
-            if (attrs && !attrs->as_object(where + ".attrs").empty()) fail(where, ": a variable has no attrs");
-            if (!inputs->as_array(where + ".inputs").empty()) fail(where, ": a variable has no inputs");
-            if (node.name.empty() ||
-                std::any_of(node.name.begin(), node.name.end(), [](char c) { return static_cast<unsigned char>(c) > 127; }))
-                fail(where, ": a variable's name must be ASCII and not empty");
-            if (!variables.insert(node.name).second) fail(where, ": two variables are called '", node.name, "'");
-            if (node.name == "data") graph.data = int(id);
-        } else if (kind == "cvm_op") {
-            if (!attrs) fail(where, " lacks attrs");
-            const Json* func = nullptr;
-            for (const auto& [key, value] : attrs->as_object(where + ".attrs")) {
-                value.as_string(where + ".attrs." + key);
-                if (key == "func_name") func = &value;
+        try {
+            Node node = read_node(item, graph.nodes);
+            if (node.op == Op::Variable) {
+                if (!variables.insert(node.name).second) fail("two variables are called '", node.name, "'");
+                if (node.name == "data") graph.data = int(id);
             }
-            if (!func) fail(where, ": attrs has no func_name");
-            const std::string& func_name = func->string;
-            const auto found = find_op(strip_number(func_name));
-            if (!found) fail(where, ": unknown operator '", func_name, "'");
-            node.op = *found;
-            const auto& list_of_inputs = inputs->as_array(where + ".inputs");
-            for (const Json& input : list_of_inputs)
-                node.inputs.push_back(read_entry(input, graph.nodes, id, where + ".inputs"));
-        } else {
-            fail(where, ": op must be \"null\" or \"cvm_op\"");
+            graph.nodes.push_back(std::move(node));
+        } catch (const Error& error) {
+            fail("symbol: node ", id, ": ", error.what());
         }
-        graph.nodes.push_back(std::move(node));
     }
     if (graph.data < 0) fail("symbol: no variable named 'data'");
 }
@@ -125,114 +185,109 @@ void infer_node(const Graph& graph, Node& node) {
 
 std::string describe(const Node& node) { return std::string(op_name(node.op)) + " '" + node.name + "'"; }
 
-}  // namespace
-
-Graph read_graph(std::string_view symbol, std::map<std::string, std::shared_ptr<const Tensor>> params) {
-    const Json root = Json::parse(symbol);
-    static const std::set<std::string> kTopLevel = {"nodes", "arg_nodes", "node_row_ptr", "heads", "attrs", "version", "postprocess"};
-    for (const auto& [key, value] : root.as_object("symbol"))
-        if (!kTopLevel.count(key)) fail("symbol: unknown key '", key, "'");
-    const Json* version = root.find("version");
-    if (!version || version->as_string("symbol: version") != "cvm_1.0.0") fail("symbol: version must be cvm_1.0.0");
-    if (const Json* post = root.find("postprocess"); post && !post->empty()) fail("symbol: postprocess is not supported");
-
-    Graph graph;
-    read_nodes(root, graph);
-
-    const Json* args = root.find("arg_nodes");
-    if (!args) fail("symbol: no 'arg_nodes'");
-    std::vector<int64_t> variables;
-    for (size_t i = 0; i < graph.nodes.size(); ++i)
-        if (graph.nodes[i].op == Op::Variable) variables.push_back(int64_t(i));
-    std::vector<int64_t> listed;
-    for (const Json& id : args->as_array("symbol: arg_nodes")) listed.push_back(id.as_integer("symbol: arg_nodes"));
-    if (listed != variables) fail("symbol: arg_nodes must list the variables in ascending order");
-
-    const Json* rows = root.find("node_row_ptr");
-    if (!rows) fail("symbol: no 'node_row_ptr'");
-    std::vector<size_t> first_entry{0};
-    for (const Node& node : graph.nodes) first_entry.push_back(first_entry.back() + size_t(num_outputs(node.op)));
-    const auto& row_list = rows->as_array("symbol: node_row_ptr");
-    bool rows_match = row_list.size() == first_entry.size();
-    for (size_t i = 0; rows_match && i < row_list.size(); ++i)
-        rows_match = row_list[i].as_integer("symbol: node_row_ptr") == int64_t(first_entry[i]);
-    if (!rows_match) fail("symbol: node_row_ptr is not the prefix sum of the nodes' outputs");
-    const size_t entry_count = first_entry.back();
-
-    const Json* heads = root.find("heads");
-    if (!heads || heads->as_array("symbol: heads").empty()) fail("symbol: no heads");
-    for (const Json& head : heads->array)
-        graph.heads.push_back(read_entry(head, graph.nodes, graph.nodes.size(), "symbol: heads"));
-
-    const Json* attrs = root.find("attrs");
-    if (!attrs) fail("symbol: no 'attrs'");
-    attrs->as_object("symbol: attrs");
-    const auto& types = tagged_list(*attrs, "dltype", "list_str", entry_count);
-    const auto& shapes = tagged_list(*attrs, "shape", "list_shape", entry_count);
-    const auto& storage = tagged_list(*attrs, "storage_id", "list_int", entry_count);
-    const auto& precisions = tagged_list(*attrs, "precision", "list_int", entry_count);
-    const auto& op_attrs = tagged_list(*attrs, "op_attrs", "list_str", graph.nodes.size());
-
-    for (size_t i = 0; i < graph.nodes.size(); ++i) {
+// Shapes and precisions of every node: a variable's are read, an operator's inferred and compared with what is stored.
+void infer_nodes(const Document& document, size_t entries, Graph& graph) {
+    const Json::Items shapes = tagged_list(*document.shapes, "symbol: attrs.shape", "list_shape", entries);
+    const Json::Items precisions = tagged_list(*document.precisions, "symbol: attrs.precision", "list_int", entries);
+    const Json::Items op_attrs = tagged_list(*document.op_attrs, "symbol: attrs.op_attrs", "list_str", graph.nodes.size());
+    Json::Iterator shape = shapes.begin(), precision = precisions.begin(), attrs = op_attrs.begin();
+    for (size_t i = 0; i < graph.nodes.size(); ++i, ++attrs) {
         Node& node = graph.nodes[i];
-        const std::string where = "symbol: node " + std::to_string(i) + " (" + describe(node) + ")";
-        const std::string& text = op_attrs[i].as_string(where + " op_attrs");
-        const size_t entry = first_entry[i];
-        if (node.op == Op::Variable) {
-            const Json own = Json::parse(text);
-            if (!own.as_object(where + " op_attrs").empty()) fail(where, ": a variable has no attributes");
-            node.shapes = {read_shape(shapes[entry], where + " shape")};
-            const int64_t precision = precisions[entry].as_integer(where + " precision");
-            if (precision < 1 || precision > 32) fail(where, ": precision ", precision, " is outside 1..32");
-            node.precisions = {int(precision)};
-        } else {
-            try {
-                AttrMap map;
-                const Json parsed = Json::parse(text);
-                for (const auto& [key, value] : parsed.as_object("op_attrs")) map[key] = value.as_string("attribute " + key);
+        try {
+            const AttrMap map = read_op_attrs((*attrs).as_string("op_attrs"));
+            if (node.op != Op::Variable) {
                 node.attrs = parse_attrs(node.op, map);
                 infer_node(graph, node);
-            } catch (const Error& error) {
-                fail(where, ": ", error.what());
             }
-        }
-        for (size_t j = 0; j < node.shapes.size(); ++j) {
-            if (types[entry + j].as_string(where + " dltype") != "int32") fail(where, ": dltype must be int32");
-            if (storage[entry + j].as_integer(where + " storage_id") < 0) fail(where, ": negative storage_id");
-            precisions[entry + j].as_integer(where + " precision");
-            const Shape stored = read_shape(shapes[entry + j], where + " shape");
-            if (stored != node.shapes[j])
-                fail(where, ": stored shape ", to_string(stored), " is not the inferred ", to_string(node.shapes[j]));
+            for (int k = 0; k < num_outputs(node.op); ++k, ++shape, ++precision) {
+                const Shape stored = integers((*shape).as_array("shape"), "shape");
+                check_shape(stored);
+                const int64_t bits = (*precision).as_integer("precision");
+                const bool unknown = bits == kUnknownPrecision && node.op != Op::Variable;
+                if (!unknown && (bits < 1 || bits > 32)) fail("precision ", bits, " is outside 1..32");
+                if (node.op == Op::Variable) {
+                    node.shapes = {stored};
+                    node.precisions = {int(bits)};
+                } else if (stored != node.shapes[size_t(k)]) {
+                    fail("stored shape ", to_string(stored), " is not the inferred ", to_string(node.shapes[size_t(k)]));
+                }
+            }
+        } catch (const Error& error) {
+            fail("symbol: node ", i, " (", describe(node), "): ", error.what());
         }
     }
+}
 
+void check_storage(const Graph& graph, const std::vector<int64_t>& storage, const std::vector<size_t>& first_entry) {
+    for (int64_t id : storage)
+        if (id < 0 || id > kMaxStorageId) fail("symbol: attrs.storage_id: every entry must be in 0..", kMaxStorageId);
     for (size_t i = 0; i < graph.nodes.size(); ++i) {
         const Node& node = graph.nodes[i];
         if (works_in_place(node.op)) continue;
         for (size_t out = first_entry[i]; out < first_entry[i + 1]; ++out)
             for (Entry input : node.inputs)
-                if (storage[out].integer == storage[first_entry[size_t(input.node)] + size_t(input.index)].integer)
+                if (storage[out] == storage[first_entry[size_t(input.node)] + size_t(input.index)])
                     fail("symbol: ", describe(node), " may not write into the storage of its input");
     }
+}
+
+// A parameter as the runtime keeps it: int8 up to precision 8, whatever the file holds.
+std::shared_ptr<const Tensor> bind(const Node& node, std::shared_ptr<const Tensor> tensor) {
+    const int precision = node.precisions[0];
+    if (tensor->shape != node.shapes[0])
+        fail("params: '", node.name, "' has shape ", to_string(tensor->shape), ", the symbol says ", to_string(node.shapes[0]));
+    const int64_t limit = magnitude(precision);
+    for (int64_t i = 0, n = tensor->size(); i < n; ++i) {
+        const int64_t value = tensor->at(i);
+        if (value > limit || value < -limit) fail("params: value ", value, " of '", node.name, "' is beyond precision ", precision);
+    }
+    if (tensor->narrow.empty() == (precision > 8)) return tensor;
+    auto converted = std::make_shared<Tensor>();
+    converted->shape = tensor->shape;
+    if (precision <= 8) converted->narrow.assign(tensor->wide.begin(), tensor->wide.end());
+    else converted->wide.assign(tensor->narrow.begin(), tensor->narrow.end());
+    return converted;
+}
+
+}  // namespace
+
+Graph read_graph(std::string_view symbol, std::map<std::string, std::shared_ptr<const Tensor>> params) {
+    const JsonDocument json(symbol);
+    const Document document(json.root());
+    Graph graph;
+    read_nodes(document.nodes->as_array("symbol: nodes"), graph);
+
+    std::vector<int64_t> variables;
+    std::vector<size_t> first_entry{0};
+    for (size_t i = 0; i < graph.nodes.size(); ++i) {
+        if (graph.nodes[i].op == Op::Variable) variables.push_back(int64_t(i));
+        first_entry.push_back(first_entry.back() + size_t(num_outputs(graph.nodes[i].op)));
+    }
+    if (document.arguments && integers(document.arguments->as_array("symbol: arg_nodes"), "symbol: arg_nodes") != variables)
+        fail("symbol: arg_nodes must list the variables in ascending order");
+    const std::vector<int64_t> rows = integers(document.rows->as_array("symbol: node_row_ptr"), "symbol: node_row_ptr");
+    if (!std::equal(rows.begin(), rows.end(), first_entry.begin(), first_entry.end(),
+                    [](int64_t row, size_t entry) { return row == int64_t(entry); }))
+        fail("symbol: node_row_ptr is not the prefix sum of the nodes' outputs");
+    for (Json head : document.heads->as_array("symbol: heads"))
+        graph.heads.push_back(read_entry(head, graph.nodes, "symbol: heads"));
+    if (graph.heads.empty()) fail("symbol: no heads");
+
+    const size_t entries = first_entry.back();
+    infer_nodes(document, entries, graph);
+    if (document.types)
+        for (Json type : tagged_list(*document.types, "symbol: attrs.dltype", "list_str", entries))
+            if (type.as_string("symbol: attrs.dltype") != "int32") fail("symbol: attrs.dltype: every entry must be int32");
+    if (document.devices) tagged_list(*document.devices, "symbol: attrs.device_index", "list_int", 0);
+    const char* what = "symbol: attrs.storage_id";
+    check_storage(graph, integers(tagged_list(*document.storage, what, "list_int", entries), what), first_entry);
 
     for (int64_t id : variables) {
         const Node& node = graph.nodes[size_t(id)];
         if (id == graph.data) continue;
         const auto found = params.find(node.name);
         if (found == params.end()) fail("params: no array for variable '", node.name, "'");
-        const Tensor& tensor = *found->second;
-        const int precision = node.precisions[0];
-        if (tensor.shape != node.shapes[0])
-            fail("params: '", node.name, "' has shape ", to_string(tensor.shape), ", the symbol says ", to_string(node.shapes[0]));
-        if (tensor.narrow.empty() != (precision > 8))
-            fail("params: '", node.name, "' of precision ", precision, " must be ", precision > 8 ? "int32" : "int8");
-        const int64_t limit = magnitude(precision);
-        for (int64_t i = 0, n = tensor.size(); i < n; ++i) {
-            const int64_t value = tensor.at(i);
-            if (value > limit || value < -limit)
-                fail("params: value ", value, " of '", node.name, "' is beyond precision ", precision);
-        }
-        graph.constants[int(id)] = found->second;
+        graph.constants[int(id)] = bind(node, std::move(found->second));
         params.erase(found);
     }
     if (!params.empty()) fail("params: array '", params.begin()->first, "' belongs to no variable");

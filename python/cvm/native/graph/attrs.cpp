@@ -56,7 +56,7 @@ const std::vector<std::pair<Op, const char*>>& table() {
 }
 
 std::string strip(const std::string& text) {
-    const char* space = " \t\n\r\f\v";
+    const char* space = " \t\n\r";
     const size_t first = text.find_first_not_of(space);
     return first == std::string::npos ? "" : text.substr(first, text.find_last_not_of(space) - first + 1);
 }
@@ -73,15 +73,17 @@ public:
     }
     std::optional<int64_t> optional_integer(const std::string& name) {
         const std::string* text = find(name);
-        if (!text || strip(*text) == "None") return std::nullopt;
+        if (!text || *text == "None") return std::nullopt;
         return parse_int(name, *text);
     }
     bool boolean(const std::string& name, bool fallback) {
         const std::string* text = find(name);
         if (!text) return fallback;
-        const std::string word = strip(*text);
-        if (word == "True" || word == "1") return true;
-        if (word == "False" || word == "0") return false;
+        std::string word = *text;
+        for (char& c : word)
+            if (c >= 'A' && c <= 'Z') c = char(c - 'A' + 'a');
+        if (word == "true" || word == "1") return true;
+        if (word == "false" || word == "0") return false;
         malformed(name, *text, "expected True, False, 1 or 0");
     }
     Shape tuple(const std::string& name) { return parse_tuple(name, required(name)); }
@@ -124,6 +126,9 @@ private:
     }
     static Shape parse_tuple(const std::string& name, const std::string& raw) {
         const std::string text = strip(raw);
+        const size_t digits = !text.empty() && (text[0] == '-' || text[0] == '+') ? 1 : 0;
+        if (text.size() > digits && text.find_first_not_of("0123456789", digits) == std::string::npos)
+            return {parse_int(name, text)};  // a tuple of one
         if (text.size() < 2 || !((text.front() == '(' && text.back() == ')') || (text.front() == '[' && text.back() == ']')))
             malformed(name, raw, "expected a tuple such as (1, 1)");
         std::string body = strip(text.substr(1, text.size() - 2));

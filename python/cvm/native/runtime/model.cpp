@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <new>
 
+#include "format/json.h"
 #include "format/params.h"
 #include "format/symbol.h"
 #include "plan/batch.h"
@@ -12,7 +13,6 @@
 namespace cvm {
 namespace {
 
-constexpr uint64_t kMaxSymbolBytes = uint64_t(256) << 20;
 constexpr size_t kMaxPlans = 8;      // batch sizes kept planned
 constexpr size_t kMaxBatches = 256;  // batch sizes remembered
 constexpr int64_t kCacheBytes = int64_t(2) << 20;
@@ -24,7 +24,7 @@ using Arena = std::unique_ptr<uint8_t[], FreeAligned>;
 
 std::string read_text(const std::string& path) {
     const auto source = open_file(path);
-    if (source->remaining() > kMaxSymbolBytes) fail(path, " is larger than ", kMaxSymbolBytes, " bytes");
+    if (source->remaining() > kMaxJsonBytes) fail(path, " is larger than ", kMaxJsonBytes, " bytes");
     std::string text(size_t(source->remaining()), '\0');
     source->read(text.data(), text.size());
     return text;
