@@ -9,7 +9,7 @@ BENCH_VENV := .venv-bench
 READY_BENCH := $(BENCH_VENV)/.ready
 CVM_SOURCES := $(shell find python -type f -not -path '*/__pycache__/*' -not -path '*/build/*' -not -name '*.so')
 
-.PHONY: demo test lint accuracy ablation bench clean
+.PHONY: demo test lint accuracy ablation bench fuzz clean
 
 demo: $(READY)
 	$(PYTHON) mrt/main.py mrt/zoo/digits.ini
@@ -42,6 +42,11 @@ ablation: $(READY)
 # Times the native runtime beside MXNet, ONNX Runtime and OpenVINO, and writes docs/bench.*; `BENCH=--help make bench`.
 bench: $(READY) $(READY_BENCH)
 	$(BENCH_VENV)/bin/python -m bench $(BENCH)
+
+# Mutants of small models: the Python and the native reader, the formal and the native executor must agree on each;
+# `FUZZ="--count 20000 --seed 0" make fuzz`.
+fuzz: $(READY_DEV)
+	$(PYTHON) tests/cvm/cvm_fuzz.py $(FUZZ)
 
 clean:
 	rm -rf $(VENV) $(BENCH_VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis

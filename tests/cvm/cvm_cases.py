@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from cvm import Model, Node, ops
 from cvm.ops.base import Range, limit
 
 
@@ -42,6 +43,25 @@ def ranged_inputs(case: Case, rng: np.random.Generator) -> tuple[list[Range], li
         ranges.append(Range.constant(value) if kind == "known" else Range.of(lo, hi))
         values.append(value)
     return ranges, values
+
+
+def values(rng: np.random.Generator, shape, precision: int) -> np.ndarray:
+    """Legal values that favour the extremes."""
+    bound = 2 ** (precision - 1) - 1
+    inner = rng.integers(-bound, bound + 1, shape)
+    kind = rng.random(shape)
+    return np.where(kind < 0.25, -bound, np.where(kind > 0.75, bound, inner)).astype(np.int32)
+
+
+def one_operator(case: Case, rng: np.random.Generator) -> Model:
+    """The operator of a case on `data` and, for its other inputs, parameters."""
+    nodes, params, precisions = [Node("null", "data")], {}, {"data": case.precisions[0]}
+    for i, (shape, precision) in enumerate(zip(case.shapes[1:], case.precisions[1:])):
+        nodes.append(Node("null", f"p{i}"))
+        params[f"p{i}"], precisions[f"p{i}"] = values(rng, shape, precision), precision
+    nodes.append(Node(case.op, "y", tuple((i, 0) for i in range(len(case.shapes))), case.attrs))
+    heads = [(len(nodes) - 1, k) for k in range(ops.get(case.op).outputs)]
+    return Model(nodes, heads, params, precisions, tuple(case.shapes[0]))
 
 
 def _shape(rng, low=1, high=4, dims=5):

@@ -10,7 +10,7 @@ import tracemalloc
 import cvm_models as models
 import numpy as np
 import pytest
-from cvm import CVMError, Model, Node, formal, format
+from cvm import CVMError, Model, Node, formal, format, params
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -56,7 +56,7 @@ def test_the_symbol_has_the_layout_of_the_specification(saved):
     attrs = document["attrs"]
     assert attrs["dltype"] == ["list_str", ["int32"] * 10]
     assert attrs["shape"][0] == "list_shape" and attrs["shape"][1][3] == [1, 4, 8, 8]
-    assert attrs["storage_id"][0] == "list_int" and len(set(attrs["storage_id"][1])) == 10
+    assert attrs["storage_id"] == ["list_int", [0, 1, 2, 3, 3, 3, 4, 4, 5, 3]]
     assert attrs["precision"] == ["list_int", [8, 8, 14, 22, 22, 8, 8, 8, 8, 23]]
     assert attrs["op_attrs"][0] == "list_str" and attrs["op_attrs"][1][4] == "{}"
     assert json.loads(attrs["op_attrs"][1][5]) == {"precision": "8", "shift_bit": "9"}
@@ -103,9 +103,26 @@ SYMBOLS = [
     (("node_row_ptr", 3), 4, "node_row_ptr"),
     (("arg_nodes",), [0, 1, 2], "arg_nodes"),
     (("version",), "cvm_2.0.0", "version"),
+    (("version",), "cvm_1.1.1", "version"),
     (("postprocess",), "argmax", "postprocess"),
+    (("postprocess",), [], "postprocess"),
+    (("attrs", "extra"), ["list_int", []], "unknown key 'extra'"),
+    (("attrs", "device_index"), ["list_int", [0] * 10], "device_index"),
+    (("nodes", 4, "precision"), 8, "unknown key 'precision'"),
+    (("nodes", 4, "attrs", "extra"), "1", "unknown key 'extra'"),
+    (("nodes", 4, "attrs", "num_inputs"), 1, "string"),
+    (("nodes", 1, "attrs"), {}, "neither inputs nor attributes"),
+    (("attrs", "precision", 1, 4), 0, "neither -1 nor in 1..32"),
+    (("attrs", "precision", 1, 1), -1, "outside"),
+    (("attrs", "storage_id", 1, 3), 2**31, "0..2147483647"),
+    (("attrs", "op_attrs", 1, 1), "[]", "must be an object"),
+    (("attrs", "op_attrs", 1, 1), '{"precision":8}', "must be a string"),
+    (("attrs", "op_attrs", 1, 5), '{"precision":"8","shift_bit":"\u00a09"}', "integer"),
+    (("attrs", "op_attrs", 1, 9), '{"units":"10","use_bias":" False"}', "expected True"),
     (("heads",), [[10, 0, 0]], "before"),
-    (("heads",), [[9, 0]], "entry"),
+    (("heads",), [[9]], "entry"),
+    (("heads",), [[9, 0, 0, 0]], "entry"),
+    (("heads",), [[9, 0, 10**18]], "18 digits"),
     (("heads",), [], "no output"),
     (("nodes", 4, "inputs"), [[4, 0, 0]], "before"),
     (("nodes", 4, "inputs"), [[9, 0, 0]], "before"),
@@ -123,15 +140,14 @@ SYMBOLS = [
     (("attrs", "shape", 1, 0), [1, 3, 2**40, 8], "2\\^24"),
     (("attrs", "shape", 1, 0), [1, 3, 8.0, 8], "JSON|integers"),
     (("attrs", "shape", 0), "list_int", "shape must be"),
-    (("attrs", "storage_id", 1, 3), -1, "negative"),
+    (("attrs", "storage_id", 1, 3), -1, "0..2147483647"),
     (("attrs", "storage_id", 1, 3), 0, "may not write"),
     (("attrs", "storage_id"), KeyError, "storage_id"),
     (("attrs", "precision", 1, 1), 33, "outside"),
-    (("attrs", "precision", 1, 1), 9, "stored as int8"),
     (("attrs", "precision", 1, 1), 7, "leaves"),
     (("attrs", "precision", 1), [8], "has 1 values"),
-    (("attrs", "op_attrs", 1, 5), "[]", "object of strings"),
-    (("attrs", "op_attrs", 1, 5), '{"precision": 8, "shift_bit": "9"}', "object of strings"),
+    (("attrs", "op_attrs", 1, 5), "[]", "must be an object"),
+    (("attrs", "op_attrs", 1, 5), '{"precision": 8, "shift_bit": "9"}', "must be a string"),
     (("attrs", "op_attrs", 1, 5), "{", "not valid JSON"),
     (("attrs", "op_attrs", 1, 5), '{"precision": "8", "precision": "8"}', "twice"),
 ]
@@ -151,10 +167,42 @@ def test_symbols_that_are_no_object_are_refused(saved, tmp_path, content):
         _load_bytes(tmp_path, content, saved[1].read_bytes())
 
 
-def test_in_place_storage_is_legal_where_the_format_allows_it(saved, tmp_path):
+OTHER_WRITERS = [
+    [(("attrs", "storage_id", 1), list(range(10)))],
+    [(("attrs", "op_attrs", 1, 1), '{"precision":"8","shape":"(4, 3, 3, 3)"}')],
+    [(("attrs", "op_attrs", 1, 9), '{"units":"10","use_bias":"false"}')],
+    [(("attrs", "op_attrs", 1, 9), '{"units":"10","use_bias":"FALSE"}')],
+    [(("attrs", "op_attrs", 1, 6), '{"pool_size":"(2, 2)","strides":"[2,2]","padding":"0"}')],
+    [(("attrs", "precision", 1), [8, 8, 14, -1, -1, -1, -1, -1, 8, -1])],
+    [(("attrs", "precision", 1, 2), 15)],
+    [(("attrs", "device_index"), ["list_int", []])],
+    [(("nodes", 4, "attrs"), {"func_name": "relu_7", "op_attrs": "{}"})],
+    [(("nodes", 4, "inputs"), [[3, 0]]), (("heads",), [[9, 0]])],
+    [(("version",), KeyError)],
+    [(("version",), "cvm_1.1.0")],
+    [(("version",), "cvm_1.1.0"), (("arg_nodes",), KeyError), (("attrs", "dltype"), KeyError)],
+    [(("postprocess",), "")],
+]
+
+
+@pytest.mark.parametrize("changes", OTHER_WRITERS)
+def test_what_other_writers_write_loads_and_computes_the_same(saved, tmp_path, changes):
     document = json.loads(saved[0].read_text())
-    document["attrs"]["storage_id"][1][4] = document["attrs"]["storage_id"][1][3]
-    assert _load_bytes(tmp_path, json.dumps(document).encode(), saved[1].read_bytes())
+    for path, value in changes:
+        _edit(path, value)(document)
+    x = models.batch_of(models.small(), 2)
+    symbol = json.dumps(document).encode()
+    (found,) = formal.run(_load_bytes(tmp_path, symbol, saved[1].read_bytes()), x)
+    np.testing.assert_array_equal(found, formal.run(models.small(), x)[0])
+
+
+def test_parameters_of_8_bits_may_be_stored_in_32(saved, tmp_path):
+    arrays = {name: value.astype(np.int32) for name, value in params.decode(saved[1].read_bytes()).items()}
+    model = _load_bytes(tmp_path, saved[0].read_bytes(), params.encode(arrays))
+    assert format.encode(model) == format.encode(models.small())
+    arrays["w"][0, 0, 0, 0] = 128
+    with pytest.raises(CVMError, match=r"'w' .* leaves"):
+        _load_bytes(tmp_path, saved[0].read_bytes(), params.encode(arrays))
 
 
 # Offsets in the params of the small model: header 24, names (8+1)+(8+1)+(8+5), count 8, then the array "w".

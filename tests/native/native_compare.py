@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 from cvm import Model, Node, formal, runtime
-from cvm import ops as operators
 from cvm.package import save_package
-from cvm_cases import Case
+from cvm_cases import Case, one_operator, values
 
+__all__ = ["KERNELS", "assert_same", "both_from_data", "check", "one_operator", "run_native", "save", "values"]
 KERNELS = ("portable", "avx2", "avxvnni", "avx512")  # what the processor lacks falls back to its best
 
 
@@ -34,25 +34,6 @@ def check(folder: Path, model: Model, x: np.ndarray, threads: int = 2) -> list[n
     want = formal.run(model, x)
     assert_same(model, run_native(save(folder, model), x, threads), want)
     return want
-
-
-def values(rng: np.random.Generator, shape, precision: int) -> np.ndarray:
-    """Legal values that favour the extremes."""
-    bound = 2 ** (precision - 1) - 1
-    inner = rng.integers(-bound, bound + 1, shape)
-    kind = rng.random(shape)
-    return np.where(kind < 0.25, -bound, np.where(kind > 0.75, bound, inner)).astype(np.int32)
-
-
-def one_operator(case: Case, rng: np.random.Generator) -> Model:
-    """The operator of a case on `data` and, for its other inputs, parameters."""
-    nodes, params, precisions = [Node("null", "data")], {}, {"data": case.precisions[0]}
-    for i, (shape, precision) in enumerate(zip(case.shapes[1:], case.precisions[1:])):
-        nodes.append(Node("null", f"p{i}"))
-        params[f"p{i}"], precisions[f"p{i}"] = values(rng, shape, precision), precision
-    nodes.append(Node(case.op, "y", tuple((i, 0) for i in range(len(case.shapes))), case.attrs))
-    heads = [(len(nodes) - 1, k) for k in range(operators.get(case.op).outputs)]
-    return Model(nodes, heads, params, precisions, tuple(case.shapes[0]))
 
 
 def both_from_data(case: Case) -> Model:

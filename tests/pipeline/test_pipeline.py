@@ -92,6 +92,7 @@ def test_the_report_says_what_was_measured(finished: Path) -> None:
 
 def test_the_compiled_model_computes_what_the_float_network_does(project: Path, finished: Path) -> None:
     package = load_package(finished / "digits_cvm")
+    assert package.model.operations == 1_105_726  # what the reference counts
     extension = json.loads((finished / "digits_cvm" / "ext.json").read_text())
     sample = np.load(finished / "digits_cvm" / "data.npy")
     assert sample.dtype == np.int8
