@@ -209,6 +209,7 @@ _OF_TARGET: dict[str, Equivalent] = {
     "dense": _dense,
     "max_pool2d": _max_pool2d,
     "relu": _relu,
+    "abs": _same,
     "clip": _clip,
     "cvm_clip": _limited,
     "cvm_right_shift": _cvm_right_shift,

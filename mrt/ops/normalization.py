@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,58 +11,77 @@ from mrt.graph import Array, Node, Shape, Value
 from mrt.graph.attrs import flag, integer, number, refuse, text
 from mrt.ops.base import Operator, Rewriter
 from mrt.ops.reduce import reduced_axes
+from mrt.quantizer.qvalue import QValue
+from mrt.quantizer.unit_rows import ROW_BITS, unit_rows
+
+if TYPE_CHECKING:
+    from mrt.quantizer.context import QuantizeContext
 
 
 class LayerNorm(Operator):
     """gamma * (x - mean) / sqrt(variance + eps) + beta, along one axis."""
 
     names = ("LayerNorm",)
-    summary = "means, differences, products, rsqrt by table"
+    summary = "differences from the mean, brought to one length row by row; gamma and beta are multiplied and added"
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """The mean and deviation outputs are not served."""
         if flag(node, "output_mean_var", False):
             raise refuse(node, "output_mean_var=True is not supported")
 
-    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
-        """See the class."""
-        rank = len(rw.shape(node.inputs[0]))
-        axis = integer(node, "axis", -1) % rank
+    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
+        """Without gamma and beta; they come after it."""
+        shape = rw.shape(node.inputs[0])
+        axis = integer(node, "axis", -1) % len(shape)
         if axis == 0:
             raise refuse(node, "a mean over the batch axis is not supported")
-        shape = tuple(-1 if i == axis else 1 for i in range(rank))
         gamma, beta = _parameters(node, inputs, rw)
-        normal = _standardised(inputs[0], (axis,), number(node, "eps", 1e-5), rw)
-        return [_affine(normal, gamma.reshape(shape), beta.reshape(shape), rw)]
+        if (gamma == 1).all() and not beta.any():
+            return None
+        normal = _standardised(inputs[0], axis, shape, number(node, "eps", 1e-5), rw)
+        along = tuple(-1 if i == axis else 1 for i in range(len(shape)))
+        return [_affine(normal, gamma.reshape(along), beta.reshape(along), rw)]
+
+    def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
+        """See `mrt.quantizer.unit_rows`."""
+        x = _rows(node, ctx)
+        axis = integer(node, "axis", -1) % len(x.tensor.shape)
+        return unit_rows(ctx, x, (axis,), number(node, "eps", 1e-5), centre=True)
 
 
 class InstanceNorm(Operator):
     """gamma * (x - mean) / sqrt(variance + eps) + beta, over the picture, for each channel by itself."""
 
     names = ("InstanceNorm",)
-    summary = "means, differences, products, rsqrt by table"
+    summary = "LayerNorm over the picture"
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """See the class."""
-        rank = len(rw.shape(node.inputs[0]))
-        shape = (1, -1) + (1,) * (rank - 2)
-        gamma, beta = _parameters(node, inputs, rw)
-        normal = _standardised(inputs[0], tuple(range(2, rank)), number(node, "eps", 1e-3), rw)
-        return [_affine(normal, gamma.reshape(shape), beta.reshape(shape), rw)]
+        shape = rw.shape(node.inputs[0])
+        _, channels, *sizes = shape
+        rows = inputs[0]
+        if len(sizes) > 1:
+            rows = rw.op("Reshape", [rows], {"shape": (0, 0, -1)})
+        normal = _standardised(rows, 2, (1, channels, int(np.prod(sizes))), number(node, "eps", 1e-3), rw)
+        if len(sizes) > 1:
+            normal = rw.op("Reshape", [normal], {"shape": (-1, channels, *sizes)})
+        gamma, beta = (array.reshape((1, -1) + (1,) * len(sizes)) for array in _parameters(node, inputs, rw))
+        return [_affine(normal, gamma, beta, rw)]
 
 
 class GroupNorm(Operator):
     """gamma * (x - mean) / sqrt(variance + eps) + beta, over the picture and a group of channels."""
 
     names = ("GroupNorm",)
-    summary = "means, differences, products, rsqrt by table"
+    summary = "LayerNorm over the pictures of a group"
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """See the class; gamma and beta are those of the groups, or of the channels."""
         _, channels, *sizes = rw.shape(node.inputs[0])
         groups = integer(node, "num_groups", 1)
-        rows = rw.op("Reshape", inputs[:1], {"shape": (-1, groups, channels // groups * int(np.prod(sizes)))})
-        normal = _standardised(rows, (2,), number(node, "eps", 1e-5), rw)
+        count = channels // groups * int(np.prod(sizes))
+        rows = rw.op("Reshape", inputs[:1], {"shape": (-1, groups, count)})
+        normal = _standardised(rows, 2, (1, groups, count), number(node, "eps", 1e-5), rw)
         back = rw.op("Reshape", [normal], {"shape": (-1, channels, *sizes)})
         shape = (1, channels) + (1,) * len(sizes)
         gamma, beta = (
@@ -74,21 +94,20 @@ class L2Normalization(Operator):
     """x / sqrt(sum of squares + eps): of a whole sample, over the channels, or over the picture."""
 
     names = ("L2Normalization",)
-    summary = "squares, sum, rsqrt by table, product"
+    summary = "row by row: divided by the largest entry's magnitude, squares, sum, rsqrt by table, product"
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """The three modes."""
         if text(node, "mode", "instance") not in ("instance", "channel", "spatial"):
             raise refuse(node, f"mode={node.attrs['mode']} is not supported")
 
-    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
-        """See the class."""
-        rank = len(rw.shape(node.inputs[0]))
+    def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
+        """See `mrt.quantizer.unit_rows`."""
+        x = _rows(node, ctx)
+        rank = len(x.tensor.shape)
         axes = {"instance": range(1, rank), "channel": (1,), "spatial": range(2, rank)}
-        along = {"axis": tuple(axes[text(node, "mode", "instance")]), "keepdims": True}
-        total = rw.op("sum", [rw.op("square", inputs)], along)
-        guarded = rw.op("broadcast_add", [total, rw.param(np.array([number(node, "eps", 1e-10)]))])
-        return [rw.op("broadcast_mul", [inputs[0], rw.op("rsqrt", [guarded])])]
+        along = tuple(axes[text(node, "mode", "instance")])
+        return unit_rows(ctx, x, along, number(node, "eps", 1e-10), centre=False)
 
 
 class Norm(Operator):
@@ -127,7 +146,7 @@ class Moments(Operator):
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """See the class."""
         axes = _moments_axes(node, len(rw.shape(node.inputs[0])))
-        mean, _, variance = _spread(inputs[0], axes, rw)
+        mean, variance = _spread(inputs[0], axes, rw)
         if flag(node, "keepdims", False):
             return [mean, variance]
         return [rw.op("squeeze", [value], {"axis": axes}) for value in (mean, variance)]
@@ -145,19 +164,24 @@ def _parameters(node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> tuple[Ar
     return gamma, beta
 
 
-def _spread(x: Value, axes: tuple[int, ...], rw: Rewriter) -> tuple[Value, Value, Value]:
-    """The mean over the axes, what x differs from it by, and the variance."""
+def _spread(x: Value, axes: tuple[int, ...], rw: Rewriter) -> tuple[Value, Value]:
+    """The mean over the axes, and the variance."""
     along = {"axis": axes, "keepdims": True}
     mean = rw.op("mean", [x], along)
     difference = rw.op("broadcast_sub", [x, mean])
-    return mean, difference, rw.op("mean", [rw.op("square", [difference])], along)
+    return mean, rw.op("mean", [rw.op("square", [difference])], along)
 
 
-def _standardised(x: Value, axes: tuple[int, ...], eps: float, rw: Rewriter) -> Value:
-    """(x - mean) / sqrt(variance + eps) over the axes."""
-    _, difference, variance = _spread(x, axes, rw)
-    guarded = rw.op("broadcast_add", [variance, rw.param(np.array([eps]))])
-    return rw.op("broadcast_mul", [difference, rw.op("rsqrt", [guarded])])
+def _standardised(x: Value, axis: int, shape: Shape, eps: float, rw: Rewriter) -> Value:
+    """(x - mean) / sqrt(variance + eps) along an axis of a tensor of this shape."""
+    ones, zeros = rw.param(np.ones(shape[axis])), rw.param(np.zeros(shape[axis]))
+    return rw.op("LayerNorm", [x, ones, zeros], {"axis": axis, "eps": eps})
+
+
+def _rows(node: Node, ctx: QuantizeContext) -> QValue:
+    """The first input, in no more bits than `unit_rows` takes."""
+    q = ctx.get(node.inputs[0])
+    return q if q.tensor.precision <= ROW_BITS else ctx.wide(node.inputs[0])
 
 
 def _affine(x: Value, gamma: Array, beta: Array, rw: Rewriter) -> Value:

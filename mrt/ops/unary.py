@@ -75,12 +75,24 @@ def function_of(op: str, attrs: Mapping[str, str]) -> Callable[[Array], Array] |
 class Table(Operator):
     """f(x) for a smooth f of one variable."""
 
-    names = tuple(_FUNCTIONS)
+    names = tuple(name for name in _FUNCTIONS if name != "abs")
     summary = f"cvm_lut with 2^{INDEX_BITS} entries over the calibrated range"
 
     def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
         """The table is filled with f in the form wanted of the output."""
         return look_up(node, ctx, node.inputs[0], _FUNCTIONS[node.op])
+
+
+class Absolute(Operator):
+    """|x|."""
+
+    names = ("abs",)
+    summary = "abs; the scale stays"
+
+    def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
+        """The magnitudes of the integers."""
+        q = ctx.centered(ctx.get(node.inputs[0]))
+        return QValue(ctx.emit("abs", [q.tensor]), q.scale)
 
 
 class HardSigmoid(Operator):

@@ -49,7 +49,5 @@ class Merge(Stage):
         merged: Graph | None = None
         if cut:
             with progress.stage("merge"):
-                merged = merge(
-                    have[QUANTIZED], cut.top, self._settings.attribute_deps, self._settings.oscale_maps
-                )
+                merged = merge(have[QUANTIZED], cut.top, self._settings.attribute_deps, self._settings.oscale_maps)
         return {MERGED: merged}
