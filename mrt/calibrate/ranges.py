@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
 from mrt.calibrate.statistics import Statistics
-from mrt.calibrate.thresholds import Range, calibrator
+from mrt.calibrate.thresholds import LEVELS, Range, calibrator
 from mrt.errors import MRTError
 from mrt.graph import Graph, Value
 
@@ -40,8 +40,8 @@ class Ranges:
         self._given = {pattern: calibrator(name, lambd) for pattern, name in (calibrators or {}).items()}
         self._thresholds = dict(thresholds or {})
 
-    def __call__(self, value: Value, statistics: Statistics) -> Range:
-        """The range of a tensor with these statistics."""
+    def __call__(self, value: Value, statistics: Statistics, levels: int = LEVELS) -> Range:
+        """The range of a tensor with these statistics that is stored in so many levels."""
         names = tensor_names(value)
         for name in names:
             if name in self._thresholds:
@@ -50,7 +50,7 @@ class Ranges:
         whole = (name for name in names if name in self._given)
         fitting = (pattern for pattern in self._given if any(fnmatchcase(name, pattern) for name in names))
         found = next(whole, None) or next(fitting, None)
-        return (self._given[found] if found else self._default)(statistics)
+        return (self._given[found] if found else self._default)(statistics, levels)
 
     def settled(self, value: Value) -> bool:
         """Whether something was said of this tensor in particular."""

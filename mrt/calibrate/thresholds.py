@@ -1,8 +1,8 @@
 """Calibrators: from a tensor's statistics to the real range that its integers should cover.
 
 All are functions of one signature, so that one can be chosen by name (`mrt.calibrate.ranges` does, per tensor). What
-lies outside the range saturates; what lies inside is rounded to one of 255 levels. The choice trades one error for the
-other.
+lies outside the range saturates; what lies inside is rounded to one of `levels` levels. The choice trades one error
+for the other.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from mrt.errors import MRTError
 from mrt.graph import Array
 
 Range = tuple[float, float]
-Calibrator = Callable[[Statistics], Range]
+Calibrator = Callable[[Statistics, int], Range]
+"""Of a tensor's statistics and the number of levels; those that do not weigh rounding have no use for the latter."""
 
 LAMBDA = "lambda"
 AUTO = "auto"
-_LEVELS = 254
+LEVELS = 254
 _SATURATION = 2.0
 _FRACTIONS = np.concatenate([np.linspace(0.2, 0.96, 39), [1.0]])
 _PERCENTILE = 99.99
-_ENTROPY_LEVELS = 128
 
 
-def abs_max(statistics: Statistics) -> Range:
+def abs_max(statistics: Statistics, levels: int = LEVELS) -> Range:
     """Everything seen."""
     return statistics.minimum, statistics.maximum
 
 
-def percentile(statistics: Statistics) -> Range:
+def percentile(statistics: Statistics, levels: int = LEVELS) -> Range:
     """All but the outermost 0.01 % of the non-zero values."""
     histogram = statistics.histogram
     cumulative = np.cumsum(histogram.counts)
@@ -44,25 +44,33 @@ def percentile(statistics: Statistics) -> Range:
     return max(statistics.minimum, min(low, 0.0)), min(statistics.maximum, max(high, 0.0))
 
 
-def mse(statistics: Statistics) -> Range:
+def mse(statistics: Statistics, levels: int = LEVELS) -> Range:
     """The range with the least squared error: step^2 / 12 for what is inside, the distance to the edge for the rest.
 
     The latter counts twice: what saturates errs in one direction, so in a layer's sums it does not average out as
     rounding does, and unseen pictures reach further than those of the calibration set.
     """
-    return _search(statistics, _squared_error)
+
+    def cost(counts: Array, centers: Array, low: float, high: float) -> float:
+        step = (high - low) / levels
+        outside = np.clip(centers, low, high) - centers
+        inside = outside == 0
+        return float(_SATURATION * np.dot(counts, outside**2) + step**2 / 12 * counts[inside].sum())
+
+    return _search(statistics, cost)
 
 
-def entropy(statistics: Statistics) -> Range:
-    """The range whose 128-level magnitude histogram diverges least from the full one (Migacz, 2017)."""
+def entropy(statistics: Statistics, levels: int = LEVELS) -> Range:
+    """The range whose magnitude histogram of half the levels diverges least from the full one (Migacz, 2017)."""
     histogram = statistics.histogram
     half = len(histogram.counts) // 2
     magnitudes = histogram.counts[half:] + histogram.counts[:half][::-1]
     if magnitudes.sum() == 0:
         return abs_max(statistics)
     best, limit = np.inf, half
-    for stop in range(_ENTROPY_LEVELS, half + 1, 8):
-        divergence = _divergence(magnitudes.astype(np.float64), stop)
+    kept = -(-levels // 16) * 8
+    for stop in range(kept, half + 1, 8):
+        divergence = _divergence(magnitudes.astype(np.float64), stop, kept)
         if divergence < best:
             best, limit = divergence, stop
     threshold = histogram.reach * limit / half
@@ -72,20 +80,20 @@ def entropy(statistics: Statistics) -> Range:
 def mean_and_deviations(lambd: float) -> Calibrator:
     """MRT's calibrator: magnitudes up to |mean| + lambd standard deviations, and no further than seen."""
 
-    def calibrate(statistics: Statistics) -> Range:
+    def calibrate(statistics: Statistics, levels: int = LEVELS) -> Range:
         limit = statistics.threshold(lambd)
         return max(statistics.minimum, -limit), min(statistics.maximum, limit)
 
     return calibrate
 
 
-def _divergence(magnitudes: Array, stop: int) -> float:
+def _divergence(magnitudes: Array, stop: int, levels: int) -> float:
     reference = magnitudes[:stop].copy()
     reference[-1] += magnitudes[stop:].sum()
-    group = np.arange(stop) * _ENTROPY_LEVELS // stop
+    group = np.arange(stop) * levels // stop
     inside = magnitudes[:stop]
-    totals = np.bincount(group, weights=inside, minlength=_ENTROPY_LEVELS)
-    filled = np.bincount(group, weights=inside > 0, minlength=_ENTROPY_LEVELS)
+    totals = np.bincount(group, weights=inside, minlength=levels)
+    filled = np.bincount(group, weights=inside > 0, minlength=levels)
     spread = np.where(inside > 0, totals[group] / np.maximum(filled[group], 1), 0.0)
     p, q = reference / reference.sum(), spread / max(spread.sum(), 1e-30)
     mask = p > 0
@@ -107,13 +115,6 @@ def _search(statistics: Statistics, cost: Callable[[Array, Array, float, float],
                 (cost(counts, centers, f * statistics.minimum, high), f * statistics.minimum) for f in _FRACTIONS
             )[1]
     return low, high
-
-
-def _squared_error(counts: Array, centers: Array, low: float, high: float) -> float:
-    step = (high - low) / _LEVELS
-    outside = np.clip(centers, low, high) - centers
-    inside = outside == 0
-    return float(_SATURATION * np.dot(counts, outside**2) + step**2 / 12 * counts[inside].sum())
 
 
 CALIBRATORS: dict[str, Calibrator] = {

@@ -135,7 +135,9 @@ class Annotation:
         """The scale of the run-time input, whose integers are in -limit..limit."""
         if self.form(value) is Form.INDEX:
             return sympy.Integer(1)
-        low, high = self._range[value] if value in self._range else self._ranges(value, self.statistics(value))
+        statistics = self.statistics(value)
+        levels = limit if statistics.minimum >= 0 or statistics.maximum <= 0 else 2 * limit  # without offset
+        low, high = self._ranges(value, statistics, levels)
         return exact(max(-low, high, _TINY) / limit)
 
     def statistics(self, value: Value) -> Statistics:

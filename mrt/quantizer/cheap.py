@@ -1,4 +1,5 @@
-"""Finds the layers that can read 16 bits at next to no cost: those that see one position of each picture.
+"""Finds the layers that read 16 bits without being asked: those that can at next to no cost, for they see one position
+of each picture, and those that read an input of more than 8 bits.
 
 Squeeze-and-excite gates, and the classifier behind global pooling, are a small part of a network, so that the second
 product that a 16-bit input costs them (`mrt.quantizer.limbs`) is hardly noticed. An error in a gate multiplies
@@ -11,11 +12,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mrt.calibrate.moments import constant_layers
+from mrt import ops
+from mrt.calibrate.moments import LAYERS, constant_layers
 from mrt.executors.mxnet import infer_shapes
 from mrt.graph import Graph, Node, Shape, Value
 from mrt.quantizer.limbs import ExtraBits
 
+_AFFINE = ("broadcast_mul", "broadcast_add")
 _SHARE_OF_MACS = 0.02
 _SHARE_OF_WEIGHTS = 1 / 3  # where there is one position, the time goes into reading the weights
 
@@ -35,6 +38,21 @@ def cheap_layers(graph: Graph) -> ExtraBits:
             break
         chosen.add(layer.name)
     return ExtraBits(inputs=frozenset(chosen))
+
+
+def input_layers(graph: Graph) -> ExtraBits:
+    """Extra bits for the layers that read the network's input, or what constants were multiplied with or added to."""
+    read = [Value(node) for node in graph.nodes() if node.name in graph.inputs]
+    found = set()
+    consumers = graph.consumers()
+    while read:
+        for node in consumers.get(read.pop(), ()):
+            constants = [graph.constant(value) is not None for value in node.inputs]
+            if node.op in LAYERS:
+                found.add(node.name)
+            elif ops.get(node.op).moves or (node.op in _AFFINE and any(constants)):
+                read.append(Value(node))
+    return ExtraBits(inputs=frozenset(found))
 
 
 def positions(layer: Node, shapes: Mapping[Value, Shape]) -> int:

@@ -11,12 +11,13 @@ from mrt.analysis.sensitivity import operators_of
 from mrt.calibrate.ranges import Ranges, check_names, near, tensor_names
 from mrt.calibrate.statistics import Statistics
 from mrt.calibrate.thresholds import AUTO
+from mrt.config.model import QuantizationSwitches
 from mrt.errors import MRTError
 from mrt.executors.device import context
 from mrt.graph import Graph, Value
-from mrt.quantizer.cheap import cheap_layers
+from mrt.quantizer.cheap import cheap_layers, input_layers
 from mrt.quantizer.choice import choose_calibrators
-from mrt.quantizer.limbs import ExtraBits
+from mrt.quantizer.limbs import LIMB_BITS, ExtraBits
 from mrt.quantizer.quantize import Quantized, QuantizeSettings, quantize
 from mrt.quantizer.rounding import Rounding
 from mrt.recipe import Recipe
@@ -54,7 +55,7 @@ class Settle(Stage):
             rounding=Rounding(switches.rounding, switches.bias_correction),
             softmax_lambd=switches.softmax_lambd or QuantizeSettings.softmax_lambd,
             restore_name=switches.restore_name,
-            extra=ExtraBits() if switches.precision == "8" else cheap_layers(prepared),
+            extra=_extra_bits(prepared, switches),
         )
         if self._recipe.calibration.calibrator == AUTO:
             chosen = self._chosen(prepared, have[STATISTICS], settings, progress)
@@ -109,6 +110,14 @@ class Quantize(Stage):
             pictures = self._samples.labelled(count)
             wider, gain = widen(prepared, quantized, quantized_with, pictures, target, budget, step.advance)
         return {QUANTIZED: wider, PRECISION: gain}
+
+
+def _extra_bits(prepared: Graph, switches: QuantizationSwitches) -> ExtraBits:
+    """What takes more than 8 bits without measuring anything."""
+    if switches.precision == "8":
+        return ExtraBits()
+    cheap = cheap_layers(prepared)
+    return cheap | input_layers(prepared) if switches.input_precision > LIMB_BITS else cheap
 
 
 def _check_thresholds(prepared: Graph, thresholds: Mapping[str, float]) -> None:

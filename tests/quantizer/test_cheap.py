@@ -9,7 +9,8 @@ from operator_cases import conv, dense, relu
 from toolchain import check, compile_network, random_network, signal_to_noise
 
 from mrt.graph import Graph
-from mrt.quantizer.cheap import cheap_layers
+from mrt.quantizer.cheap import cheap_layers, input_layers
+from mrt.quantizer.limbs import ExtraBits
 from mrt.quantizer.quantize import QuantizeSettings
 from mrt.transform import PREPARE, PassManager
 
@@ -62,3 +63,16 @@ def test_the_compiled_network_is_exact_and_nearer_to_the_float_one() -> None:
     compiled = compile_network(network, QuantizeSettings(extra=cheap_layers(plain.prepared)))
     check(compiled, 25)
     assert min(signal_to_noise(compiled)) > min(signal_to_noise(plain)) + 1
+
+
+def test_more_bits_of_the_input_reach_the_first_layer() -> None:
+    """That layer alone reads the input, so its rounding is all there is but for the weights'."""
+    scaled = sym.broadcast_add(sym.Variable("data"), sym.Variable("mean_bias", shape=(1, 3, 1, 1)))
+    network = random_network(conv(relu(conv(scaled, 16, name="first")), 8, name="second"), PICTURE)
+    found = input_layers(PassManager(PREPARE).run(network))
+    assert found.inputs == {"first"}
+    eight, narrowed, twelve = (
+        min(signal_to_noise(compile_network(network, QuantizeSettings(input_precision=bits, extra=extra))))
+        for bits, extra in ((8, ExtraBits()), (12, ExtraBits()), (12, found))
+    )
+    assert twelve > max(eight, narrowed) + 1.5, (eight, narrowed, twelve)
