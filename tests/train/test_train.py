@@ -69,18 +69,48 @@ def test_every_setting_trains_and_matters(digits: Dataset, tmp_path: Path, other
     assert files(tmp_path / "usual")["net-0000.params"] != files(tmp_path / "other")["net-0000.params"]
 
 
+def interrupt(epoch: Epoch) -> None:
+    raise KeyboardInterrupt
+
+
 def test_an_interrupted_training_leaves_what_was_there(digits: Dataset, tmp_path: Path) -> None:
-    for name in ("net-symbol.json", "net-0000.params"):
-        (tmp_path / name).write_bytes(b"of before")
-
-    def interrupt(epoch: Epoch) -> None:
-        raise KeyboardInterrupt
-
+    before = {name: b"of before" for name in ("net-symbol.json", "net-0000.params")}
+    for name, content in before.items():
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(MRTError, match=r"learning_rate .* epoch 1, batch \d+ of 40; lower it"):
+        train(replace(SHORT, optimizer="sgd", learning_rate=1e30), digits, tmp_path / "net")
+    assert files(tmp_path) == before
     with pytest.raises(KeyboardInterrupt):
         train(SHORT, digits, tmp_path / "net", interrupt)
-    with pytest.raises(MRTError, match=r"learning_rate .* lower it"):
-        train(replace(SHORT, optimizer="sgd", learning_rate=1e30), digits, tmp_path / "net")
-    assert files(tmp_path) == {"net-symbol.json": b"of before", "net-0000.params": b"of before"}
+    left = files(tmp_path)
+    assert left.pop("net.train.npz") and left == before
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "nag", "adam"])
+def test_resumed_it_ends_in_the_same_bytes(digits: Dataset, tmp_path: Path, optimizer: str) -> None:
+    settings = replace(SHORT, augment=True, optimizer=optimizer, epochs=3)
+    train(settings, digits, tmp_path / "whole" / "net")
+    for last in (1, 2):
+
+        def stop(epoch: Epoch, last: int = last) -> None:
+            if epoch.number == last:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            train(settings, digits, tmp_path / "parts" / "net", stop)
+    train(settings, digits, tmp_path / "parts" / "net")
+    assert files(tmp_path / "parts") == files(tmp_path / "whole")
+
+
+def test_another_trainings_checkpoint_is_refused_and_a_damaged_one(digits: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(SHORT, digits, tmp_path / "net", interrupt)
+    with pytest.raises(MRTError, match=r"net.train.npz: .* \[TRAIN\] Batch was 32, is 64; delete it to start anew"):
+        train(replace(SHORT, batch=64), digits, tmp_path / "net")
+    kept = tmp_path / "net.train.npz"
+    kept.write_bytes(kept.read_bytes()[:-100])
+    with pytest.raises(MRTError, match="damaged training checkpoint"):
+        train(SHORT, digits, tmp_path / "net")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from mrt import datasets, nets
 from mrt.datasets import Dataset, voc_digits
 from mrt.errors import MRTError
 from mrt.train import Epoch, TrainSettings, train
-from mrt.train_detection import SSDObjective
+from mrt.train.detection import SSDObjective
 
 SHAPE = (-1, 3, 128, 128)
 SHORT = TrainSettings(

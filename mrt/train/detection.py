@@ -1,4 +1,4 @@
-"""What training a detector of GluonCV's SSD kind needs beside `mrt.train`: its targets and its loss."""
+"""What training a detector of GluonCV's SSD kind needs beside `mrt.train.fit`: its targets and its loss."""
 
 from __future__ import annotations
 

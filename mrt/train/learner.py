@@ -1,0 +1,137 @@
+"""What a training changes: the parameters of a Gluon block, or of any float graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import mxnet as mx
+import numpy as np
+from mxnet import gluon
+
+from mrt.errors import MRTError
+from mrt.executors.symbol import to_symbol
+from mrt.graph import Graph, Value
+
+_LEARNED = {
+    "Convolution": (1, 2),
+    "Deconvolution": (1, 2),
+    "FullyConnected": (1, 2),
+    "BatchNorm": (1, 2),
+    "BatchNorm_v1": (1, 2),
+    "LayerNorm": (1, 2),
+    "InstanceNorm": (1, 2),
+    "GroupNorm": (1, 2),
+    "Embedding": (1,),
+    "LeakyReLU": (1,),
+    "RNN": (1,),
+}
+"""Which inputs of an operator are learned; every other parameter, such as a detector's anchors, is a constant."""
+
+
+class Learner(Protocol):
+    """A network in MXNet's memory that can be run, recorded and updated in place.
+
+    Attributes:
+        learned: MXNet arrays with gradients, by name.
+        state: all arrays that training changes, by name: those, and moving statistics.
+    """
+
+    @property
+    def learned(self) -> Mapping[str, Any]:
+        """See the class."""
+
+    @property
+    def state(self) -> Mapping[str, Any]:
+        """See the class."""
+
+    def __call__(self, pictures: Any) -> list[Any]:
+        """The outputs for MXNet's array of pictures."""
+
+
+class BlockLearner:
+    """A Gluon block, initialised, all its shapes known."""
+
+    def __init__(self, block: gluon.HybridBlock) -> None:
+        """`block` is changed by training."""
+        self._block = block
+        parameters = block.collect_params()
+        self.learned = {name: p.data() for name, p in parameters.items() if p.grad_req != "null"}
+        self.state = {name: p.data() for name, p in parameters.items()}
+
+    def __call__(self, pictures: Any) -> list[Any]:
+        """See `Learner`."""
+        outputs = self._block(pictures)
+        return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+
+
+class GraphLearner:
+    """A float graph of one input: loaded, rewritten or pruned. The graph itself stays as it is; `graph` is the result.
+
+    Args:
+        graph: what to train.
+        also: further values to compute, after the graph's outputs.
+        context: MXNet's device.
+
+    Raises:
+        MRTError: it has no parameter that could be learned, or more than one input.
+    """
+
+    def __init__(self, graph: Graph, also: Sequence[Value] = (), context: Any | None = None) -> None:
+        """See the class."""
+        if len(graph.inputs) != 1:
+            raise MRTError(f"only a network of one input can be trained, this one has {', '.join(graph.inputs)}")
+        self._graph = graph
+        (data,) = graph.inputs
+        self._context = context or mx.cpu()
+        symbol = to_symbol(Graph((*graph.outputs, *also), graph.params, graph.inputs))
+        names = symbol.list_inputs()
+        wanted = learned_names(graph)
+        if not wanted:
+            raise MRTError("the network has no weights that could be trained")
+        auxiliary = set(symbol.list_auxiliary_states())
+        arrays = {
+            name: mx.nd.array(graph.params[name], self._context, _dtype(graph, name)) for name in names if name != data
+        }
+        self.learned = {name: arrays[name] for name in wanted if name in arrays}
+        self.state = {name: array for name, array in arrays.items() if name in self.learned or name in auxiliary}
+        for array in self.learned.values():
+            array.attach_grad()
+        self._arguments = [arrays.get(name) for name in names]
+        position = names.index(data)
+        self._position = position
+        others = [index for index in range(len(names)) if index != position]
+        self._cached = mx.nd.CachedOp(
+            symbol,
+            [("data_indices", [position]), ("param_indices", others), ("static_alloc", True), ("static_shape", True)],
+        )
+
+    def __call__(self, pictures: Any) -> list[Any]:
+        """See `Learner`."""
+        arguments = list(self._arguments)
+        arguments[self._position] = pictures.as_in_context(self._context)
+        outputs = self._cached(*arguments)
+        return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+
+    @property
+    def graph(self) -> Graph:
+        """The graph with the parameters as they are now."""
+        params = {**self._graph.params, **{name: array.asnumpy() for name, array in self.state.items()}}
+        return Graph(self._graph.outputs, params, self._graph.inputs)
+
+
+def learned_names(graph: Graph) -> list[str]:
+    """The parameters that training changes, in the order in which the network reads them."""
+    found: dict[str, None] = {}
+    for node in graph.nodes():
+        for position in _LEARNED.get(node.op, ()):
+            for value in node.inputs[position : position + 1]:
+                array = graph.constant(value)
+                if array is not None and array.dtype.kind == "f":
+                    found[value.node.name] = None
+    return list(found)
+
+
+def _dtype(graph: Graph, name: str) -> Any:
+    dtype = graph.params[name].dtype
+    return np.float32 if dtype.kind == "f" else dtype
