@@ -9,7 +9,7 @@ BENCH_VENV := .venv-bench
 READY_BENCH := $(BENCH_VENV)/.ready
 CVM_SOURCES := $(shell find python -type f -not -path '*/__pycache__/*' -not -path '*/build/*' -not -name '*.so')
 
-.PHONY: demo test lint accuracy ablation bench fuzz clean
+.PHONY: demo test lint sanitize accuracy ablation bench fuzz clean
 
 demo: $(READY)
 	$(PYTHON) mrt/main.py mrt/zoo/digits.ini
@@ -20,6 +20,18 @@ test: lint
 lint: $(READY_DEV)
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m mypy mrt python/cvm
+
+# The native runtime under AddressSanitizer and UndefinedBehaviorSanitizer: all of tests/native, and every single allocation
+# failed once in turn (docs/reliability.md has the counts). About an hour on two cores; `SANITIZE='-k memory'` for a part.
+SANITIZER := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+sanitize: $(READY_DEV)
+	$(PIP) install --no-deps --upgrade --target build/sanitize ./python --config-settings=cmake.build-type=Debug \
+	  --config-settings=build-dir=build/sanitize-objects --config-settings=install.strip=false \
+	  --config-settings=cmake.define.CVM_CHECKS=ON --config-settings=cmake.define.CMAKE_CXX_FLAGS='$(SANITIZER)'
+	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libubsan.so)" \
+	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc PYTHONPATH=build/sanitize \
+	  CVM_ALLOCATIONS=$(CURDIR)/build/sanitize/cvm/checks/allocations CVM_ALLOCATIONS_STRIDE=1 \
+	  $(PYTHON) -m pytest tests/native $(SANITIZE)
 
 # What the integers cost beside ONNX Runtime, OpenVINO and MXNet, for the networks whose data and weights are there; writes
 # docs/accuracy.*: MRT_DATA=FOLDER MODELS=FOLDER make accuracy; `ACCURACY=--help make accuracy`.

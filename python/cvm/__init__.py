@@ -10,11 +10,11 @@ import importlib
 import os
 from typing import Any
 
-from cvm.errors import CVMError
+from cvm.errors import CVMError, LimitError
 from cvm.model import Model, Node
 
 __version__ = "0.1.0"
-__all__ = ["CVMError", "Model", "Node", "__version__", "load"]
+__all__ = ["CVMError", "LimitError", "Model", "Node", "__version__", "load"]
 
 
 def load(directory: str | os.PathLike[str], **options: Any) -> Any:

@@ -5,6 +5,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 class Error(ValueError): ...
+class LimitError(Error): ...
 
 class Model:
     @property

@@ -1,7 +1,11 @@
-"""The one exception that reaches users."""
+"""The exceptions that reach users: one, and its kinds that a caller may want to tell apart."""
 
 from __future__ import annotations
 
 
 class CVMError(Exception):
     """A model, file or input the target refuses: one line that says what and where."""
+
+
+class LimitError(CVMError):
+    """A limit was reached: the memory or operations that a model may take, or the machine's own memory."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvm import _native
-from cvm.errors import CVMError
+from cvm.errors import CVMError, LimitError
 from cvm.quantization import dequantize, quantize, saturate
 from cvm.table import table
 
@@ -66,7 +66,7 @@ class Model:
         try:
             outputs = self._native.run(self._integers(x))
         except _native.Error as error:
-            raise CVMError(str(error)) from None
+            raise _public(error) from None
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
     def plan(self, batch: int | None = None) -> dict[str, Any]:
@@ -77,7 +77,7 @@ class Model:
         try:
             plan: dict[str, Any] = json.loads(self._native.plan(self.input_shape[0] if batch is None else batch))
         except _native.Error as error:
-            raise CVMError(str(error)) from None
+            raise _public(error) from None
         return plan
 
     def describe(self) -> str:
@@ -98,7 +98,7 @@ class Model:
         try:
             return list(self._native.profile(self._integers(x)))
         except _native.Error as error:
-            raise CVMError(str(error)) from None
+            raise _public(error) from None
 
     def quantize_input(self, x: Array) -> Array:
         """Integers of real inputs: round(x / scale) - offset, halves up, clipped to the precision.
@@ -146,8 +146,14 @@ def load(directory: str | os.PathLike[str], threads: int | None = None) -> Model
     try:
         native = _native.load(str(path), threads or 0)
     except _native.Error as error:
-        raise CVMError(f"{path}: {error}") from None
+        raise _public(error, f"{path}: ") from None
     return Model(native, _read_ext(path / "ext.json"))
+
+
+def _public(error: _native.Error, where: str = "") -> CVMError:
+    """The public form of what the native runtime raises."""
+    kind = LimitError if isinstance(error, _native.LimitError) else CVMError
+    return kind(f"{where}{error}")
 
 
 def _read_ext(path: Path) -> dict[str, Any]:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from cvm import Model, Node, formal, runtime
 from cvm.package import save_package
 from cvm_cases import Case, one_operator, values
 
 __all__ = ["KERNELS", "assert_same", "both_from_data", "check", "one_operator", "run_native", "save", "values"]
 KERNELS = ("portable", "avx2", "avxvnni", "avx512")  # what the processor lacks falls back to its best
+
+# AddressSanitizer takes terabytes of address space and keeps what is freed.
+counts_memory = pytest.mark.skipif(
+    sys.platform != "linux" or "libasan" in os.environ.get("LD_PRELOAD", ""),
+    reason="needs Linux's accounts of memory, without a sanitizer's own",
+)
 
 
 def save(folder: Path, model: Model) -> Path:

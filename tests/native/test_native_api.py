@@ -13,7 +13,7 @@ import pytest
 from cvm import CVMError, Model, Node, formal, load
 from cvm.__main__ import main
 from cvm.package import save_package
-from native_compare import save
+from native_compare import counts_memory, save
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +162,7 @@ def test_inspect_shows_the_plan(folder, capsys) -> None:
     assert "ending" in text and "tensor bytes" in text and "bytes of arena" in text
 
 
+@counts_memory
 def test_memory_stays_near_weights_and_arena(tmp_path) -> None:
     """Peak of a process that loads ResNet-50 and runs it: under 1.5 x (weights + arena) + 64 MB."""
     save(tmp_path, native_models.resnet50())

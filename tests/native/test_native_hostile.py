@@ -15,7 +15,7 @@ import pytest
 from cvm import CVMError, formal, format, load
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from native_compare import save
+from native_compare import counts_memory, save
 
 SETTINGS = settings(
     max_examples=150, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -175,6 +175,7 @@ def test_hostile_json(text, good, tmp_path) -> None:
     assert not _agree(tmp_path, text, good[1])
 
 
+@counts_memory
 def test_a_claim_without_bytes_takes_no_memory(good, tmp_path) -> None:
     """2^30 int32 elements and 2^60 names claimed in small files, under a limit of 1 GiB of address space on top."""
     claim = struct.pack("<QQQQ", 0xF7E58D4F05049CB7, 0, 1, 1) + b"w" + struct.pack("<Q", 1)
@@ -197,6 +198,7 @@ def test_a_claim_without_bytes_takes_no_memory(good, tmp_path) -> None:
         assert done.returncode == 0 and "more than the file" in done.stdout, done.stderr
 
 
+@counts_memory
 def test_a_huge_constant_is_not_folded_at_load(tmp_path) -> None:
     """A tile of a parameter to 2^28 elements: legal, computed only when run."""
     from cvm import Model, Node

@@ -14,6 +14,11 @@ struct Error : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
+// A limit was reached: the memory or the operations that a model may take, or the machine's own memory.
+struct LimitError : Error {
+    using Error::Error;
+};
+
 // Throws Error; bytes that are not printable ASCII become '?', so that a message is always one line of text.
 [[noreturn]] void throw_error(std::string message);
 

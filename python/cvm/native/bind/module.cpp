@@ -16,9 +16,10 @@ using Input = nb::ndarray<nb::device::cpu, nb::c_contig, nb::ro>;
 
 nb::object empty_array(const cvm::Shape& shape, bool narrow, void** data) {
     const size_t bytes = size_t(cvm::elements(shape)) * (narrow ? 1 : 4);
-    auto* memory = new uint8_t[bytes];
+    std::unique_ptr<uint8_t[]> held(new uint8_t[bytes]);
+    nb::capsule owner(held.get(), [](void* p) noexcept { delete[] static_cast<uint8_t*>(p); });
+    uint8_t* memory = held.release();
     *data = memory;
-    nb::capsule owner(memory, [](void* p) noexcept { delete[] static_cast<uint8_t*>(p); });
     std::vector<size_t> dims(shape.begin(), shape.end());
     if (narrow) return nb::cast(nb::ndarray<nb::numpy, int8_t>(memory, dims.size(), dims.data(), owner));
     return nb::cast(nb::ndarray<nb::numpy, int32_t>(memory, dims.size(), dims.data(), owner));
@@ -67,7 +68,16 @@ std::vector<double> profile(cvm::Model& model, const Input& input) {
 }  // namespace
 
 NB_MODULE(_native, m) {
-    nb::exception<cvm::Error>(m, "Error", PyExc_ValueError);
+    nb::exception<cvm::Error> error(m, "Error", PyExc_ValueError);
+    // Those registered last are tried first.
+    static PyObject* limit_error = nb::exception<cvm::LimitError>(m, "LimitError", error.ptr()).ptr();
+    nb::register_exception_translator([](const std::exception_ptr& thrown, void*) {
+        try {
+            std::rethrow_exception(thrown);
+        } catch (const std::bad_alloc&) {
+            PyErr_SetString(limit_error, "out of memory");
+        }
+    });
     m.def("available_processors", &cvm::available_processors);
     m.def("kernels", []() { return std::string(cvm::best_kernels().name); });
     nb::class_<cvm::Model>(m, "Model")

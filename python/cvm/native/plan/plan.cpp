@@ -347,6 +347,7 @@ private:
         }
         step->rows_per_task = chunk_rows(step->n * step->h, double(step->c * step->w) * 60);
         step->tasks = int(ceil_div(step->n * step->h, step->rows_per_task));
+        if (as_view) step->scratch.buffer = new_buffer(step->tasks * step->scratch_bytes());
         step->title = "input";
         emit(std::move(step));
     }

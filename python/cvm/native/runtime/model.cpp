@@ -49,9 +49,12 @@ struct Model::Prepared {
         }
         return Arena(new (std::align_val_t(64)) uint8_t[size_t(std::max<int64_t>(plan->arena_bytes, 64))]);
     }
-    void give_back(Arena arena) {
-        const std::lock_guard lock(mutex);
-        idle.push_back(std::move(arena));
+    void give_back(Arena arena) noexcept {
+        try {
+            const std::lock_guard lock(mutex);
+            idle.push_back(std::move(arena));
+        } catch (const std::bad_alloc&) {  // not kept, then
+        }
     }
 };
 
@@ -124,7 +127,8 @@ Model::Batch Model::look_at(int64_t batch) {
     }
     const std::lock_guard lock(mutex_);
     if (batches_.size() >= kMaxBatches) batches_.clear();
-    return batches_[batch] = result;
+    batches_.emplace(batch, result);  // whole or not at all
+    return result;
 }
 
 std::vector<Shape> Model::output_shapes(int64_t batch) { return look_at(batch).outputs; }
@@ -156,7 +160,7 @@ public:
     Parts(Model& model, const Request& request, const Batch& whole, int64_t part, int64_t count)
         : model_(model), request_(request), whole_(whole), part_(part) {
         tasks = int(count);
-        model.prepare(part);  // planned here, so that a task cannot fail
+        model.prepare(part);  // planned here, once
     }
     void run(const Call&, int task) const override {
         model_.with_part(request_, whole_, task * part_, part_, [](const auto& steps, const Call& call) { run_steps(steps, call, 1); });

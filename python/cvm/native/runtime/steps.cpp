@@ -272,18 +272,27 @@ void ProgramStep::run(const Call& call, int task) const {
 }
 
 void PoolStep::run(const Call& call, int task) const {
+    constexpr int kAtOnce = 64;
     const int64_t channels = round_up(out.c, kLanes);
-    std::vector<const uint8_t*> pointers(size_t(std::min(pool_y, in.h) * std::min(pool_x, in.w)));
     const int64_t first = task * rows_per_task, last = std::min(first + rows_per_task, out.n * out.h);
     for (int64_t row = first; row < last; ++row) {
         const int64_t n = row / out.h, oy = row % out.h;
         const int64_t y0 = std::max<int64_t>(oy * stride_y - pad_y, 0), y1 = std::min(oy * stride_y - pad_y + pool_y, in.h);
         for (int64_t ox = 0; ox < out.w; ++ox) {
             const int64_t x0 = std::max<int64_t>(ox * stride_x - pad_x, 0), x1 = std::min(ox * stride_x - pad_x + pool_x, in.w);
+            uint8_t* to = pixel(call, out, n, oy, ox);
+            const uint8_t* pointers[kAtOnce];
             int count = 0;
             for (int64_t y = y0; y < y1; ++y)
-                for (int64_t x = x0; x < x1; ++x) pointers[size_t(count++)] = pixel(call, in, n, y, x);
-            kernels->max_pool(pointers.data(), count, channels, in.type, pixel(call, out, n, oy, ox));
+                for (int64_t x = x0; x < x1; ++x) {
+                    if (count == kAtOnce) {  // the largest of what was seen goes on as one value
+                        kernels->max_pool(pointers, count, channels, in.type, to);
+                        pointers[0] = to;
+                        count = 1;
+                    }
+                    pointers[count++] = pixel(call, in, n, y, x);
+                }
+            kernels->max_pool(pointers, count, channels, in.type, to);
         }
     }
 }
@@ -363,23 +372,21 @@ void read_input_row(const Kernels& kernels, const From* source, int32_t limit, i
 }
 
 template <typename To, typename From>
-void read_input_view(const InputStep& step, const From* source, const View& view, int32_t bias, uint8_t* to) {
-    thread_local std::vector<To> planes;
-    planes.resize(size_t(step.c * step.w));
+void read_input_view(const InputStep& step, const From* source, const View& view, int32_t bias, uint8_t* scratch, uint8_t* to) {
     read_input_row(*step.kernels, source, step.limit, bias, step.c, step.h * step.w, step.w, reinterpret_cast<To*>(to),
-                   view.sx / int64_t(sizeof(To)), planes.data());
+                   view.sx / int64_t(sizeof(To)), reinterpret_cast<To*>(scratch));
 }
 
 template <typename T>
-void read_input(const InputStep& step, const Call& call, int64_t index) {
+void read_input(const InputStep& step, const Call& call, uint8_t* scratch, int64_t index) {
     const T* source = static_cast<const T*>(call.input);
     const int64_t n = index / step.h, y = index % step.h, plane = step.h * step.w;
     for (const View& view : step.views) {
         const T* row = source + n * step.c * plane + y * step.w;
         uint8_t* to = pixel(call, view, n, y, 0);
-        if (view.type == Store::U8) read_input_view<uint8_t>(step, row, view, 128, to);
-        else if (view.type == Store::I16) read_input_view<int16_t>(step, row, view, 0, to);
-        else read_input_view<int32_t>(step, row, view, 0, to);
+        if (view.type == Store::U8) read_input_view<uint8_t>(step, row, view, 128, scratch, to);
+        else if (view.type == Store::I16) read_input_view<int16_t>(step, row, view, 0, scratch, to);
+        else read_input_view<int32_t>(step, row, view, 0, scratch, to);
     }
     for (const Plain& plain : step.plains) {
         int32_t* to = call.at<int32_t>(plain.place);
@@ -394,13 +401,15 @@ void read_input(const InputStep& step, const Call& call, int64_t index) {
 
 void InputStep::run(const Call& call, int task) const {
     const int64_t first = task * rows_per_task, last = std::min(first + rows_per_task, n * h);
+    uint8_t* own = views.empty() ? nullptr : call.at(scratch) + task * scratch_bytes();
     for (int64_t row = first; row < last; ++row) {
-        if (call.input_is_int8) read_input<int8_t>(*this, call, row);
-        else read_input<int32_t>(*this, call, row);
+        if (call.input_is_int8) read_input<int8_t>(*this, call, own, row);
+        else read_input<int32_t>(*this, call, own, row);
     }
 }
 
 void InputStep::touch(std::vector<int>& buffers) const {
+    touch_place(scratch, buffers);
     for (const View& view : views) touch_place(view.place, buffers);
     for (const Plain& plain : plains) touch_place(plain.place, buffers);
 }

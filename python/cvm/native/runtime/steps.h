@@ -205,7 +205,9 @@ public:
     std::vector<Plain> plains;
     int64_t n = 1, c = 1, h = 1, w = 1;
     int64_t rows_per_task = 1;
+    Place scratch;               // of views: room for one row of all channels, for each task
 
+    int64_t scratch_bytes() const { return round_up(c * w * 4, 64); }  // of one task
     void run(const Call& call, int task) const override;
     void touch(std::vector<int>& buffers) const override;
 };

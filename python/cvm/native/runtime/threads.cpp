@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <exception>
 #include <mutex>
+#include <new>
 #include <thread>
 #include <utility>
 
@@ -39,7 +41,8 @@ struct alignas(64) Counter {
 };
 
 // A run in progress. Workers hold it by shared pointer, the steps and the call belong to the caller, who leaves
-// only when every task is done; after that a late worker finds no task to take.
+// only when every task is done; after that a late worker finds no task to take. Once a task has thrown, those that are
+// left count as done without being run.
 class Run {
 public:
     Run(const std::vector<std::unique_ptr<Step>>& steps, const Call& call, int threads)
@@ -49,7 +52,7 @@ public:
     }
 
     // Threads are numbered from 0, the caller's.
-    void work(int thread) {
+    void work(int thread) noexcept {
         for (size_t s = 0; s < totals_.size(); ++s) {
             std::atomic<int>& done = counter(s, threads_);
             for (int i = 0; i < threads_; ++i)
@@ -61,22 +64,37 @@ public:
         }
     }
 
+    // After work(0): throws what the first task that failed threw.
+    void finish() {
+        if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
+    }
+
     std::atomic<int> joined{1};  // threads that take part
     bool full() const { return joined.load(std::memory_order_relaxed) >= threads_; }
 
 private:
     // Runs what is left of a range of tasks. Returns how many these were.
-    int work_on(size_t s, int range) {
+    int work_on(size_t s, int range) noexcept {
         const int first = int(int64_t(totals_[s]) * range / threads_), last = int(int64_t(totals_[s]) * (range + 1) / threads_);
         std::atomic<int>& next = counter(s, range);
         int count = 0;
         while (next.load(std::memory_order_relaxed) < last - first) {
             const int taken = next.fetch_add(1, std::memory_order_relaxed);
             if (taken >= last - first) break;
-            steps_[s]->run_any(call_, in_turn(steps_, s, taken, last - first) + first);
+            run_task(s, in_turn(steps_, s, taken, last - first) + first);
             ++count;
         }
         return count;
+    }
+
+    void run_task(size_t s, int task) noexcept {
+        if (failed_.load(std::memory_order_relaxed)) return;
+        try {
+            steps_[s]->run_any(call_, task);
+        } catch (...) {
+            // The caller sees the error: it waits for the count of done tasks, which is published after this.
+            if (!failed_.exchange(true, std::memory_order_relaxed)) error_ = std::current_exception();
+        }
     }
 
     std::atomic<int>& counter(size_t step, int which) { return counters_[step * size_t(threads_ + 1) + size_t(which)].value; }
@@ -86,6 +104,8 @@ private:
     const int threads_;
     std::vector<int> totals_;
     std::unique_ptr<Counter[]> counters_;  // of each step: tasks taken of each range, then tasks done
+    std::atomic<bool> failed_{false};
+    std::exception_ptr error_;             // written by the task that set failed_
 };
 
 class Pool {
@@ -99,21 +119,42 @@ public:
     void run(const std::vector<std::unique_ptr<Step>>& steps, const Call& call, int threads) {
         const auto run = std::make_shared<Run>(steps, call, std::min(threads, workers_ + 1));
         {
-            const std::lock_guard lock(mutex_);
-            if (!started_) start();
-            runs_.push_back(run);
-            version_.fetch_add(1, std::memory_order_release);
+            const Listed listed(*this, run);
+            run->work(0);
         }
-        if (sleeping_.load(std::memory_order_acquire) > 0) wake_.notify_all();
-        callers_.fetch_add(1, std::memory_order_relaxed);
-        run->work(0);
-        callers_.fetch_sub(1, std::memory_order_relaxed);
-        const std::lock_guard lock(mutex_);
-        runs_.erase(std::find(runs_.begin(), runs_.end(), run));
+        run->finish();
     }
 
 private:
-    explicit Pool(int workers) : workers_(workers) { pthread_atfork(nullptr, nullptr, &Pool::after_fork); }
+    // Offers a run to the workers for as long as it lives.
+    class Listed {
+    public:
+        Listed(Pool& pool, const std::shared_ptr<Run>& run) : pool_(pool), run_(run) {
+            {
+                const std::lock_guard lock(pool_.mutex_);
+                pool_.start();
+                pool_.runs_.push_back(run_);
+                pool_.version_.fetch_add(1, std::memory_order_release);
+            }
+            if (pool_.sleeping_.load(std::memory_order_acquire) > 0) pool_.wake_.notify_all();
+            pool_.callers_.fetch_add(1, std::memory_order_relaxed);
+        }
+        ~Listed() {
+            pool_.callers_.fetch_sub(1, std::memory_order_relaxed);
+            const std::lock_guard lock(pool_.mutex_);
+            pool_.runs_.erase(std::find(pool_.runs_.begin(), pool_.runs_.end(), run_));
+        }
+        Listed(const Listed&) = delete;
+        Listed& operator=(const Listed&) = delete;
+
+    private:
+        Pool& pool_;
+        const std::shared_ptr<Run>& run_;
+    };
+
+    explicit Pool(int workers) : workers_(workers) {
+        if (pthread_atfork(nullptr, nullptr, &Pool::after_fork)) throw std::bad_alloc();
+    }
 
     // Threads do not survive a fork: the child starts its own when it first needs them.
     static void after_fork() {
@@ -121,15 +162,18 @@ private:
         new (&pool.mutex_) std::mutex;
         new (&pool.wake_) std::condition_variable;
         pool.runs_.clear();
-        pool.started_ = false;
+        pool.started_ = 0;
         pool.sleeping_ = 0;
         pool.callers_ = 0;
         pool.busy_ = 0;
     }
 
-    void start() {
-        started_ = true;
-        for (int i = 0; i < workers_; ++i) std::thread(&Pool::serve, this).detach();
+    // Starts the workers that are missing. Those that the system refuses are done without until the next run.
+    void start() noexcept {
+        try {
+            for (; started_ < workers_; ++started_) std::thread(&Pool::serve, this).detach();
+        } catch (const std::exception&) {
+        }
     }
 
     // A run that wants another thread and that thread's number, unless the callers and busy workers already fill the
@@ -145,7 +189,7 @@ private:
         return {};
     }
 
-    void serve() {
+    void serve() noexcept {
         using Clock = std::chrono::steady_clock;
         constexpr auto kPatience = std::chrono::microseconds(200);  // spinning this long saves waking up
         for (;;) {
@@ -176,7 +220,7 @@ private:
     std::mutex mutex_;
     std::condition_variable wake_;
     std::vector<std::shared_ptr<Run>> runs_;
-    bool started_ = false;
+    int started_ = 0;
     int busy_ = 0;
     std::atomic<int> version_{0}, sleeping_{0}, callers_{0};
 };

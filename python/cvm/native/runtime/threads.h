@@ -17,7 +17,8 @@ namespace cvm {
 // Number of processors that this process may use.
 int available_processors();
 
-// Runs the steps with at most `threads` threads, this one included.
+// Runs the steps with at most `threads` threads, this one included. What a task throws, on whichever thread, is thrown here
+// when all threads have left the steps; the results are then worth nothing, and the steps may be run again.
 void run_steps(const std::vector<std::unique_ptr<Step>>& steps, const Call& call, int threads);
 
 // Runs the steps on this thread alone and returns the seconds that each took.
