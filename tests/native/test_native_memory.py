@@ -26,16 +26,16 @@ def allocations(project, tmp_path_factory) -> Path:
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("mode", ["once", "on"])
 def test_every_allocation_may_fail(name: str, threads: int, mode: str, allocations, tmp_path) -> None:
-    """An error each time, and the right integers afterwards; here every 41st allocation, in `make sanitize` all."""
+    """An error each time, and the right integers afterwards; here every 23rd allocation, in `make sanitize` all."""
     folder = save(tmp_path, native_checks.models()[name])
-    stride = os.environ.get("CVM_ALLOCATIONS_STRIDE", "41")
+    stride = os.environ.get("CVM_ALLOCATIONS_STRIDE", "23")
     command = [str(allocations), str(folder), "3", str(threads), mode, stride]
     own = {key: value for key, value in os.environ.items() if key not in ("LD_PRELOAD", "ASAN_OPTIONS")}
     done = subprocess.run(command, capture_output=True, text=True, timeout=1200, env=own)
     assert done.returncode == 0, done.stderr[-2000:]
     print(name, threads, mode, done.stdout.strip())
     attempts, at_load, at_run, harmless = map(int, re.findall(r"\d+", done.stdout))
-    assert at_load > 5 and at_run > 5  # both ways were seen
+    assert at_load and at_run  # both ways were seen
     assert at_load + at_run + harmless == attempts
 
 
