@@ -158,11 +158,11 @@ def _ablate(config: Config, progress: Progress, options: argparse.Namespace) -> 
 def _train(config: Config, progress: Progress, options: argparse.Namespace) -> None:
     if config.train is None:
         raise MRTError("the configuration has no [TRAIN] section; see mrt/config/example.ini")
-    from mrt import datasets, train  # imports mxnet, which takes seconds
+    from mrt import train  # imports mxnet, which takes seconds
+    from mrt.run.pictures import open_dataset
 
     settings = train.TrainSettings(**config.train.model_dump(exclude={"dataset", "dataset_dir"}))
-    preprocess = datasets.Preprocess(**config.dataset.model_dump()) if config.dataset is not None else None
-    dataset = datasets.get(config.train.dataset)(config.train.dataset_dir, config.default.input_shape, preprocess)
+    dataset = open_dataset(config, config.train.dataset, config.train.dataset_dir)
     prefix = config.default.model_dir / config.default.model_name
     with progress.stage("train", total=settings.epochs) as step:
         metrics = train.train(settings, dataset, prefix, lambda epoch: step.advance())

@@ -15,7 +15,7 @@ from mrt import __version__
 from mrt.config import Config
 from mrt.errors import MRTError
 from mrt.report import Progress, Report
-from mrt.run.evaluation import Compare, Costs, Evaluate
+from mrt.run.evaluation import Compare, Costs, Evaluate, FindJudge
 from mrt.run.load import Load, LoadUntrained
 from mrt.run.pictures import Pictures
 from mrt.run.products import COMPILED, COSTS, EVALUATED, FLOAT_BYTES, FOLDER, MERGED, PARTS, PRECISION, SAME
@@ -42,9 +42,11 @@ def run(config: Config, progress: Progress, random_weights: bool = False, networ
         folder = Path(scratch)
         if config.compilation:
             folder = config.compilation.dump_dir / f"{config.default.model_name}_cvm"
+        evaluated = config.evaluation is not None and config.evaluation.iter_num != 0
         load: Stage = LoadUntrained(config, network, pictures) if random_weights else Load(config)
         stages = [
             load,
+            FindJudge(config, pictures, skipped=random_weights or not evaluated),
             *configured_stages(config, pictures),
             *compiled_stages(config, pictures, folder),
             Evaluate(config, pictures, random_weights),

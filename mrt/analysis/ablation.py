@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Callable
 
@@ -11,9 +12,11 @@ import numpy as np
 from mrt.calibrate.thresholds import AUTO, CALIBRATORS, LAMBDA
 from mrt.config import Config
 from mrt.graph import Array
+from mrt.graph.batch import Feed
 from mrt.quantizer.rounding import COMPENSATED, LEARNED, NEAREST
 
 CONFIGURED = "as configured"
+_INPUT, _ONLY, _LABELS = "input ", "", "labels"
 _PLAIN: dict[str, dict[str, Any]] = {
     "prepare": {"equalize": False},
     "calibration": {"calibrator": "absmax"},
@@ -57,25 +60,33 @@ class FloatOutputs:
     def __init__(
         self,
         folder: Path,
-        batches: Iterable[tuple[Array, Array]],
-        run: Callable[[Array], list[Array]],
+        batches: Iterable[tuple[Feed, Array]],
+        run: Callable[[Feed], list[Array]],
         advance: Callable[[int], None],
     ) -> None:
         self._paths: list[Path] = []
-        self._outputs: list[Array] = []
+        self._read: deque[list[Array]] = deque()
         for index, (data, labels) in enumerate(batches):
             path = folder / f"{index}.npz"
-            np.savez(path, data, labels, *run(data))
+            inputs = {f"{_INPUT}{name}": array for name, array in _named(data).items()}
+            np.savez(path, **inputs, **{_LABELS: labels}, **{f"{i}": array for i, array in enumerate(run(data))})
             self._paths.append(path)
             advance(len(labels))
 
-    def batches(self) -> Iterator[tuple[Array, Array]]:
+    def batches(self) -> Iterator[tuple[Feed, Array]]:
         """The pictures and labels, batch by batch."""
+        self._read.clear()
         for path in self._paths:
             with np.load(path) as stored:
-                data, labels, *self._outputs = (stored[f"arr_{index}"] for index in range(len(stored.files)))
-            yield data, labels
+                inputs = {name[len(_INPUT) :]: stored[name] for name in stored.files if name.startswith(_INPUT)}
+                self._read.append([stored[f"{i}"] for i in range(len(stored.files) - len(inputs) - 1)])
+                labels = stored[_LABELS]
+            yield inputs.get(_ONLY, inputs), labels
 
-    def outputs(self, data: Array) -> list[Array]:
-        """The float network's outputs on the batch that `batches` gave last."""
-        return self._outputs
+    def outputs(self, data: Feed) -> list[Array]:
+        """The float network's outputs on the next of the batches that `batches` gave."""
+        return self._read.popleft()
+
+
+def _named(feed: Feed) -> Mapping[str, Array]:
+    return feed if isinstance(feed, Mapping) else {_ONLY: feed}

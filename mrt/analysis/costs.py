@@ -8,6 +8,7 @@ import numpy as np
 
 from mrt.executors.mxnet import Executor
 from mrt.graph import Array, Graph, Node, Value
+from mrt.graph.batch import Samples
 from mrt.quantizer.quantize import Quantized
 from mrt.quantizer.qvalue import QValue
 from mrt.report import LayerCost
@@ -78,9 +79,7 @@ def _noise_ratios(
     # float32 is not exact for integers above 2^24, but near enough for decibels, in half the memory.
     integers = Executor(quantized.graph, [q.tensor.value for _, q in pairs])
     noise, signal = np.zeros(len(pairs)), np.zeros(len(pairs))
-    ((_, shape),) = prepared.inputs.items()
-    axis = shape.index(-1)
-    for picture in np.split(pictures, pictures.shape[axis], axis):
+    for picture in Samples(prepared.inputs).pieces(pictures, 1):
         both = zip(pairs, floats(picture), integers(quantize_input(picture, quantized.input)))
         for index, ((_, q), real, integer) in enumerate(both):
             noise[index] += np.sum(np.square(real - (integer + q.offset) * float(q.scale)))

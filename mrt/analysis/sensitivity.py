@@ -26,9 +26,11 @@ from mrt.calibrate.moments import LAYERS
 from mrt.datasets.metric import Metric
 from mrt.executors.mxnet import Executor, infer_shapes
 from mrt.graph import Array, Graph, Node, Shape, Value
+from mrt.graph.batch import Samples, fitting
 from mrt.quantizer.cheap import multiply_accumulates
 from mrt.quantizer.quantize import Quantized, TensorInfo
 from mrt.report.sensitivity import CAUSES, Effect, OperatorSensitivity
+from mrt.run.agreement import Agreement
 from mrt.run.evaluate import dequantize, quantize_input
 
 _BUDGET_BYTES = 384 * 2**20
@@ -41,31 +43,21 @@ class Tally:
     """Compares a network's outputs with the float network's, over batches."""
 
     metric: Metric | None
-    signal: list[float] = field(default_factory=list)
-    noise: list[float] = field(default_factory=list)
-    same: int = 0
-    samples: int = 0
-    classes: bool = True
+    agreement: Agreement = field(default_factory=Agreement)
 
     def add(self, labels: Array, reference: Sequence[Array], outputs: Sequence[Array]) -> None:
         """One batch."""
-        self.signal = (np.array([_power(a) for a in reference]) + (self.signal or 0.0)).tolist()
-        noise = [_power(b.astype(np.float64) - a) for a, b in zip(reference, outputs)]
-        self.noise = (np.array(noise) + (self.noise or 0.0)).tolist()
-        self.samples += len(reference[0])
-        self.classes &= reference[0].ndim == 2
-        if self.classes:
-            self.same += int((reference[0].argmax(axis=1) == outputs[0].argmax(axis=1)).sum())
+        self.agreement.add(len(labels), reference, outputs)
         if self.metric:
             self.metric.update(labels, self.metric.select(outputs))
 
     def effect(self) -> Effect:
         """What was measured."""
-        ratios = [n / s for n, s in zip(self.noise, self.signal) if s]
+        ratios = [ratio for ratio in self.agreement.noise_ratios() if ratio is not None]
         return Effect(
             noise=float(np.mean(ratios)) if ratios else 0.0,
-            agreement=self.same / self.samples if self.classes else None,
-            score=self.metric.values()[self.metric.primary] if self.metric else None,
+            agreement=self.agreement.share,
+            score=next(iter(self.metric.values().values())) if self.metric else None,
         )
 
 
@@ -74,6 +66,7 @@ class Measured:
     """The whole network, and each of its operators in the network's order."""
 
     pictures: int
+    metric: str | None
     float_score: float | None
     quantized: Effect
     operators: list[OperatorSensitivity]
@@ -185,12 +178,14 @@ def measure(
                 left = _dequantized(probe.left(environment, raw), quantized.outputs)
                 probe.left_tally.add(labels, expected, left)
             probe.take_apart(real)
-            advance(len(data))
+            advance(len(labels))
     shapes = infer_shapes(twins.real)
     inputs = twins.moved_input()
+    metric_name, float_score = next(iter(float_metric.values().items())) if float_metric else (None, None)
     return Measured(
-        whole.samples,
-        float_metric.values()[float_metric.primary] if float_metric else None,
+        whole.agreement.samples,
+        metric_name,
+        float_score,
         whole.effect(),
         [
             probe.result(_macs(probe.unit.node, twins.real, shapes), any(v in inputs for v, _ in probe.unit.reads))
@@ -220,14 +215,12 @@ def _environment(
 
 
 def _pieces(batches: Batches, twins: Twins, reals: Sequence[Value], integers: Sequence[Value]) -> Batches:
-    size = 0
-    for graph, values in ((twins.real, reals), (twins.integer, integers)):
-        shapes = infer_shapes(graph)
-        size += 4 * sum(int(np.prod(shapes[value])) for value in values)
-    piece = max(1, _BUDGET_BYTES // max(size, 1))
+    shapes = {**infer_shapes(twins.real), **infer_shapes(twins.integer)}
+    piece = fitting((shapes[value] for value in (*reals, *integers)), _BUDGET_BYTES)
+    samples = Samples(twins.real.inputs)
     for data, labels in batches:
-        for start in range(0, len(data), piece):
-            yield data[start : start + piece], labels[start : start + piece]
+        for feed, part in zip(samples.pieces(data, piece), samples.parts(data, piece)):
+            yield feed, labels[part]
 
 
 def _dequantized(outputs: Sequence[Array], infos: Sequence[TensorInfo]) -> list[Array]:

@@ -10,12 +10,13 @@ import numpy as np
 from mrt.calibrate.statistics import Statistics
 from mrt.errors import MRTError
 from mrt.executors.mxnet import Executor, infer_shapes
-from mrt.graph import Array, Graph, Value
+from mrt.graph import Graph, Value
+from mrt.graph.batch import Feed, Samples, fitting
 
 _BUDGET_BYTES = 512 * 2**20
 
 
-def calibrate(graph: Graph, batches: Iterable[Array], context: Any | None = None) -> dict[str, Statistics]:
+def calibrate(graph: Graph, batches: Iterable[Feed], context: Any | None = None) -> dict[str, Statistics]:
     """Statistics of every tensor that depends on the input, by value name.
 
     Batches are cut so that all tensors of one piece fit in a fixed budget of memory.
@@ -25,13 +26,13 @@ def calibrate(graph: Graph, batches: Iterable[Array], context: Any | None = None
     """
     shapes = infer_shapes(graph)
     values = _tensors(graph)
-    per_picture = 4 * sum(int(np.prod(shapes[value])) for value in values)
-    piece = max(1, _BUDGET_BYTES // per_picture)
+    piece = fitting((shapes[value] for value in values), _BUDGET_BYTES)
+    samples = Samples(graph.inputs)
     executor = Executor(graph, values, context=context)
     gathered: dict[str, Statistics] = {}
     for batch in batches:
-        for start in range(0, len(batch), piece):
-            for value, array in zip(values, executor(batch[start : start + piece])):
+        for feed in samples.pieces(batch, piece):
+            for value, array in zip(values, executor(feed)):
                 current = Statistics.of(array)
                 if not np.isfinite(current.mean + current.std):
                     raise MRTError(f"node {value.node.name}: takes values that are not finite on the calibration data")

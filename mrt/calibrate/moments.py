@@ -12,6 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from mrt.executors.mxnet import Executor, infer_shapes
 from mrt.graph import Array, Graph, Node
 from mrt.graph.attrs import integer, pair
+from mrt.graph.batch import Feed, Samples, fitting
 
 LAYERS = ("Convolution", "FullyConnected")
 _BLOCK = 1152  # inputs further apart than this are treated as uncorrelated: memory and time stay linear in the layer
@@ -52,7 +53,7 @@ class Moments:
 
 
 def gather(
-    graph: Graph, batches: Iterable[Array], context: Any | None = None, advance: Callable[[int], None] | None = None
+    graph: Graph, batches: Iterable[Feed], context: Any | None = None, advance: Callable[[int], None] | None = None
 ) -> dict[str, Moments]:
     """The moments of every layer with constant weights, by node name."""
     gathered: dict[str, Moments] = {}
@@ -78,7 +79,7 @@ def constant_layers(graph: Graph) -> list[Node]:
 def layer_patches(
     graph: Graph,
     layers: Sequence[Node],
-    batches: Iterable[Array],
+    batches: Iterable[Feed],
     positions: int,
     context: Any | None = None,
     advance: Callable[[int], None] | None = None,
@@ -93,14 +94,14 @@ def layer_patches(
     inputs = [layer.inputs[0] for layer in layers]
     executor = Executor(graph, inputs, context=context)
     shapes = infer_shapes(graph)
-    piece = max(1, _BUDGET_BYTES // (4 * sum(int(np.prod(shapes[value])) for value in inputs)))
+    piece = fitting((shapes[value] for value in inputs), _BUDGET_BYTES)
+    samples = Samples(graph.inputs)
     generator = np.random.default_rng(_SEED)
-    pieces = (batch[start : start + piece] for batch in batches for start in range(0, len(batch), piece))
-    for pictures in pieces:
-        for layer, data in zip(layers, executor(pictures)):
+    for feed in (piece_of for batch in batches for piece_of in samples.pieces(batch, piece)):
+        for layer, data in zip(layers, executor(feed)):
             yield layer, _patches(layer, data, graph.params[layer.inputs[1].node.name], positions, generator)
         if advance:
-            advance(len(pictures))
+            advance(samples.count(feed))
 
 
 def _empty(pivot: Array) -> Moments:

@@ -99,7 +99,7 @@ def _inherit(raw: Raw) -> None:
                 raw.fall_back(section, key, ("DEFAULT", key))
     raw.fall_back("CALIBRATION", "Batch", ("DEFAULT", "Batch"))
     raw.fall_back("EVALUATION", "Batch", ("DEFAULT", "Batch"), ("CALIBRATION", "Batch"))
-    raw.fall_back("COMPILATION", "Batch", ("DEFAULT", "Batch"), ("EVALUATION", "Batch"), ("CALIBRATION", "Batch"))
+    raw.fall_back("COMPILATION", "Batch", ("DEFAULT", "Batch"))
     for section in ("EVALUATION", "TRAIN"):
         # A folder belongs to the dataset it was given with: another dataset doesn't inherit it.
         if raw.get(section, "Dataset") is None:
@@ -123,6 +123,10 @@ def _locate(raw: Raw, configuration: Path) -> None:
         dataset_dir = _folder(raw, section, "Dataset_dir")
         if dataset_dir is not None:
             _place(raw, section, "Dataset_dir", paths.dataset_dir(dataset_dir, configuration))
+        for key in ("Dataset", "Metric"):
+            entry = raw.get(section, key)
+            if entry is not None and ":" in str(entry.value):
+                raw.set(section, key, paths.code(str(entry.value), configuration), entry.where)
 
 
 def _folder(raw: Raw, section: str, key: str) -> Path | None:

@@ -61,11 +61,19 @@ Names = Annotated[tuple[str, ...], BeforeValidator(values.names)]
 Floats = Annotated[tuple[float, ...], BeforeValidator(values.numbers)]
 PositiveFloats = Annotated[tuple[PositiveFloat, ...], BeforeValidator(values.numbers)]
 Batch = Annotated[int, Field(ge=1, le=65536)]
+Metric = Annotated[
+    str,
+    BeforeValidator(lambda given: {"map": "mAP"}.get(_lower(given), _lower(given)) if ":" not in str(given) else given),
+    Field(pattern=r"^(auto|none|top-1|top-5|mAP|[^:\x00]+:[A-Za-z_][A-Za-z_0-9]*)$"),
+]
+Source = Annotated[str, Field(min_length=1, pattern=r"^([^/\\:\x00]+|[^:\x00]+:[A-Za-z_][A-Za-z_0-9]*)$")]
 Named = Annotated[str, Field(min_length=1, pattern=r"^[^/\\\x00]+$")]
 
 _FLAG = "True or False"
 _BATCH = "a whole number from 1 to 65536"
 _PATH = "a folder"
+_DATASET = "the name of a dataset, folder, npz, or my_module:MyData"
+_DATASET_DIR = "a folder, or an .npz file"
 
 
 class Section(BaseModel):
@@ -171,8 +179,8 @@ class CalibrationSwitches(OnDevice):
 class Calibration(CalibrationSwitches):
     """[CALIBRATION]: the data whose ranges set the thresholds."""
 
-    dataset: Named = Field(description="the name of a dataset")
-    dataset_dir: Optional[Path] = Field(default=None, description=_PATH)
+    dataset: Source = Field(description=_DATASET)
+    dataset_dir: Optional[Path] = Field(default=None, description=_DATASET_DIR)
     calibrate_num: int = Field(default=1, ge=1, description="a number of batches, 1 or more")
     dump: bool = Field(default=True, description=_FLAG)
 
@@ -229,16 +237,18 @@ class MergeModel(Section):
 class Evaluation(OnDevice):
     """[EVALUATION], skipped when the section is absent: float, quantized and compiled model on the same data."""
 
-    dataset: Named = Field(description="the name of a dataset")
-    dataset_dir: Optional[Path] = Field(default=None, description=_PATH)
+    dataset: Source = Field(description=_DATASET)
+    dataset_dir: Optional[Path] = Field(default=None, description=_DATASET_DIR)
     batch: Batch = Field(default=16, description=_BATCH)
     iter_num: Optional[int] = Field(default=None, ge=0, description="a number of batches, 0 for none, or empty for all")
+    metric: Metric = Field(default="auto", description="auto, none, top-1, top-5, mAP, or my_module:my_metric")
+    twin_num: int = Field(default=200, ge=-1, description="a number of pictures, 0 for none, -1 for all")
 
 
 class Compilation(OnDevice):
     """[COMPILATION], skipped when the section is absent: writes `<Dump_dir>/<Model_name>_cvm/`."""
 
-    batch: Batch = Field(default=16, description=_BATCH)
+    batch: Batch = Field(default=1, description=_BATCH)
     dump_dir: Path = Field(default=Path("~/mrt_model"), description=_PATH + "; by default Output_dir")
 
 
@@ -258,8 +268,8 @@ class Train(Section):
     """[TRAIN], ours: reproduces the model's weights with `mrt train`."""
 
     network: Named = Field(description="a network of mrt.nets, or of GluonCV's zoo")
-    dataset: Named = Field(description="the name of a dataset")
-    dataset_dir: Optional[Path] = Field(default=None, description=_PATH)
+    dataset: Source = Field(description=_DATASET)
+    dataset_dir: Optional[Path] = Field(default=None, description=_DATASET_DIR)
     epochs: int = Field(default=10, ge=1, description="1 or more")
     batch: Batch = Field(default=128, description=_BATCH)
     optimizer: Annotated[Literal["sgd", "nag", "adam"], BeforeValidator(_lower)] = Field(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["dataset_dir", "model_dir", "model_files", "spellings", "written_dir"]
+__all__ = ["code", "dataset_dir", "model_dir", "model_files", "spellings", "written_dir"]
 
 _PROJECT = Path(__file__).resolve().parents[2]
 _SPELLINGS = ((".json", ".params"), ("-symbol.json", "-0000.params"))
@@ -37,7 +37,18 @@ def model_dir(folder: Path, name: str, configuration: Path) -> Path:
 def dataset_dir(folder: Path, configuration: Path) -> Path:
     """Return the absolute Dataset_dir: the first candidate that exists."""
     candidates = _candidates(folder, configuration)
-    return ([candidate for candidate in candidates if candidate.is_dir()] or candidates)[0]
+    return ([candidate for candidate in candidates if candidate.exists()] or candidates)[0]
+
+
+def code(place: str, configuration: Path) -> str:
+    """Return a place such as `my_module:MyData` with the absolute path of its file, where that is beside the file.
+
+    A module that is not there is left to Python's own search.
+    """
+    module, _, name = place.strip().rpartition(":")
+    stem = Path(module).expanduser() if module.endswith(".py") else Path(*module.split(".")).with_suffix(".py")
+    beside = configuration.resolve().parent / stem
+    return f"{beside}:{name}" if module.endswith(".py") or beside.is_file() else place.strip()
 
 
 def written_dir(folder: Path) -> Path:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from mrt.datasets.base import Dataset, MissingDataError, Preprocess
+from pathlib import Path
+
+from mrt.datasets.base import Dataset, InputShape, MissingDataError, Preprocess
 from mrt.datasets.cifar10 import CIFAR10
 from mrt.datasets.coco import COCO
 from mrt.datasets.digits import Digits
+from mrt.datasets.folder import Folder
 from mrt.datasets.imagenet import ImageNet
 from mrt.datasets.metric import Metric
 from mrt.datasets.mnist import MNIST
+from mrt.datasets.npz import Npz
+from mrt.datasets.own import Own, own_metric
 from mrt.datasets.quickdraw import QuickDraw
 from mrt.datasets.synthetic import Synthetic
 from mrt.datasets.trec import Trec
@@ -16,10 +21,11 @@ from mrt.datasets.voc import VOC
 from mrt.datasets.voc_digits import VOCDigits
 from mrt.errors import MRTError
 
-__all__ = ["Dataset", "Metric", "MissingDataError", "Preprocess", "Synthetic", "get", "names"]
+__all__ = ["Dataset", "Metric", "MissingDataError", "Preprocess", "Synthetic", "get", "load", "names", "own_metric"]
 
 _DATASETS: dict[str, type[Dataset]] = {
-    dataset.name: dataset for dataset in (CIFAR10, COCO, Digits, ImageNet, MNIST, QuickDraw, Trec, VOC, VOCDigits)
+    dataset.name: dataset
+    for dataset in (CIFAR10, COCO, Digits, Folder, ImageNet, MNIST, Npz, QuickDraw, Trec, VOC, VOCDigits)
 }
 
 
@@ -37,4 +43,21 @@ def get(name: str) -> type[Dataset]:
     try:
         return _DATASETS[name.lower()]
     except KeyError:
-        raise MRTError(f"unknown dataset {name!r}; known: {', '.join(names())}") from None
+        raise MRTError(f"unknown dataset {name!r}; known: {', '.join(names())}, or my_module:MyData") from None
+
+
+def load(name: str, folder: Path | None, input_shape: InputShape, preprocess: Preprocess | None = None) -> Dataset:
+    """The dataset of a name, in any case, or the user's own at a place such as `my_module:MyData`, opened.
+
+    Args:
+        name: of `names`, or a place as `mrt.datasets.code.named` takes it.
+        folder: where its files are; None for the default.
+        input_shape: of the network's input, or by the inputs' names.
+        preprocess: what differs from the dataset's own preprocessing.
+
+    Raises:
+        MRTError: there is none of that name, its files are missing or damaged, or do not suit the shape.
+    """
+    if ":" in name:
+        return Own(name, folder, input_shape, preprocess)
+    return get(name)(folder, input_shape, preprocess)

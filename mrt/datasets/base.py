@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Union
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mrt.datasets.metric import Metric, TopK
 from mrt.errors import MRTError
 
+InputShape = Union[tuple[int, ...], Mapping[str, tuple[int, ...]]]
 SPLITS = ("calibration", "evaluation", "train")
 
 
@@ -52,7 +53,8 @@ class Dataset(ABC):
     Args:
         root: directory to look in, both for the dataset's own layout and for the bare files; None means the
             environment variable MRT_DATA, or ``data`` in the working directory where that is not set.
-        input_shape: the network's input, batch axis first (-1 or any number there), then channels, height, width.
+        input_shape: the network's input, batch axis first (-1 or any number there), then channels, height, width; or
+            such shapes by the inputs' names.
         preprocess: what differs from the dataset's own preprocessing.
 
     Raises:
@@ -60,21 +62,37 @@ class Dataset(ABC):
             missing, truncated or of the wrong size.
     """
 
-    name: ClassVar[str]
-    default: ClassVar[Preprocess]
-    shared_calibration: ClassVar[bool] = False
+    name: str
+    default: Preprocess
+    splits: ClassVar[Mapping[str, str]] = {}
+    """What its publisher calls the splits, where that is something else."""
+    needs_folder: ClassVar[bool] = False
+    """Whether its root must be given, as nobody can know it."""
+    several_inputs: ClassVar[bool] = False
+    """Whether it can feed a network of several inputs."""
+    shared_calibration: bool = False
     """True where calibration and evaluation draw on the same pictures, so that a user must keep them apart."""
     padding: ClassVar[int] = 0
     """Pixels by which augmentation shifts a picture at most."""
     mirrored: ClassVar[bool] = False
     """Whether augmentation may mirror a picture left to right without changing its meaning."""
+    labelled: bool = True
+    """Whether the labels say what is right."""
     labels: list[str] | None = None
     """Class names by class index of the model, where they are known."""
 
-    def __init__(self, root: Path | None, input_shape: tuple[int, ...], preprocess: Preprocess | None = None) -> None:
+    def __init__(self, root: Path | None, input_shape: InputShape, preprocess: Preprocess | None = None) -> None:
         """See the class."""
+        if root is None and self.needs_folder:
+            raise MRTError(f"dataset {self.name}: say where it is, with Dataset_dir")
         self.root = Path(root if root is not None else os.environ.get("MRT_DATA") or "data").expanduser()
-        self.input_shape = tuple(input_shape)
+        self.inputs = dict(input_shape) if isinstance(input_shape, Mapping) else {"data": tuple(input_shape)}
+        if len(self.inputs) > 1 and not self.several_inputs:
+            raise MRTError(
+                f"dataset {self.name}: it gives one input, but the network reads {', '.join(self.inputs)}; take "
+                "Dataset=npz, or a class of your own"
+            )
+        self.input_shape = next(iter(self.inputs.values()))
         self._check_shape()
         self.preprocess = self._complete(preprocess or Preprocess())
         self._open()
@@ -99,12 +117,12 @@ class Dataset(ABC):
 
     def batches(
         self, split: str, batch: int, start: int = 0, count: int | None = None
-    ) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    ) -> Iterator[tuple[Any, NDArray[Any]]]:
         """Streams ``count`` pictures of a split (all where None) from number ``start`` on, ``batch`` at a time.
 
         Yields:
-            Network input, float32 (n, C, H, W), and class indices of the model, int64 (n,); the last batch
-            may be short.
+            Network input, float32 (n, C, H, W), or an array for each input by its name, and class indices of the
+            model, int64 (n,); the last batch may be short.
 
         Raises:
             MRTError: the batch is not positive, or the split does not have that many pictures.
@@ -120,14 +138,14 @@ class Dataset(ABC):
             )
         return self._stream(split, batch, start, stop)
 
-    def _stream(self, split: str, batch: int, start: int, stop: int) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    def _stream(self, split: str, batch: int, start: int, stop: int) -> Iterator[tuple[Any, NDArray[Any]]]:
         for first in range(start, stop, batch):
             pixels, labels = self.read(split, np.arange(first, min(first + batch, stop)))
             yield self.normalise(pixels), self.model_labels(labels)
 
     def normalise(self, pixels: NDArray[Any]) -> NDArray[Any]:
         """Stored pixels (N, C, H, W) to float32 network input."""
-        per_channel = (1, -1, 1, 1)
+        per_channel = (1, -1) + (1,) * (pixels.ndim - 2)
         mean = np.asarray(self.preprocess.mean, np.float32).reshape(per_channel)
         std = np.asarray(self.preprocess.std, np.float32).reshape(per_channel)
         scaled = pixels.astype(np.float32) / np.float32(self.preprocess.scale)
@@ -151,14 +169,26 @@ class Dataset(ABC):
         return result
 
     def metric(self) -> Metric:
-        """A fresh metric that judges the network's outputs on this dataset."""
+        """A fresh metric that judges the network's outputs on this dataset; of no use where it is not `labelled`."""
         return TopK((1, 5))
 
-    def preprocess_info(self) -> dict[str, Any]:
-        """How network input is made from a picture, as plain values for a model's description."""
+    def split_name(self, split: str) -> str:
+        """What a reader of a report knows the split by."""
+        return self.splits.get(split, split)
+
+    def preprocess_info(self) -> dict[str, Any] | None:
+        """How network input is made from a picture, as plain values for a model's description; None: by the user."""
+        return {
+            **self._numbers(),
+            "channels": "grey" if self.input_shape[1] == 1 else "RGB",
+            "layout": "NCHW",
+            "resize": None,
+        }
+
+    def _numbers(self) -> dict[str, Any]:
+        """The preprocessing as plain values."""
         info = asdict(self.preprocess)
-        info["mean"], info["std"] = list(info["mean"]), list(info["std"])
-        return {**info, "channels": "grey" if len(info["mean"]) == 1 else "RGB", "layout": "NCHW", "resize": None}
+        return {**info, "mean": list(info["mean"]), "std": list(info["std"])}
 
     def _require_split(self, split: str) -> None:
         if split not in SPLITS:

@@ -19,14 +19,12 @@ _ROW = 6
 class DetectionMetric(Metric):
     """What the metrics of detection share."""
 
-    primary = "mAP"
-
     def select(self, outputs: Sequence[NDArray[Any]]) -> NDArray[Any]:
         """All outputs, joined: class numbers (N, K, 1), below 0 where there is no box, scores (N, K, 1), (N, K, 4)."""
         shapes = [output.shape for output in outputs]
         if any(len(shape) != 3 for shape in shapes) or sum(shape[-1] for shape in shapes) != _ROW:
             raise MRTError(
-                f"metric {self.primary}: outputs of shapes {shapes}; a detector must give class numbers (N, K, 1), "
+                f"metric mAP: outputs of shapes {shapes}; a detector must give class numbers (N, K, 1), "
                 "scores (N, K, 1) and corners (N, K, 4)"
             )
         return np.concatenate(outputs, axis=-1)

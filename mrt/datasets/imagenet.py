@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrt.datasets.base import Dataset, Preprocess
+from mrt.datasets.picture import resize_and_crop, shorter_side
 from mrt.errors import MRTError
 
 LAYOUTS = ("imagenet/rec", "rec", "")
-BILINEAR = 1
 
 
 class ImageNet(Dataset):
@@ -46,7 +46,7 @@ class ImageNet(Dataset):
             raise MRTError(
                 f"dataset {self.name}: {index} is not an index of 'key<TAB>offset' lines; make it anew with rec2idx.py"
             ) from None
-        self._keys: list[int] = self._records.keys
+        self._keys: list[int] = self._keys_of_pictures()
         last = max(self._records.idx.values(), default=-1)
         if not 0 <= last < self._path.stat().st_size:
             raise MRTError(
@@ -71,10 +71,9 @@ class ImageNet(Dataset):
 
     def preprocess_info(self) -> dict[str, Any]:
         """See `Dataset.preprocess_info`; "resize" is the length of the shorter side before the crop."""
-        return {**super().preprocess_info(), "resize": self._shorter_side()}
-
-    def _shorter_side(self) -> int:
-        return math.ceil(max(self.input_shape[2:]) / float(self.preprocess.crop or 1))
+        size: tuple[int, int] = self.input_shape[2:]  # type: ignore[assignment]
+        resize = shorter_side(size, float(self.preprocess.crop or 1))
+        return {**(super().preprocess_info() or {}), "resize": resize}
 
     def _picture(self, key: int) -> tuple[NDArray[Any], int]:
         """Pixels (3, H, W) and label of one record."""
@@ -83,16 +82,29 @@ class ImageNet(Dataset):
             if record is None:
                 raise ValueError("the file ends before it")
             header, encoded = mx.recordio.unpack(record)
-            picture = mx.image.resize_short(mx.image.imdecode(encoded), self._shorter_side(), interp=BILINEAR).asnumpy()
-        except (mx.MXNetError, ValueError) as error:
+            size: tuple[int, int] = self.input_shape[2:]  # type: ignore[assignment]
+            pixels = resize_and_crop(mx.image.imdecode(encoded), size, float(self.preprocess.crop or 1))
+        except (mx.MXNetError, ValueError, struct.error) as error:
             reason = str(error).strip().splitlines()[-1]
             raise MRTError(
                 f"dataset {self.name}: record {key} of {self._path} cannot be read ({reason}); fetch the file again"
             ) from None
-        height, width = self.input_shape[2:]
-        top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
-        cropped = picture[top : top + height, left : left + width]
-        return cropped.transpose(2, 0, 1), int(np.ravel(header.label)[0])
+        label = float(np.ravel(header.label)[0])
+        if not label.is_integer():
+            raise MRTError(f"dataset {self.name}: record {key} of {self._path} has the label {label}, no class number")
+        return pixels, int(label)
+
+    def _keys_of_pictures(self) -> list[int]:
+        """All keys, but for what InsightFace's files have beside pictures: record 0 says with which key that begins."""
+        keys: list[int] = self._records.keys
+        try:
+            header, encoded = mx.recordio.unpack(self._records.read_idx(keys[0]))
+        except (IndexError, TypeError, ValueError, struct.error, mx.MXNetError):
+            return keys  # what is wrong is said where pictures are read
+        if encoded or not header.flag:
+            return keys
+        end = int(header.label[0])
+        return [key for key in keys[1:] if key < end]
 
     def _class_names(self, folder: Path) -> list[str] | None:
         """What follows the WordNet id on each line of synset.txt, where there is one."""

@@ -13,9 +13,13 @@ from mrt.errors import MRTError
 
 
 class Metric(ABC):
-    """A running score over batches; `primary` names the value that the dataset's results are compared by."""
+    """A running score over batches.
 
-    primary: str
+    Attributes:
+        percent: whether the values are parts of a whole, from 0 to 1.
+    """
+
+    percent: bool = True
 
     @abstractmethod
     def update(self, labels: NDArray[Any], outputs: NDArray[Any]) -> None:
@@ -28,56 +32,70 @@ class Metric(ABC):
         """What `update` takes of all the network's outputs: the first."""
         return outputs[0]
 
-    def suits(self, labels: NDArray[Any], outputs: Sequence[NDArray[Any]]) -> bool:
-        """Whether a network with these outputs is of the kind that the metric is for."""
-        return True
+    def misfit(self, labels: NDArray[Any], outputs: Sequence[NDArray[Any]]) -> str | None:
+        """Why it cannot judge these outputs, of a first batch, on these labels; None where it can."""
+        try:
+            self.select(outputs)
+        except MRTError as error:
+            return str(error)
+        return None
 
     @abstractmethod
     def values(self) -> dict[str, float]:
-        """Every value by name, over all batches so far; MRTError where there was none."""
+        """Every value by name, over all batches so far, the main one first; MRTError where there was none."""
 
 
 class TopK(Metric):
     """Share of the pictures whose label is among the k highest outputs, in [0, 1], as "top1", "top5" and so on.
 
     Of equal outputs the lower class index comes first, as with argmax. The comparison is made in the outputs' own
-    type (metrics that go through float32 cannot tell large integers apart), and a NaN never counts as a hit.
+    type (metrics that go through float32 cannot tell large integers apart), and a NaN never counts as a hit. Outputs
+    (N, C, H, W) with labels (N, H, W) are judged pixel by pixel.
     """
-
-    primary = "top1"
 
     def __init__(self, ks: tuple[int, ...]) -> None:
         """Counts hits for each of ``ks``."""
         self.hits = dict.fromkeys(ks, 0)
         self.samples = 0
+        self._classes = max(ks) + 1
 
     def update(self, labels: NDArray[Any], outputs: NDArray[Any]) -> None:
         """See `Metric.update`; MRTError where the shapes or the class indices do not fit."""
-        if outputs.ndim != 2 or labels.shape != outputs.shape[:1]:
-            raise MRTError(
-                f"metric top-k: outputs of shape {outputs.shape} for labels of shape {labels.shape}; "
-                "the network must give one row of class scores for each picture"
-            )
-        classes = outputs.shape[1]
-        if labels.size and not 0 <= labels.min() <= labels.max() < classes:
-            raise MRTError(
-                f"metric top-k: class indices {labels.min()} to {labels.max()} for a network with {classes} classes; "
-                "check the label offset"
-            )
-        own = np.take_along_axis(outputs, labels[:, None], axis=1)
-        tied_before = (outputs == own) & (np.arange(classes) < labels[:, None])
-        rank = (~(outputs <= own) | tied_before).sum(axis=1)
+        problem = self.misfit(labels, [outputs])
+        if problem:
+            raise MRTError(problem)
+        scores = np.moveaxis(outputs, 1, -1)
+        truth = labels.astype(np.int64)[..., None]
+        own = np.take_along_axis(scores, truth, axis=-1)
+        tied_before = (scores == own) & (np.arange(scores.shape[-1]) < truth)
+        rank = (~(scores <= own) | tied_before).sum(axis=-1)
         for k in self.hits:
             self.hits[k] += int((rank < k).sum())
-        self.samples += len(labels)
+        self.samples += labels.size
+        self._classes = scores.shape[-1]
 
-    def suits(self, labels: NDArray[Any], outputs: Sequence[NDArray[Any]]) -> bool:
-        """Not where the first output is no row of scores, nor where it is one of several and has too few classes."""
+    def misfit(self, labels: NDArray[Any], outputs: Sequence[NDArray[Any]]) -> str | None:
+        """See `Metric.misfit`: outputs that are no scores for each label's place, or of too few classes."""
         first = outputs[0]
-        return first.ndim == 2 and (len(outputs) == 1 or int(labels.max(initial=0)) < first.shape[1])
+        if first.ndim < 2 or labels.shape != (first.shape[0], *first.shape[2:]):
+            return (
+                f"metric top-k: outputs of shape {first.shape} for labels of shape {labels.shape} are no class scores, "
+                "which are one row for each picture"
+            )
+        if labels.dtype.kind not in "iu":
+            return "metric top-k: the labels are no whole numbers, so no classes"
+        lowest, highest = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
+        if lowest < 0 or highest >= first.shape[1]:
+            return (
+                f"metric top-k: labels from {lowest} to {highest}, but {first.shape[1]} outputs a picture, counted "
+                "from 0; if they are the scores of classes, check [DATASET] Label_offset"
+            )
+        return None
 
     def values(self) -> dict[str, float]:
-        """See `Metric.values`."""
+        """See `Metric.values`; a k that is no less than the number of classes says nothing and is left out."""
         if not self.samples:
             raise MRTError("metric top-k: no pictures were evaluated; ask for at least one")
-        return {f"top{k}": hits / self.samples for k, hits in self.hits.items()}
+        return {
+            f"top{k}": hits / self.samples for k, hits in self.hits.items() if k < self._classes or len(self.hits) == 1
+        }

@@ -32,7 +32,7 @@ class Synthetic(Dataset):
         self, original: type[Dataset], input_shape: tuple[int, ...], preprocess: Preprocess | None = None
     ) -> None:
         """See the class."""
-        self.default = original.default  # type: ignore[misc]  # of the class elsewhere, of the instance here
+        self.default = original.default
         super().__init__(None, input_shape, preprocess)
 
     def _check_shape(self) -> None:

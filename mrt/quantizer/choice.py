@@ -17,6 +17,7 @@ from mrt.calibrate.moments import constant_layers, layer_patches
 from mrt.calibrate.statistics import Statistics
 from mrt.calibrate.thresholds import CALIBRATORS, LAMBDA
 from mrt.graph import Array, Graph, Node, Value
+from mrt.graph.batch import Feed
 from mrt.quantizer.annotate import Annotation
 from mrt.quantizer.quantize import QuantizeSettings
 from mrt.quantizer.qvalue import Target
@@ -28,7 +29,7 @@ def choose_calibrators(
     graph: Graph,
     statistics: Mapping[str, Statistics],
     settings: QuantizeSettings,
-    batches: Iterable[Array],
+    batches: Iterable[Feed],
     context: Any | None = None,
     advance: Callable[[int], None] | None = None,
 ) -> dict[str, str]:

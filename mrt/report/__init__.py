@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from mrt.report.progress import Progress, Step
-from mrt.report.report import BitExact, Latency, LayerCost, Report, SizeBytes
+from mrt.report.report import BitExact, LayerCost, OfEach, Report, SizeBytes, Used
 
-__all__ = ["BitExact", "Latency", "LayerCost", "Progress", "Report", "SizeBytes", "Step"]
+__all__ = ["BitExact", "LayerCost", "OfEach", "Progress", "Report", "SizeBytes", "Step", "Used"]

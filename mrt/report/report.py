@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, Optional
 
@@ -11,7 +12,7 @@ from tabulate import tabulate
 from mrt.atomic import atomic_write
 from mrt.report.precision import PrecisionGain
 
-__all__ = ["BitExact", "Latency", "LayerCost", "Report", "SizeBytes"]
+__all__ = ["BitExact", "LayerCost", "OfEach", "Report", "SizeBytes", "Used"]
 
 COLUMNS = ("model name", "iteration", "evalfunc", "quantize", "time(ms)", "cvm", "total sample")
 STRUCTURAL_COLUMNS = (*COLUMNS[:2], "weights", "agreement with float", "SQNR (dB)", *COLUMNS[4:5], *COLUMNS[6:])
@@ -34,12 +35,25 @@ class BitExact(_Part):
         return BitExact(samples=self.samples + other.samples, mismatches=self.mismatches + other.mismatches)
 
 
-class Latency(_Part):
-    """Milliseconds per sample; None where not measured."""
+class OfEach(_Part):
+    """A number of the float network, the integer graph and the compiled model; None where not measured."""
 
     float_: Optional[float] = Field(default=None, alias="float")
     quantized: Optional[float] = None
     cvm: Optional[float] = None
+
+
+class Used(_Part):
+    """Which pictures were used: `samples` of the `available` ones of a split, by the dataset's own name for it."""
+
+    dataset: str
+    split: str
+    samples: int
+    available: int
+
+    def __str__(self) -> str:
+        """In words."""
+        return f"{self.samples:,} of {self.available:,} pictures of split {self.split} of {self.dataset}"
 
 
 class SizeBytes(_Part):
@@ -71,13 +85,20 @@ class Report(_Part):
     Attributes:
         weights: "trained", or "random": a structural run, which shows agreement with the float network but no accuracy.
         samples: evaluated samples; `iterations`, the batches they came in.
-        accuracy: of "float", "quantized" and "cvm", the dataset's metrics by name, each from 0 to 1.
-        agreement: part of the samples, 0 to 1, on which the integer model's top-1 class is the float model's.
+        calibrated: which pictures it was calibrated on; None where that was done before.
+        evaluated: which pictures it was evaluated on.
+        accuracy: of "float", "quantized" and "cvm", the metric's values by name.
+        percent: whether the metrics are parts of a whole, from 0 to 1, or have a unit of their own.
+        no_accuracy: why there is no accuracy, where the network's outputs do not suit the metric.
+        agreement: part of the samples, 0 to 1, on which the integer model's top-1 class is the float model's; part of
+            the pixels, if `agreement_per_pixel`.
         sqnr_db: signal to quantization noise of the first output, 10·log10(Σ float² / Σ (float - dequantized)²).
         sqnr_outputs_db: the same of every output.
         costly_layers: of a structural run, those that add most noise, the worst first.
         precision: of a run with Precision=auto, which layers were given more bits, and what that gained.
-        bit_exact: our two integer executors against each other.
+        bit_exact: our two integer executors against each other, on the first [EVALUATION] Twin_num samples.
+        latency_ms: milliseconds of one sample alone.
+        throughput: samples per second, in batches of [EVALUATION] Batch.
         seconds: of each stage, by name.
         versions: of the packages used, by name.
         configuration: as in `Config.as_dict`.
@@ -91,14 +112,20 @@ class Report(_Part):
     weights: Literal["trained", "random"] = "trained"
     samples: int = 0
     iterations: int = 0
+    calibrated: Optional[Used] = None
+    evaluated: Optional[Used] = None
     accuracy: dict[str, dict[str, float]] = {}
+    percent: bool = True
+    no_accuracy: Optional[str] = None
     agreement: Optional[float] = None
+    agreement_per_pixel: bool = False
     sqnr_db: Optional[float] = None
     sqnr_outputs_db: list[Optional[float]] = []
     costly_layers: list[LayerCost] = []
     precision: Optional[PrecisionGain] = None
     bit_exact: Optional[BitExact] = None
-    latency_ms: Latency = Latency()
+    latency_ms: OfEach = OfEach()
+    throughput: OfEach = OfEach()
     size_bytes: SizeBytes = SizeBytes()
     seconds: dict[str, float] = {}
     versions: dict[str, str] = {}
@@ -120,9 +147,24 @@ class Report(_Part):
         """Return the report as a Markdown table with the columns of MRT's published results.
 
         A structural run has columns of its own, and a second table of the layers that add most noise. A run with
-        Precision=auto adds the layers that were given more bits.
+        Precision=auto adds the layers that were given more bits. Notes say which pictures were used.
         """
-        return self._row_markdown() + (f"\n{self.precision.markdown()}" if self.precision else "")
+        notes = "".join(f"- {line}\n" for line in self._notes())
+        return "\n".join(
+            filter(None, [self._row_markdown(), notes, self.precision.markdown() if self.precision else ""])
+        )
+
+    def _notes(self) -> Iterator[str]:
+        """What the table leaves open."""
+        if self.evaluated:
+            yield f"evaluated on {self.evaluated}" + (f", calibrated on {self.calibrated}" if self.calibrated else "")
+        if self.no_accuracy:
+            yield f"no accuracy: {self.no_accuracy}"
+        if self.agreement is not None and self.agreement_per_pixel:
+            yield f"agreement with float: {self.agreement:.2%} of the pixels"
+        if self.bit_exact and self.bit_exact.samples < self.samples:
+            same = "the same integers" if not self.bit_exact.mismatches else f"{self.bit_exact.mismatches} differences"
+            yield f"integer graph and compiled model compared on the first {self.bit_exact.samples:,} pictures: {same}"
 
     def _row_markdown(self) -> str:
         if self.weights == "random":
@@ -130,16 +172,19 @@ class Report(_Part):
         row = (
             self.model,
             self.iterations,
-            _metrics(self.accuracy.get("float")),
-            _metrics(self.accuracy.get("quantized")),
+            self._metrics("float"),
+            self._metrics("quantized"),
             " / ".join(_milliseconds(part) for part in (self.latency_ms.float_, self.latency_ms.quantized)),
-            " ".join(
-                part for part in (_metrics(self.accuracy.get("cvm")), _milliseconds(self.latency_ms.cvm)) if part != "-"
-            )
-            or "-",
+            " ".join(part for part in (self._metrics("cvm"), _milliseconds(self.latency_ms.cvm)) if part != "-") or "-",
             self.samples,
         )
         return tabulate([row], headers=COLUMNS, tablefmt="github", disable_numparse=True) + "\n"
+
+    def _metrics(self, name: str) -> str:
+        """`top1=92.88% top5=99.78%`, MRT's form."""
+        form = ".2%" if self.percent else ".4g"
+        values = self.accuracy.get(name, {})
+        return " ".join(f"{key}={v:{form}}" if math.isfinite(v) else f"{key}=-" for key, v in values.items()) or "-"
 
     def _structural_markdown(self) -> str:
         row = (
@@ -183,13 +228,6 @@ def _finite(value: Any) -> Any:
     if hasattr(value, "item"):  # a NumPy scalar
         return _finite(value.item())
     return str(value)
-
-
-def _metrics(metrics: Optional[dict[str, float]]) -> str:
-    """`top1=92.88% top5=99.78%`, MRT's form."""
-    if not metrics:
-        return "-"
-    return " ".join(f"{name}={value:.2%}" if math.isfinite(value) else f"{name}=-" for name, value in metrics.items())
 
 
 def _milliseconds(value: Optional[float]) -> str:

@@ -15,10 +15,10 @@ from mrt.executors.mxnet import Executor
 from mrt.recipe import Recipe
 from mrt.report import Progress
 from mrt.report.ablation import Ablation, Outcome
-from mrt.run.evaluation import Evaluate
+from mrt.run.evaluation import Evaluate, FindJudge
 from mrt.run.load import Cut, Load
 from mrt.run.pictures import Pictures
-from mrt.run.products import BASE, CUT, EVALUATED, MOMENTS, NETWORK, PREPARED, STATISTICS
+from mrt.run.products import BASE, CUT, EVALUATED, JUDGE, MOMENTS, NETWORK, PREPARED, STATISTICS
 from mrt.run.stage import Product, run_stages
 from mrt.run.stages import compiled_stages, recipe_stages
 
@@ -45,10 +45,13 @@ def ablation(config: Config, progress: Progress, quick: bool = False) -> Ablatio
     if config.quantization.restore_name:
         raise MRTError("[QUANTIZATION] Restore_name: what is left in float does not compile; leave it out")
     pictures = Pictures(config)
-    loaded = run_stages([Load(config), Cut(config)], [NETWORK, CUT, BASE], progress)
-    network: dict[Product[Any], Any] = {NETWORK: loaded[NETWORK], CUT: loaded[CUT], BASE: loaded[BASE]}
+    wanted: list[Product[Any]] = [NETWORK, CUT, BASE, JUDGE]
+    loaded = run_stages([Load(config), FindJudge(config, pictures), Cut(config)], wanted, progress)
+    judge = loaded[JUDGE]
+    if judge.metric is None:
+        raise MRTError(f"mrt ablate compares by a metric: {judge.reason or 'set [EVALUATION] Metric'}")
+    network = {product: loaded[product] for product in wanted}
     dataset, start, count = pictures.compared()
-    primary = dataset.metric().primary
     outcomes = []
     with tempfile.TemporaryDirectory() as scratch:
         batches = dataset.batches("evaluation", settings.batch, start, count)
@@ -68,20 +71,14 @@ def ablation(config: Config, progress: Progress, quick: bool = False) -> Ablatio
             have = run_stages(stages, [EVALUATED, *_SHARED], progress, given={**network, **known})
             known.update({product: have[product] for product in _SHARED if have[product]})  # moments may be of no use
             report = have[EVALUATED]
-            outcomes.append(
-                Outcome(
-                    setting=setting,
-                    score=report.accuracy["cvm"][primary],
-                    agreement=report.agreement,
-                    sqnr_db=report.sqnr_db,
-                )
-            )
+            name, score = next(iter(report.accuracy["cvm"].items()))
+            outcomes.append(Outcome(setting=setting, score=score, agreement=report.agreement, sqnr_db=report.sqnr_db))
     return Ablation(
         model=config.default.model_name,
         dataset=dataset.name,
         pictures=count,
-        metric=primary,
-        float_score=report.accuracy["float"][primary],
+        metric=name,
+        float_score=report.accuracy["float"][name],
         outcomes=outcomes,
         configuration=config.as_dict(),
     )

@@ -1,81 +1,84 @@
-"""Compares the float network, the integer graph on MXNet and the compiled model on the same data."""
+"""Compares the float network, the compiled model and the integer graph on MXNet on the same data."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 from cvm import quantization
 
 from mrt.datasets.detection_metric import DetectionMetric
 from mrt.datasets.metric import Metric
+from mrt.errors import MRTError
 from mrt.graph import Array
+from mrt.graph.batch import Feed, Samples
 from mrt.quantizer.quantize import TensorInfo
-from mrt.report import BitExact, Latency, Report
+from mrt.report import BitExact, OfEach, Report
+from mrt.run.agreement import Agreement
+from mrt.run.batching import Run
+from mrt.run.speed import ahead
 
 logger = logging.getLogger(__name__)
 
-Run = Callable[[Array], list[Array]]
+_SILENT = 1e-12
 
 
-@dataclass
-class Contender:
-    """One way to run the network, judged by the dataset's metric."""
+class _Timed:
+    """A way to run the network, and the time that it takes."""
 
-    name: str
-    run: Run
-    metric: Metric | None
-    seconds: float = 0.0
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._samples, self._seconds = 0, 0.0
 
-    def judge(self, labels: Array, outputs: Sequence[Array]) -> None:
-        """Adds a batch to the metric."""
-        if self.metric:
-            self.metric.update(labels, self.metric.select(outputs))
-
-    @contextmanager
-    def timed(self) -> Iterator[None]:
-        """Adds the time spent inside."""
+    def __call__(self, feed: Feed, samples: int) -> list[Array]:
+        """The outputs for a batch of `samples`."""
         start = time.perf_counter()
-        yield
-        self.seconds += time.perf_counter() - start
+        found = self._run(feed)
+        self._seconds += time.perf_counter() - start
+        self._samples += samples
+        return found
+
+    @property
+    def per_second(self) -> float | None:
+        """Samples, over all batches."""
+        return self._samples / self._seconds if self._seconds else None
 
 
-@dataclass
-class _Agreement:
-    samples: int = 0
-    same_class: int = 0
-    signal: list[float] = field(default_factory=list)
-    noise: list[float] = field(default_factory=list)
-    classes: bool = True
-    iterations: int = field(default=0)
+class _Judged:
+    """What a metric says of the float network and of the integer model; nothing from the first misfit on."""
 
-    def add(self, references: Sequence[Array], others: Sequence[Array]) -> None:
-        """Compare one batch of real outputs."""
-        reference, other = references[0], others[0]
-        self.samples += len(reference)
-        self.classes &= reference.ndim == 2
-        if self.classes:
-            self.same_class += int((reference.argmax(axis=1) == other.argmax(axis=1)).sum())
-        signal = [float(np.sum(np.square(array, dtype=np.float64))) for array in references]
-        noise = [float(np.sum(np.square(a.astype(np.float64) - b))) for a, b in zip(references, others)]
-        self.signal = np.add(signal, self.signal or 0.0).tolist()
-        self.noise = np.add(noise, self.noise or 0.0).tolist()
+    def __init__(self, metric: Callable[[], Metric] | None) -> None:
+        self._metrics = [metric(), metric()] if metric else []
+        self.percent = all(metric.percent for metric in self._metrics)
+        self.detection = any(isinstance(metric, DetectionMetric) for metric in self._metrics)
+        self.misfit: str | None = None
 
-    def sqnr_db(self) -> list[float | None]:
-        """Of each output; None where nothing was lost, or there was no signal."""
-        return [10 * float(np.log10(s / n)) if s and n else None for s, n in zip(self.signal, self.noise)]
+    def add(self, labels: Array, *outputs: Sequence[Array]) -> None:
+        """One batch: the outputs of the float network, then the model's."""
+        try:
+            for metric, found in zip(self._metrics, outputs):
+                metric.update(labels, metric.select(found))
+        except MRTError as error:
+            logger.warning("accuracy is left out: %s", error)
+            self._metrics, self.misfit = [], str(error)
+
+    def values(self) -> list[dict[str, float]]:
+        """Of both; empty where there is no metric."""
+        return [metric.values() for metric in self._metrics]
 
 
-def compare(one: Sequence[Array], two: Sequence[Array]) -> BitExact:
-    """Count the samples on which the outputs of two integer executors differ anywhere."""
-    same = np.ones(len(one[0]), dtype=bool)
+def compare(one: Sequence[Array], two: Sequence[Array], samples: int) -> BitExact:
+    """Count the samples on which the outputs of two integer executors differ anywhere.
+
+    Where an output has another first axis than the samples, any difference counts for all of them.
+    """
+    same = np.ones(samples, dtype=bool)
     for a, b in zip(one, two):
-        same &= (np.asarray(a).astype(np.int64) == np.asarray(b).astype(np.int64)).reshape(len(a), -1).all(axis=1)
-    return BitExact(samples=len(same), mismatches=int((~same).sum()))
+        equal = np.asarray(a).astype(np.int64) == np.asarray(b).astype(np.int64)
+        same &= equal.reshape(samples, -1).all(axis=1) if len(equal) == samples else equal.all()
+    return BitExact(samples=samples, mismatches=int((~same).sum()))
 
 
 def quantize_input(data: Array, info: TensorInfo) -> Array:
@@ -88,73 +91,77 @@ def dequantize(array: Array, info: TensorInfo) -> Array:
     return quantization.dequantize(array, float(info.scale), info.offset)
 
 
-def in_pieces(run: Run, axis: int, size: int) -> Run:
-    """`run`, `size` samples at a time along the batch axis; the last piece is filled up with its own last sample."""
-
-    def call(data: Array) -> list[Array]:
-        count = data.shape[axis]
-        padded = np.take(data, np.minimum(np.arange(-(-count // size) * size), count - 1), axis)
-        pieces = [run(piece) for piece in np.split(padded, padded.shape[axis] // size, axis)]
-        return [np.concatenate(parts)[:count] for parts in zip(*pieces)]
-
-    return call
-
-
 def evaluate(
     metric: Callable[[], Metric] | None,
-    batches: Iterator[tuple[Array, Array]],
+    batches: Iterable[tuple[Feed, Array]],
+    samples: Samples,
     float_run: Run,
-    integer_runs: dict[str, Run],
-    input_info: TensorInfo,
+    integer_runs: Mapping[str, Run],
+    quantized: Callable[[Feed], Feed],
     finish: Callable[[list[Array]], list[Array]],
     report: Report,
     advance: Callable[[int], None],
+    twin_num: int | None = None,
 ) -> None:
-    """Fill in the report's accuracies, agreement, bit-exactness and latencies.
+    """Fill in the report's accuracies, agreement, bit-exactness and throughputs.
+
+    The first of the integer runs computes every batch. The others check it: on the first `twin_num` samples, every
+    integer must be the same; on the rest, it stands for them.
 
     Args:
-        metric: makes what judges the outputs; None leaves accuracy out, and so does, with a warning, one that does not
-            suit the network's outputs.
-        batches: preprocessed data and labels.
+        metric: makes what judges the outputs; None leaves accuracy out.
+        batches: preprocessed data and labels; made in a thread of their own, beside the computation.
+        samples: where the samples of a batch are.
         float_run: the float network.
-        integer_runs: executors of the integer model, by name; all are compared with the first.
-        input_info: how the model's input is quantized.
+        integer_runs: executors of the integer model, by name.
+        quantized: real input to the integers that the model reads.
         finish: integer outputs to the network's real outputs.
         report: is changed.
         advance: called with the samples done.
+        twin_num: None checks all.
+
+    Raises:
+        MRTError: there are no pictures, or the float network's outputs are not finite.
     """
-    reference, *integers = (
-        Contender(name, run, metric() if metric else None) for name, run in {"float": float_run, **integer_runs}.items()
-    )
-    agreement = _Agreement()
-    for data, labels in batches:
-        with reference.timed():
-            expected = reference.run(data)
-        if reference.metric and not reference.metric.suits(labels, expected):
-            shapes = ", ".join(str(output.shape[1:]) for output in expected)
-            logger.warning("outputs of shape %s are no scores of the dataset's classes: accuracy is left out", shapes)
-            for contender in (reference, *integers):
-                contender.metric = None
-        reference.judge(labels, expected)
-        quantized = quantize_input(data, input_info)
-        results: list[list[Array]] = []
-        for contender in integers:
-            with contender.timed():
-                results.append(contender.run(quantized))
-            real = finish(results[-1])
-            contender.judge(labels, real)
-            if contender is integers[0]:
-                agreement.add(expected, real)
-            else:
-                report.bit_exact = compare(results[0], results[-1]) + report.bit_exact
-        agreement.iterations += 1
-        advance(len(labels))
-    contenders = [reference, *integers]
-    report.samples, report.iterations = agreement.samples, agreement.iterations
-    report.accuracy = {contender.name: contender.metric.values() for contender in contenders if contender.metric}
-    report.agreement = agreement.same_class / agreement.samples if agreement.classes else None
-    if not isinstance(reference.metric, DetectionMetric):  # boxes come by score, of which any of two alike may be first
+    reference, (main, *twins) = _Timed(float_run), [_Timed(run) for run in integer_runs.values()]
+    judged, agreement, exact, iterations = _Judged(metric), Agreement(), BitExact(samples=0, mismatches=0), 0
+    for feed, labels in ahead(iter(batches)):
+        count = samples.count(feed)
+        expected = reference(feed, count)
+        if not all(np.isfinite(output).all() for output in expected):
+            last = agreement.samples + count - 1
+            raise MRTError(
+                f"evaluation: the float network's outputs for pictures {agreement.samples} to {last} are not finite; "
+                "check them and the preprocessing"
+            )
+        integers = quantized(feed)
+        result = main(integers, count)
+        checked = count if twin_num is None else min(count, max(0, twin_num - agreement.samples))
+        if twins and checked:
+            part = integers if checked == count else samples.take(integers, range(checked))
+            own = result if checked == count else main(part, checked)
+            for twin in twins:
+                exact += compare(own, twin(part, checked), checked)
+        real = finish(result)
+        judged.add(labels, expected, real)
+        agreement.add(count, expected, real)
+        iterations += 1
+        advance(count)
+    report.samples, report.iterations = agreement.samples, iterations
+    report.bit_exact = exact if exact.samples else None
+    names = dict(zip(("float", *integer_runs), (reference, main, *twins)))
+    report.throughput = OfEach.model_validate({name: timed.per_second for name, timed in names.items()})
+    scores = judged.values()
+    if scores:
+        standing = list(integer_runs)[: 1 if exact.mismatches else None]  # equal integers, equal accuracy
+        report.accuracy = {"float": scores[0], **dict.fromkeys(standing, scores[1])}
+    report.no_accuracy = judged.misfit or report.no_accuracy
+    report.percent = judged.percent
+    report.agreement, report.agreement_per_pixel = agreement.share, agreement.per_pixel
+    if not judged.detection:  # boxes come by score, of which any of two alike is first
         report.sqnr_outputs_db = agreement.sqnr_db()
         report.sqnr_db = report.sqnr_outputs_db[0]
-    latency = {c.name: 1000 * c.seconds / agreement.samples for c in contenders}
-    report.latency_ms = Latency(float=latency.get("float"), quantized=latency.get("quantized"), cvm=latency.get("cvm"))
+    if exact.mismatches:
+        logger.error("the integer executors differ on %d of %d pictures", exact.mismatches, exact.samples)
+    if agreement.largest < _SILENT:
+        logger.warning("the network's outputs are all but zero (%.0e at most): no figure says much", agreement.largest)

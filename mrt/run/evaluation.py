@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
 
 import cvm
+import numpy as np
 from cvm import formal
 from cvm.errors import CVMError
 
@@ -15,24 +17,53 @@ from mrt.config import Config
 from mrt.executors.device import context
 from mrt.executors.mxnet import Executor
 from mrt.graph import Array
+from mrt.graph.batch import Feed, Samples
 from mrt.ops.box_nms import SUPPRESSING
 from mrt.quantizer.quantize import Quantized
-from mrt.report import Progress, Report
-from mrt.run.evaluate import Run, compare, dequantize, evaluate, in_pieces, quantize_input
+from mrt.report import OfEach, Progress, Report
+from mrt.run.batching import Run, in_pieces, output_axes
+from mrt.run.evaluate import compare, dequantize, evaluate, quantize_input
+from mrt.run.judge import BY_DATASET, Judge, find_judge
 from mrt.run.pictures import Pictures
 from mrt.run.prepare import VERIFIED_PICTURES
-from mrt.run.products import COMPILED, COSTS, CUT, EVALUATED, FOLDER, NETWORK, PREPARED, QUANTIZED, SAME
+from mrt.run.products import COMPILED, COSTS, CUT, EVALUATED, FOLDER, JUDGE, NETWORK, PREPARED, QUANTIZED, SAME
 from mrt.run.sample_source import SampleSource
+from mrt.run.speed import latency_ms
 from mrt.run.stage import Made, Products, Stage
 from mrt.targets.cvm.compiler import Compiled
 
 logger = logging.getLogger(__name__)
 
 
+class FindJudge(Stage):
+    """Finds what can judge the network's outputs; a metric that does not suit them ends the run before the work."""
+
+    takes = (NETWORK,)
+    gives = (JUDGE,)
+
+    def __init__(self, config: Config, pictures: Pictures, skipped: bool = False) -> None:
+        """[EVALUATION] Metric says which, and what to evaluate on; if `skipped`, nothing judges them."""
+        self._config = config
+        self._pictures = pictures
+        self._skipped = skipped
+
+    def run(self, have: Products, progress: Progress) -> Made:
+        """What judges them; without [EVALUATION], the dataset's own metric."""
+        if self._skipped:
+            return {JUDGE: Judge(None)}
+        settings = self._config.evaluation
+        wanted = settings.metric if settings else BY_DATASET
+        dataset, start, available = self._pictures.evaluated()
+        section = settings or self._config.calibration
+        with progress.stage("judge"):
+            network = Executor(have[NETWORK], context=context(section))
+            return {JUDGE: find_judge(wanted, dataset, start, available, section.batch, network)}
+
+
 class Evaluate(Stage):
     """Compares float network, integer network and compiled model on the same pictures."""
 
-    takes = (NETWORK, CUT, QUANTIZED, COMPILED, FOLDER)
+    takes = (NETWORK, CUT, QUANTIZED, COMPILED, FOLDER, JUDGE)
     gives = (EVALUATED,)
 
     def __init__(
@@ -64,31 +95,48 @@ class Evaluate(Stage):
             real = [dequantize(array, info) for array, info in zip(outputs, quantized.outputs)]
             return top(dict(zip(cut.top.inputs, real))) if top and cut else real
 
+        def to_integers(feed: Feed) -> Feed:
+            return quantize_input(np.asarray(feed), quantized.input)
+
+        executors = self._executors(have)
+        float_run: Run = self._kept.outputs if self._kept else Executor(network, context=where)
+        if not self._kept:
+            one = self._pictures.first(1)
+            feeds = {"float": one, **dict.fromkeys(executors, to_integers(one))}
+            runs = {"float": float_run, **executors}
+            report.latency_ms = OfEach.model_validate({n: latency_ms(partial(runs[n], feeds[n])) for n in runs})
         batches = self._kept.batches() if self._kept else dataset.batches("evaluation", settings.batch, start, count)
         with progress.stage("evaluate", total=count) as step:
             evaluate(
-                None if self._structural else dataset.metric,
+                have[JUDGE].metric,
                 batches,
-                self._kept.outputs if self._kept else Executor(network, context=where),
-                self._executors(have),
-                quantized.input,
+                Samples(network.inputs),
+                float_run,
+                executors,
+                to_integers,
                 finish,
                 report,
                 step.advance,
+                None if settings.twin_num == -1 else settings.twin_num,
             )
         if self._structural and any(node.op in SUPPRESSING for node in network.nodes()):
             report.sqnr_db, report.sqnr_outputs_db = None, []  # near ties, as above
         report.dataset = dataset.name
+        report.no_accuracy = report.no_accuracy or have[JUDGE].reason
+        report.evaluated, report.calibrated = self._pictures.used("evaluation"), self._pictures.used("calibration")
         return {EVALUATED: report}
 
     def _executors(self, have: Products) -> dict[str, Run]:
+        """The one that computes all pictures first."""
         compiled, folder, quantized = have[COMPILED], have[FOLDER], have[QUANTIZED]
+        native = native_run(folder) if compiled and folder else None
         found: dict[str, Run] = {}
-        if compiled and folder and (run := native_run(folder) or (None if self._structural else formal_run(compiled))):
-            found["cvm"] = any_batch(run, compiled, self._config)
+        if compiled and (run := native or (None if self._structural else formal_run(compiled))):
+            found["cvm"] = any_batch(run, compiled, quantized)
         if self._kept or (self._structural and found):  # there, the fastest is enough for all but a few pictures
             return found
-        return {"quantized": twin(quantized, self._config), **found}
+        exact = {"quantized": twin(quantized, self._config)}
+        return {**found, **exact} if native else {**exact, **found}
 
 
 class Costs(Stage):
@@ -127,8 +175,8 @@ class Compare(Stage):
         if compiled is None or native is None:
             return {SAME: have[EVALUATED].bit_exact}
         integers = quantize_input(self._samples.first(VERIFIED_PICTURES), quantized.input)
-        run = any_batch(native, compiled, self._config)
-        return {SAME: compare(twin(quantized, self._config)(integers), run(integers))}
+        run = any_batch(native, compiled, quantized)
+        return {SAME: compare(twin(quantized, self._config)(integers), run(integers), VERIFIED_PICTURES)}
 
 
 def twin(quantized: Quantized, config: Config) -> Run:
@@ -136,15 +184,18 @@ def twin(quantized: Quantized, config: Config) -> Run:
     return Executor(quantized.graph, dtype="float64", context=context(config.quantization))
 
 
-def any_batch(run: Run, compiled: Compiled, config: Config) -> Run:
+def any_batch(run: Run, compiled: Compiled, quantized: Quantized) -> Run:
     """A compiled model takes any batch where that is the first axis, else the one that it was compiled for."""
-    axis = config.default.input_shape.index(-1)
-    return run if axis == 0 else in_pieces(run, axis, compiled.model.input_shape[axis])
+    samples = Samples(quantized.graph.inputs)
+    (axis,) = samples.axes.values()
+    if axis == 0:
+        return run
+    return in_pieces(run, samples, compiled.model.input_shape[axis], output_axes(quantized.graph))
 
 
 def formal_run(compiled: Compiled) -> Run:
     """The compiled model on the target's specification, slowly."""
-    return lambda data: formal.run(compiled.model, data)
+    return lambda feed: formal.run(compiled.model, np.asarray(feed))
 
 
 def native_run(folder: Path) -> Run | None:
@@ -155,8 +206,8 @@ def native_run(folder: Path) -> Run | None:
         logger.warning("the compiled model does not run natively: %s", error)
         return None
 
-    def call(data: Array) -> list[Array]:
-        outputs = native(data)
+    def call(feed: Feed) -> list[Array]:
+        outputs = native(feed)
         return list(outputs) if isinstance(outputs, (tuple, list)) else [outputs]
 
     return call

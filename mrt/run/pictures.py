@@ -11,6 +11,7 @@ from mrt.config import Config
 from mrt.datasets import Dataset, MissingDataError, Preprocess, Synthetic
 from mrt.errors import MRTError
 from mrt.graph import Array
+from mrt.report import Used
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ class Pictures:
 
     def first(self, count: int) -> Array:
         """The first `count` pictures of the calibration data, together."""
+        data: Array
         (data, _), *_ = self.calibration.batches("calibration", count, 0, count)
         return data
 
@@ -65,7 +67,7 @@ class Pictures:
         """
         settings = self._config.evaluation or self._config.calibration
         dataset = self._dataset(settings.dataset, settings.dataset_dir)
-        shared = dataset.shared_calibration and settings.dataset == self._config.calibration.dataset
+        shared = dataset.shared_calibration and dataset is self.calibration
         start = self.calibrated if shared else 0
         available = dataset.size("evaluation") - start
         if available <= 0:
@@ -81,20 +83,42 @@ class Pictures:
         asked = None if settings is None or settings.iter_num is None else settings.iter_num * settings.batch
         return dataset, start, available if asked is None else min(available, asked)
 
+    def used(self, stage: str) -> Used:
+        """What the report says of the pictures of "calibration" or "evaluation"."""
+        if stage == "calibration":
+            dataset, count = self.calibration, self.calibrated
+        else:
+            dataset, _, count = self.compared()
+        size = dataset.size(stage)
+        return Used(dataset=dataset.name, split=dataset.split_name(stage), samples=count, available=size)
+
     def _dataset(self, name: str, folder: Path | None) -> Dataset:
         if (name, folder) not in self._opened:
-            self._opened[name, folder] = self._open(datasets.get(name), folder)
+            self._opened[name, folder] = self._open(name, folder)
         return self._opened[name, folder]
 
-    def _open(self, dataset: type[Dataset], folder: Path | None) -> Dataset:
-        given, shape = self._config.dataset, self._config.default.input_shape
-        preprocess = Preprocess(**given.model_dump()) if given else None
+    def _open(self, name: str, folder: Path | None) -> Dataset:
         try:
-            opened = dataset(folder, shape, preprocess)
-            opened.size("calibration")  # some open their files only when asked
-            return opened
+            return open_dataset(self._config, name, folder)
         except MissingDataError as error:
             if not self._synthetic:
                 raise
             logger.warning("%s; this structural run uses seeded synthetic pictures", error)
-            return Synthetic(dataset, shape, preprocess)
+            return Synthetic(datasets.get(name), self._config.default.input_shape, preprocess(self._config))
+
+
+def open_dataset(config: Config, name: str, folder: Path | None) -> Dataset:
+    """A dataset for the configuration's network, with the preprocessing of [DATASET].
+
+    Raises:
+        MissingDataError: the files are not there.
+        MRTError: there is no such dataset, or its files are damaged, or do not suit Input_shape.
+    """
+    opened = datasets.load(name, folder, config.default.input_shape, preprocess(config))
+    opened.size("calibration")  # some open their files only when asked
+    return opened
+
+
+def preprocess(config: Config) -> Preprocess | None:
+    """What [DATASET] says of the preprocessing; None where there is no such section."""
+    return Preprocess(**config.dataset.model_dump()) if config.dataset else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from mrt.analysis.sensitivity import measure, operators_of
 from mrt.config import Config
@@ -10,10 +11,11 @@ from mrt.config import Stage as Start
 from mrt.errors import MRTError
 from mrt.report import Progress
 from mrt.report.sensitivity import Sensitivity
+from mrt.run.evaluation import FindJudge
 from mrt.run.load import Load
 from mrt.run.pictures import Pictures
-from mrt.run.products import PREPARED, QUANTIZED
-from mrt.run.stage import run_stages
+from mrt.run.products import JUDGE, PREPARED, QUANTIZED
+from mrt.run.stage import Product, run_stages
 from mrt.run.stages import checkpoints_of, configured_stages
 
 logger = logging.getLogger(__name__)
@@ -42,20 +44,23 @@ def sensitivity(config: Config, progress: Progress, count: int) -> Sensitivity:
         start = checkpoints_of(config, pictures).fitting(_REUSED)
         if start:
             logger.info("reusing the checkpoints in %s up to %s", config.default.output_dir, start.name)
-    stages = [Load(config), *configured_stages(config, pictures)]
-    have = run_stages(stages, [PREPARED, QUANTIZED], progress, start)
+    stages = [Load(config), FindJudge(config, pictures), *configured_stages(config, pictures)]
+    wanted: list[Product[Any]] = [PREPARED, QUANTIZED]
+    if not config.split_model.keys:  # else, the base's outputs are not what a metric judges
+        wanted.append(JUDGE)
+    have = run_stages(stages, wanted, progress, start)
     prepared, quantized = have[PREPARED], have[QUANTIZED]
     dataset, first, available = pictures.evaluated()
     count = min(count, available)
     batches = dataset.batches("evaluation", min(count, config.calibration.batch), first, count)
-    metric = None if config.split_model.keys else dataset.metric
+    metric = have[JUDGE].metric if JUDGE in have else None
     with progress.stage("sensitivity", total=count * len(operators_of(prepared, quantized))) as step:
         measured = measure(prepared, quantized, batches, metric, advance=step.advance)
     return Sensitivity(
         model=config.default.model_name,
         dataset=dataset.name,
         pictures=measured.pictures,
-        metric=metric().primary if metric else None,
+        metric=measured.metric,
         float_score=measured.float_score,
         quantized=measured.quantized,
         operators=measured.operators,

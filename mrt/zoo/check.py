@@ -65,13 +65,10 @@ def check(name: str, models: Path | None = None) -> Check:
 
 
 def _dataset(config: Config) -> str | None:
-    from mrt import datasets  # imports mxnet, which takes seconds
+    from mrt.run.pictures import open_dataset  # imports mxnet, which takes seconds
 
-    given = config.dataset
-    preprocess = datasets.Preprocess(**given.model_dump()) if given else None
     try:
-        data = datasets.get(config.calibration.dataset)
-        data(config.calibration.dataset_dir, config.default.input_shape, preprocess).size("calibration")
+        open_dataset(config, config.calibration.dataset, config.calibration.dataset_dir)
     except MRTError as error:
         return str(error)
     return None

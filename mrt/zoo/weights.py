@@ -5,6 +5,7 @@ from __future__ import annotations
 from mrt import datasets, zoo
 from mrt.config import load
 from mrt.graph import Array, Graph
+from mrt.run.pictures import preprocess
 from mrt.run.source import untrained_network
 from mrt.run.structural import structural_network
 
@@ -25,8 +26,7 @@ def random_network(name: str, pictures: Array | None = None, seed: int = 0) -> G
     (name,) = zoo.select([name])
     config = load(zoo.configuration(name))
     if pictures is None:
-        given = config.dataset
-        preprocess = datasets.Preprocess(**given.model_dump()) if given else None
-        stand_in = datasets.Synthetic(datasets.get(config.calibration.dataset), config.default.input_shape, preprocess)
+        original = datasets.get(config.calibration.dataset)
+        stand_in = datasets.Synthetic(original, config.default.input_shape, preprocess(config))
         ((pictures, _),) = stand_in.batches("calibration", _PICTURES, 0, _PICTURES)
     return structural_network(untrained_network(config, name), pictures, seed)

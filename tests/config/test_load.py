@@ -113,7 +113,7 @@ def test_sections_inherit(small: Path) -> None:
     assert (config.evaluation.dataset, config.evaluation.batch) == ("digits", 5)
     assert config.evaluation.dataset_dir == Path("/data")
     assert config.compilation is not None
-    assert config.compilation.batch == 5
+    assert config.compilation.batch == 1, "one picture, whatever the others take"
     assert config.train is not None
     assert config.train.dataset_dir is None, "another dataset's folder is not its own"
 

@@ -192,7 +192,7 @@ def test_keys_of_other_mrt_versions_are_ignored_with_a_warning(
     assert config.evaluation.dataset == "Custom"
     assert config.evaluation.dataset_dir == Path("/somewhere/datasets")
     assert config.compilation is not None
-    assert config.compilation.batch == 150, "the last batch size"
+    assert config.compilation.batch == 1, "not the evaluation's"
 
 
 def test_yaml_of_v3_means_the_same_as_ini(tmp_path: Path) -> None:

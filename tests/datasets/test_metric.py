@@ -23,7 +23,7 @@ def test_agrees_with_scikit_learn_over_several_batches() -> None:
         metric.update(labels[start : start + 130], outputs[start : start + 130])
     expected = {f"top{k}": top_k_accuracy_score(labels, outputs, k=k, labels=range(20)) for k in (1, 5)}
     assert metric.values() == pytest.approx(expected)
-    assert metric.primary in expected
+    assert next(iter(metric.values())) == "top1"
 
 
 def test_ties_of_integers_go_to_the_lower_class_as_with_argmax() -> None:
@@ -44,17 +44,26 @@ def test_nan_is_never_a_hit() -> None:
     assert scores([0], np.full((1, 10), np.nan)) == {"top1": 0.0, "top5": 0.0}
 
 
-def test_fewer_classes_than_k() -> None:
-    assert scores([1], np.array([[3.0, 1.0]])) == {"top1": 0.0, "top5": 1.0}
+def test_a_k_of_all_classes_says_nothing() -> None:
+    assert scores([1], np.array([[3.0, 1.0]])) == {"top1": 0.0}
+    metric = TopK((5,))
+    metric.update(np.array([1]), np.array([[3.0, 1.0]]))
+    assert metric.values() == {"top5": 1.0}, "but who asks for it gets it"
+
+
+def test_segmentation_is_judged_pixel_by_pixel() -> None:
+    rng = np.random.default_rng(0)
+    outputs, labels = rng.normal(size=(3, 7, 5, 4)), rng.integers(0, 7, (3, 5, 4))
+    assert scores(labels, outputs)["top1"] == (outputs.argmax(axis=1) == labels).mean()
 
 
 def test_refuses_labels_that_the_network_has_no_class_for() -> None:
-    with pytest.raises(MRTError, match="label offset"):
+    with pytest.raises(MRTError, match="Label_offset"):
         scores([1000], np.zeros((1, 1000)))
 
 
 def test_refuses_outputs_that_are_not_scores_of_each_picture() -> None:
-    with pytest.raises(MRTError, match="one row of class scores"):
+    with pytest.raises(MRTError, match="no class scores"):
         scores([1, 2], np.zeros((2, 10, 1, 1)))
 
 

@@ -13,8 +13,10 @@ from toolchain import random_network
 from mrt.calibrate.calibrator import calibrate
 from mrt.errors import MRTError
 from mrt.executors.mxnet import Executor
+from mrt.graph.batch import Samples
 from mrt.quantizer.quantize import Quantized, QuantizeSettings, quantize
-from mrt.run.evaluate import dequantize, in_pieces, quantize_input
+from mrt.run.batching import in_pieces
+from mrt.run.evaluate import dequantize, quantize_input
 from mrt.targets.cvm.compiler import compile_model
 from mrt.transform import PREPARE, PassManager
 
@@ -65,10 +67,9 @@ def test_row_numbers_stay_as_they_are(name: str) -> None:
 @pytest.mark.parametrize("name", ["dense", "take", "wide", "moved-first"])
 def test_numbers_of_any_size_give_the_same_integers_on_both_executors(name: str) -> None:
     _, result, data = quantized(name)
-    axis = BUILDS[name][0].index(-1)
     model = compile_model(result.graph, result.input.precision)
     beyond = np.random.default_rng(1).integers(-(2**9) + 1, 2**9, data.shape).astype(np.int32)
-    run = in_pieces(lambda x: formal.run(model, x), axis, 1)
+    run = in_pieces(lambda x: formal.run(model, x), Samples(result.graph.inputs), 1)
     (expected,), (found,) = Executor(result.graph, dtype="float64")(beyond), run(beyond)
     np.testing.assert_array_equal(expected, found)
 
@@ -106,6 +107,6 @@ def test_in_pieces_runs_every_sample_once_in_order(axis: int, size: int, count: 
         assert piece.shape[axis] == size
         return [piece.sum(axis=1 - axis), np.moveaxis(piece, axis, 0) * 10]
 
-    total, tens = in_pieces(run, axis, size)(data)
+    total, tens = in_pieces(run, Samples({"data": (-1, 2) if axis == 0 else (2, -1)}), size)(data)
     np.testing.assert_array_equal(total, data.sum(axis=1 - axis))
     np.testing.assert_array_equal(tens, np.moveaxis(data, axis, 0) * 10)

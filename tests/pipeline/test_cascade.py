@@ -52,9 +52,10 @@ def test_outputs_that_are_no_scores_leave_out_accuracy_only(tmp_path: Path, caps
     configuration = save(sym.Group([sym.softmax(face), box]), tmp_path)
     assert cli.main([str(configuration)]) == 0
     said = " ".join(capsys.readouterr().err.split())
-    assert "outputs of shape (2,), (4,) are no scores of the dataset's classes: accuracy is left out" in said
+    assert "accuracy is left out: metric top-k: labels from 0 to 9, but 2 outputs" in said
     report = json.loads((tmp_path / "out" / "cascade.report.json").read_text())
     assert report["accuracy"] == {}
+    assert "2 outputs" in report["no_accuracy"]
     assert report["bit_exact"] == {"samples": 100, "mismatches": 0}
     assert len(report["sqnr_outputs_db"]) == 2
     assert min(report["sqnr_outputs_db"]) > 25
@@ -68,6 +69,9 @@ def test_of_several_outputs_the_first_may_be_scores(tmp_path: Path) -> None:
     assert set(report["accuracy"]["float"]) >= {"top1"}
 
 
-def test_one_output_of_too_few_classes_is_still_a_mistake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main([str(save(cascade(2)[0], tmp_path))]) == 2
-    assert "check the label offset" in " ".join(capsys.readouterr().err.split())
+def test_a_metric_asked_for_must_suit_before_anything_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([str(save(cascade(2)[0], tmp_path)), "--set", "EVALUATION.Metric=top-1"]) == 2
+    assert "Metric=top-1" in (said := " ".join(capsys.readouterr().err.split())) and "Label_offset" in said
+    assert not list((tmp_path / "out").glob("*"))

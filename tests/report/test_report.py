@@ -10,7 +10,7 @@ import numpy as np
 import pydantic
 import pytest
 
-from mrt.report import BitExact, Latency, Report, SizeBytes
+from mrt.report import BitExact, OfEach, Report, SizeBytes
 
 FULL = Report(
     model="resnet",
@@ -25,7 +25,7 @@ FULL = Report(
     agreement=0.991,
     sqnr_db=38.25,
     bit_exact=BitExact(samples=10000, mismatches=0),
-    latency_ms=Latency(float=1.35, quantized=2.1, cvm=0.27),
+    latency_ms=OfEach(float=1.35, quantized=2.1, cvm=0.27),
     size_bytes=SizeBytes(float=1101000, cvm=276000),
     seconds={"prepare": 0.5},
     versions={"mrt": "0.1.0"},

@@ -1,0 +1,54 @@
+"""Pictures of any size brought to the size of a network's input, as MXNet's own transforms do."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import mxnet as mx
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from mrt.errors import MRTError
+
+_BILINEAR = 1
+_DEEP = ("I", "F")  # how Pillow's modes of more than 8 bits begin
+
+
+def shorter_side(size: tuple[int, int], crop: float) -> int:
+    """What a picture's shorter side is resized to, for a network's (height, width)."""
+    return math.ceil(max(size) / crop)
+
+
+def resize_and_crop(picture: Any, size: tuple[int, int], crop: float) -> NDArray[Any]:
+    """The centre (height, width) of an MXNet picture (H, W, C), its shorter side resized first, as (C, height, width).
+
+    Raises:
+        MXNetError: MXNet cannot resize it.
+    """
+    short = shorter_side(size, crop)
+    if min(picture.shape[:2]) != short:
+        picture = mx.image.resize_short(picture, short, interp=_BILINEAR)
+    pixels: NDArray[Any] = picture.asnumpy()
+    top, left = ((have - wanted) // 2 for have, wanted in zip(pixels.shape, size))
+    return pixels[top : top + size[0], left : left + size[1]].transpose(2, 0, 1)
+
+
+def read_picture(path: Path, channels: int) -> NDArray[Any]:
+    """The pixels of a PNG or JPEG file, (H, W, channels) bytes: grey of 1 channel, RGB of 3.
+
+    Raises:
+        MRTError: it is no picture, is damaged, or has more than 8 bits a channel.
+    """
+    try:
+        with Image.open(path) as picture:
+            if picture.mode.startswith(_DEEP):
+                raise MRTError(f"{path}: has more than 8 bits for a pixel; save it with 8, or take Dataset=npz")
+            pixels = np.asarray(picture.convert("L" if channels == 1 else "RGB"))
+    except UnidentifiedImageError:
+        raise MRTError(f"{path}: is no picture that can be read") from None
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise MRTError(f"{path}: cannot be read as a picture: {error}") from None
+    return pixels.reshape(*pixels.shape[:2], channels)
