@@ -13,13 +13,13 @@ from cvm import formal
 from cvm.certificate import Certificate, certify
 
 from mrt.calibrate.calibrator import calibrate
-from mrt.calibrate.moments import gather
+from mrt.calibrate.gather import gather
 from mrt.executors.mxnet import Executor
 from mrt.executors.symbol import to_symbol
 from mrt.frontends.mxnet import from_symbol
 from mrt.graph import Array, Graph, Shape
+from mrt.integer.tensor_info import dequantize, quantize_input
 from mrt.quantizer.quantize import Quantized, QuantizeSettings, quantize
-from mrt.run.evaluate import dequantize, quantize_input
 from mrt.targets.cvm.compiler import compile_model
 from mrt.transform import PREPARE, PassManager
 

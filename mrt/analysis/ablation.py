@@ -13,7 +13,7 @@ from mrt.calibrate.thresholds import AUTO, CALIBRATORS, LAMBDA
 from mrt.config import Config
 from mrt.graph import Array
 from mrt.graph.batch import Feed
-from mrt.quantizer.rounding import COMPENSATED, LEARNED, NEAREST
+from mrt.integer.rounding import COMPENSATED, LEARNED, NEAREST
 
 CONFIGURED = "as configured"
 _INPUT, _ONLY, _LABELS = "input ", "", "labels"

@@ -9,10 +9,10 @@ import numpy as np
 from mrt.executors.mxnet import Executor
 from mrt.graph import Array, Graph, Node, Value
 from mrt.graph.batch import Samples
+from mrt.integer.qvalue import QValue
+from mrt.integer.tensor_info import quantize_input
 from mrt.quantizer.quantize import Quantized
-from mrt.quantizer.qvalue import QValue
 from mrt.report import LayerCost
-from mrt.run.evaluate import quantize_input
 
 _LIST = 5
 _BUDGET_BYTES = 128 * 2**20

@@ -22,10 +22,9 @@ from cvm.quantization import dequantize, steps
 from mrt import ops
 from mrt.executors.mxnet import Executor
 from mrt.graph import Array, Graph, Namer, Node, Value, target_operator
-from mrt.ops import Form
-from mrt.quantizer.annotate import NARROW_BITS
+from mrt.integer.form import NARROW_BITS, Form
+from mrt.integer.qvalue import QValue
 from mrt.quantizer.quantize import Quantized
-from mrt.quantizer.qvalue import QValue
 
 Environment = Mapping[Value, Array]
 _SHIFT = target_operator("cvm_right_shift")

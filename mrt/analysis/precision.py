@@ -1,7 +1,7 @@
 """`Precision=auto`: spends extra bits where the sensitivity measurement says that they buy most.
 
 The target's convolution and dense take 8 bits; 16 of the input or of the weights cost a second product
-(`mrt.quantizer.limbs`). Everything else is 16 bits wide already. The noises that layers cause at the network's output
+(`mrt.integer.limbs`). Everything else is 16 bits wide already. The noises that layers cause at the network's output
 nearly add up, so those are taken that remove most for each multiply-accumulate, until the target is met or the budget
 is spent.
 """
@@ -15,11 +15,12 @@ from typing import Callable
 from mrt.analysis.sensitivity import Batches, Tally, measure
 from mrt.executors.mxnet import Executor
 from mrt.graph import Graph
-from mrt.quantizer.limbs import LIMB_BITS, ExtraBits
+from mrt.integer.form import ExtraBits
+from mrt.integer.limbs import LIMB_BITS
+from mrt.integer.tensor_info import dequantize, quantize_input
 from mrt.quantizer.quantize import Quantized
 from mrt.report.precision import PrecisionGain, WiderLayer
 from mrt.report.sensitivity import Effect, OperatorSensitivity
-from mrt.run.evaluate import dequantize, quantize_input
 
 _WORTH = 0.005  # what removes less of the noise is not worth a second product
 _ROUNDS = 3

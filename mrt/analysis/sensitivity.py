@@ -21,17 +21,17 @@ from typing import Callable
 
 import numpy as np
 
+from mrt.analysis.agreement import Agreement
 from mrt.analysis.isolate import Piece, Suffix, Twins, Unit, to_integers, to_real
-from mrt.calibrate.moments import LAYERS
+from mrt.calibrate.gather import LAYERS
 from mrt.datasets.metric import Metric
 from mrt.executors.mxnet import Executor, infer_shapes
 from mrt.graph import Array, Graph, Node, Shape, Value
 from mrt.graph.batch import Samples, fitting
+from mrt.integer.tensor_info import TensorInfo, dequantize, quantize_input
 from mrt.quantizer.cheap import multiply_accumulates
-from mrt.quantizer.quantize import Quantized, TensorInfo
+from mrt.quantizer.quantize import Quantized
 from mrt.report.sensitivity import CAUSES, Effect, OperatorSensitivity
-from mrt.run.agreement import Agreement
-from mrt.run.evaluate import dequantize, quantize_input
 
 _BUDGET_BYTES = 384 * 2**20
 

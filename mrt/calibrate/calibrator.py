@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from mrt.calibrate.statistics import Statistics
 from mrt.errors import MRTError
 from mrt.executors.mxnet import Executor, infer_shapes
 from mrt.graph import Graph, Value
 from mrt.graph.batch import Feed, Samples, fitting
+from mrt.statistics.tensor import Statistics
 
 _BUDGET_BYTES = 512 * 2**20
 

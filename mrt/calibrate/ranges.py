@@ -6,10 +6,10 @@ import difflib
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
-from mrt.calibrate.statistics import Statistics
 from mrt.calibrate.thresholds import LEVELS, Range, calibrator
 from mrt.errors import MRTError
 from mrt.graph import Graph, Value
+from mrt.statistics.tensor import Statistics
 
 _NEAR = 3
 

@@ -11,9 +11,9 @@ from typing import Callable
 
 import numpy as np
 
-from mrt.calibrate.statistics import Statistics
 from mrt.errors import MRTError
 from mrt.graph import Array
+from mrt.statistics.tensor import Statistics
 
 Range = tuple[float, float]
 Calibrator = Callable[[Statistics, int], Range]

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from mrt.executors.mxnet import infer_shapes
-from mrt.graph.ir import Graph
+from collections.abc import Mapping
+
+from mrt.graph.ir import Graph, Shape, Value
 
 
-def show(graph: Graph, with_shapes: bool = True) -> str:
-    """One line per node: name = op(inputs) {attrs} -> shape, and where it came from when that is another name."""
-    shapes = infer_shapes(graph) if with_shapes else {}
-    by_node = {value.node: shape for value, shape in shapes.items() if value.index == 0}
+def show(graph: Graph, shapes: Mapping[Value, Shape] | None = None) -> str:
+    """One line per node: name = op(inputs) {attrs} -> shape, and where it came from when that is another name.
+
+    Args:
+        graph: what to print.
+        shapes: of its values, as `mrt.executors.mxnet.infer_shapes` gives them; None leaves them out.
+    """
+    by_node = {value.node: shape for value, shape in (shapes or {}).items() if value.index == 0}
     lines = []
     for node in graph.nodes():
         shape = f" -> {by_node[node]}" if node in by_node else ""

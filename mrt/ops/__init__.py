@@ -7,9 +7,9 @@ import pkgutil
 from functools import lru_cache
 
 from mrt.errors import MRTError
-from mrt.ops.base import Form, Operator, Rewriter
+from mrt.ops.base import Operator, Rewriter
 
-__all__ = ["Form", "Operator", "Rewriter", "documentation", "get", "known"]
+__all__ = ["Operator", "Rewriter", "documentation", "get", "known"]
 
 
 @lru_cache(maxsize=1)

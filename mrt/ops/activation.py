@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from mrt.graph import Node, Shape, Value
 from mrt.graph.attrs import refuse, text
-from mrt.ops.base import Form, Operator, Rewriter
+from mrt.integer.context import QuantizeContext
+from mrt.integer.form import Form
+from mrt.integer.qvalue import QValue
+from mrt.ops.base import Operator, Rewriter
 from mrt.ops.clip import clamp
-from mrt.quantizer.qvalue import QValue
 
 _TABLES = ("sigmoid", "tanh", "softsign", "softrelu")
-
-if TYPE_CHECKING:
-    from mrt.quantizer.context import QuantizeContext
 
 
 class Activation(Operator):

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import sympy
 
 from mrt.graph import Array, Node, Shape, Value
 from mrt.graph.attrs import refuse
+from mrt.integer.context import QuantizeContext
+from mrt.integer.qvalue import QValue, Target, exact
 from mrt.ops.base import Operator, Rewriter
-from mrt.quantizer.qvalue import QValue, Target, exact
 
 _MULTIPLIER_BITS = 13
 _WHOLE_BITS = 16
 _ADDEND_BITS = 30
 _FINEST_STEPS = 2**10  # one step of the input is at most this many of the output
-
-if TYPE_CHECKING:
-    from mrt.quantizer.context import QuantizeContext
 
 
 def _split(node: Node, ctx: QuantizeContext) -> tuple[Value, Array | None]:

@@ -3,32 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from enum import Enum
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 from mrt.graph.attrs import refuse
 from mrt.graph.ir import Array, Node, Shape, Value
-
-if TYPE_CHECKING:
-    from mrt.quantizer.qvalue import QValue
-
-if TYPE_CHECKING:
-    from mrt.quantizer.context import QuantizeContext
-
-
-class Form(Enum):
-    """The integer form in which an operator wants its inputs (`mrt.quantizer.annotate` propagates it)."""
-
-    NARROW = "narrow"
-    """At most 8 bits: what the target's convolution and dense take."""
-    WIDE = "wide"
-    """16 bits: sums, products, tables, the network's outputs."""
-    SAME = "same"
-    """Whatever form its output is wanted in: operators that only move values."""
-    INDEX = "index"
-    """Numbers of a table's rows, as they are: scale 1."""
-    ANY = "any"
-    """Whatever form the input happens to have."""
+from mrt.integer.context import QuantizeContext
+from mrt.integer.form import Form
+from mrt.integer.qvalue import QValue
 
 
 class Rewriter(Protocol):

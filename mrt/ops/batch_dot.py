@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from mrt.graph import Node, Shape, Value
 from mrt.graph.attrs import flag, refuse
+from mrt.integer.context import QuantizeContext
+from mrt.integer.qvalue import IntValue, QValue, Target
 from mrt.ops.base import Operator, Rewriter
-from mrt.quantizer.qvalue import IntValue, QValue, Target
-
-if TYPE_CHECKING:
-    from mrt.quantizer.context import QuantizeContext
 
 _SUM_BITS = 31
 

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import sympy
 
 from mrt.graph import Node, Shape, Value
 from mrt.graph.attrs import flag, integer, number, refuse, text
+from mrt.integer.context import QuantizeContext
+from mrt.integer.qvalue import QValue
 from mrt.ops.base import Operator, Rewriter
-from mrt.quantizer.qvalue import QValue
-
-if TYPE_CHECKING:
-    from mrt.quantizer.context import QuantizeContext
 
 SUPPRESSING = ("_contrib_box_nms", "_contrib_box_non_maximum_suppression", "mrt_box_nms")
 """The operators by which boxes are suppressed, before preparation and after."""

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Callable
+from typing import Callable
 
 import numpy as np
 
 from mrt.graph import Array, Node
+from mrt.integer.context import QuantizeContext
+from mrt.integer.qvalue import QValue
 from mrt.ops.base import Operator
 from mrt.ops.unary import function_of, look_up
-from mrt.quantizer.qvalue import QValue
-
-if TYPE_CHECKING:
-    from mrt.quantizer.context import QuantizeContext
 
 CHAIN = "mrt_chain"
 Step = tuple[str, Mapping[str, str]]

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from mrt.graph import Node, Shape, Value
 from mrt.graph.attrs import number
 from mrt.graph.attrs import refuse as refusal
-from mrt.ops.base import Form, Operator, Rewriter
-from mrt.quantizer.qvalue import QValue
-
-if TYPE_CHECKING:
-    from mrt.quantizer.context import QuantizeContext
+from mrt.integer.context import QuantizeContext
+from mrt.integer.form import Form
+from mrt.integer.qvalue import QValue
+from mrt.ops.base import Operator, Rewriter
 
 
 class Clip(Operator):

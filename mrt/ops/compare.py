@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import sympy
 
 from mrt.graph import Node, Shape, Value
 from mrt.graph.attrs import number, refuse
+from mrt.integer.context import QuantizeContext
+from mrt.integer.qvalue import QValue
 from mrt.ops.base import Operator, Rewriter
-from mrt.quantizer.qvalue import QValue
-
-if TYPE_CHECKING:
-    from mrt.quantizer.context import QuantizeContext
 
 _CHOICE_BITS = 16  # the target gives the result the condition's precision, which must hold the values
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mrt.graph import Array, Node, Shape, Value
 from mrt.graph.attrs import flag, integer, pair, refuse
-from mrt.ops.base import Form, Operator, Rewriter
+from mrt.integer.context import QuantizeContext
+from mrt.integer.form import Form
+from mrt.integer.layer import finest_step, quantize_layer
+from mrt.integer.limbs import ADDABLE_BITS, accumulate, constant_limbs, limbs
+from mrt.integer.qvalue import IntValue, QValue
+from mrt.ops.base import Operator, Rewriter
 from mrt.ops.planar import over_two_axes, require_axes
-from mrt.quantizer.layer import finest_step, quantize_layer
-from mrt.quantizer.limbs import ADDABLE_BITS, accumulate, constant_limbs, limbs
-from mrt.quantizer.qvalue import IntValue, QValue
-
-if TYPE_CHECKING:
-    from mrt.quantizer.context import QuantizeContext
 
 
 class Convolution(Operator):
@@ -41,7 +39,7 @@ class Convolution(Operator):
         return [over_two_axes(node.op, node, inputs[0], parameters, "NCHW", rw)]
 
     def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
-        """qy = (m * (conv(qx, qw) + ox * sum of the valid taps) + B) >> s, see `mrt.quantizer.layer`."""
+        """qy = (m * (conv(qx, qw) + ox * sum of the valid taps) + B) >> s, see `mrt.integer.layer`."""
         weight = ctx.constant(node.inputs[1])
         if weight is None:
             raise refuse(node, "the weights are not constant")

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from mrt.graph import Node, Shape, Value
 from mrt.graph.attrs import integers, refuse
-from mrt.ops.base import Form, Operator, Rewriter
+from mrt.integer.form import Form
+from mrt.ops.base import Operator, Rewriter
 from mrt.ops.planar import over_two_axes, require_axes
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from mrt.graph import Node
 from mrt.graph.attrs import refuse
-from mrt.ops.base import Form, Operator
-from mrt.quantizer.qvalue import QValue
-
-if TYPE_CHECKING:
-    from mrt.quantizer.context import QuantizeContext
+from mrt.integer.context import QuantizeContext
+from mrt.integer.form import Form
+from mrt.integer.qvalue import QValue
+from mrt.ops.base import Operator
 
 
 class Embedding(Operator):

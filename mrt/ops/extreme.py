@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mrt.graph import Node, Value
+from mrt.integer.context import QuantizeContext
+from mrt.integer.qvalue import QValue
 from mrt.ops.base import Operator, Rewriter
-from mrt.quantizer.qvalue import QValue
-
-if TYPE_CHECKING:
-    from mrt.quantizer.context import QuantizeContext
 
 
 class Maximum(Operator):

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mrt.graph import Node, Value
 from mrt.graph.attrs import flag, integer, refuse
-from mrt.ops.base import Form, Operator, Rewriter
-from mrt.quantizer.layer import finest_step, quantize_layer
-from mrt.quantizer.limbs import accumulate, constant_limbs, limbs
-from mrt.quantizer.qvalue import QValue
-
-if TYPE_CHECKING:
-    from mrt.quantizer.context import QuantizeContext
+from mrt.integer.context import QuantizeContext
+from mrt.integer.form import Form
+from mrt.integer.layer import finest_step, quantize_layer
+from mrt.integer.limbs import accumulate, constant_limbs, limbs
+from mrt.integer.qvalue import QValue
+from mrt.ops.base import Operator, Rewriter
 
 
 class FullyConnected(Operator):
@@ -41,7 +39,7 @@ class FullyConnected(Operator):
         return [rw.op("Reshape", [result], {"shape": (-1, *shape[1:-1], integer(node, "num_hidden"))})]
 
     def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
-        """qy = (m * (qx qw^T + ox * sum of weights) + B) >> s, see `mrt.quantizer.layer`."""
+        """qy = (m * (qx qw^T + ox * sum of weights) + B) >> s, see `mrt.integer.layer`."""
         weight = ctx.constant(node.inputs[1])
         bias = None if flag(node, "no_bias", False) else ctx.constant(node.inputs[2])
         if weight is None or (bias is None and not flag(node, "no_bias", False)):

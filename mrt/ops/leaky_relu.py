@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import special
 
 from mrt.graph import Array, Node, Shape, Value
 from mrt.graph.attrs import number, refuse, text
+from mrt.integer.context import QuantizeContext
+from mrt.integer.qvalue import QValue
 from mrt.ops.base import Operator, Rewriter
 from mrt.ops.unary import look_up
-from mrt.quantizer.qvalue import QValue
 
 _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
-
-if TYPE_CHECKING:
-    from mrt.quantizer.context import QuantizeContext
 
 
 class LeakyReLU(Operator):

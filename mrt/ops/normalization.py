@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mrt.graph import Array, Node, Shape, Value
 from mrt.graph.attrs import flag, integer, number, refuse, text
+from mrt.integer.context import QuantizeContext
+from mrt.integer.qvalue import QValue
+from mrt.integer.unit_rows import ROW_BITS, unit_rows
 from mrt.ops.base import Operator, Rewriter
 from mrt.ops.reduce import reduced_axes
-from mrt.quantizer.qvalue import QValue
-from mrt.quantizer.unit_rows import ROW_BITS, unit_rows
-
-if TYPE_CHECKING:
-    from mrt.quantizer.context import QuantizeContext
 
 
 class LayerNorm(Operator):
@@ -43,7 +40,7 @@ class LayerNorm(Operator):
         return [_affine(normal, gamma.reshape(along), beta.reshape(along), rw)]
 
     def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
-        """See `mrt.quantizer.unit_rows`."""
+        """See `mrt.integer.unit_rows`."""
         x = _rows(node, ctx)
         axis = integer(node, "axis", -1) % len(x.tensor.shape)
         return unit_rows(ctx, x, (axis,), number(node, "eps", 1e-5), centre=True)
@@ -102,7 +99,7 @@ class L2Normalization(Operator):
             raise refuse(node, f"mode={node.attrs['mode']} is not supported")
 
     def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
-        """See `mrt.quantizer.unit_rows`."""
+        """See `mrt.integer.unit_rows`."""
         x = _rows(node, ctx)
         rank = len(x.tensor.shape)
         axes = {"instance": range(1, rank), "channel": (1,), "spatial": range(2, rank)}

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mrt.graph import Node, Shape, Value
 from mrt.graph.attrs import integers, number, refuse, text
-from mrt.ops.base import Form, Operator, Rewriter
+from mrt.integer.context import QuantizeContext
+from mrt.integer.form import Form
+from mrt.integer.qvalue import IntValue, QValue
+from mrt.ops.base import Operator, Rewriter
 from mrt.ops.take import taken
-from mrt.quantizer.qvalue import IntValue, QValue
-
-if TYPE_CHECKING:
-    from mrt.quantizer.context import QuantizeContext
 
 
 def pad_width(node: Node) -> list[tuple[int, int]]:

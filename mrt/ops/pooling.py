@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mrt.graph import Array, Node, Shape, Value
 from mrt.graph.attrs import flag, pair, refuse, text
-from mrt.ops.base import Form, Operator, Rewriter
+from mrt.integer.context import QuantizeContext
+from mrt.integer.form import Form
+from mrt.integer.qvalue import QValue
+from mrt.ops.base import Operator, Rewriter
 from mrt.ops.planar import over_two_axes
-from mrt.quantizer.qvalue import QValue
-
-if TYPE_CHECKING:
-    from mrt.quantizer.context import QuantizeContext
 
 
 class Pooling(Operator):

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mrt.graph import Node, Shape, Value
 from mrt.graph.attrs import flag, integers, refuse
-from mrt.ops.base import Form, Operator, Rewriter
-from mrt.quantizer.qvalue import QValue
-
-if TYPE_CHECKING:
-    from mrt.quantizer.context import QuantizeContext
+from mrt.integer.context import QuantizeContext
+from mrt.integer.form import Form
+from mrt.integer.qvalue import QValue
+from mrt.ops.base import Operator, Rewriter
 
 
 def reduced_axes(node: Node, rank: int) -> tuple[int, ...]:

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import sympy
 
 from mrt.graph import Node, Shape, Value
 from mrt.graph.attrs import flag, integer, number, refuse, text
+from mrt.integer.context import QuantizeContext
+from mrt.integer.qvalue import QValue, Target, exact
 from mrt.ops.base import Operator, Rewriter
-from mrt.quantizer.qvalue import QValue, Target, exact
 
 _INDEX_BITS = 12
 _TABLE_BITS = 14
 _ONE = 2**15 - 1  # what the output 1.0 is; times a table entry it leaves one of the 32 bits for rounding
 _LOGIT_BITS = 30
-
-if TYPE_CHECKING:
-    from mrt.quantizer.context import QuantizeContext
 
 
 class Softmax(Operator):

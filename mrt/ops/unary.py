@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Callable
+from typing import Callable
 
 import numpy as np
 import sympy
@@ -11,8 +11,9 @@ from scipy import special
 
 from mrt.graph import Array, Node, Value
 from mrt.graph.attrs import number
+from mrt.integer.context import QuantizeContext
+from mrt.integer.qvalue import IntValue, QValue, Target, exact
 from mrt.ops.base import Operator, Rewriter
-from mrt.quantizer.qvalue import IntValue, QValue, Target, exact
 
 INDEX_BITS = 12
 _FINER = 64
@@ -49,9 +50,6 @@ _FUNCTIONS: dict[str, Callable[[Array], Array]] = {
     "arcsinh": np.arcsinh,
     "softrelu": lambda x: np.logaddexp(0, x),
 }
-
-if TYPE_CHECKING:
-    from mrt.quantizer.context import QuantizeContext
 
 
 def power(exponent: float) -> Callable[[Array], Array]:

@@ -17,16 +17,15 @@ import sympy
 
 from mrt import ops
 from mrt.calibrate.ranges import Ranges
-from mrt.calibrate.statistics import Statistics
+from mrt.calibrate.thresholds import Range
 from mrt.errors import MRTError
 from mrt.executors.mxnet import infer_shapes
-from mrt.graph import Graph, Shape, Value
-from mrt.ops import Form
-from mrt.quantizer.limbs import ExtraBits
-from mrt.quantizer.qvalue import Target, exact
+from mrt.graph import Graph, Value
+from mrt.integer.annotation import Annotation
+from mrt.integer.form import NARROW_BITS, WIDE_BITS, ExtraBits, Form
+from mrt.integer.qvalue import Target, exact
+from mrt.statistics.tensor import Statistics
 
-NARROW_BITS = 8
-WIDE_BITS = 16
 _HEADROOM = 2  # the wide form represents twice the calibrated range: sums of unseen pictures rarely saturate
 _ADDITIVE = ("elemwise_add", "elemwise_sub", "broadcast_add", "broadcast_sub")
 _TINY = 1e-6
@@ -48,7 +47,14 @@ class _Unions:
             self._parent[root_a] = root_b
 
 
-class Annotation:
+def annotate(
+    graph: Graph,
+    statistics: Mapping[str, Statistics],
+    ranges: Ranges | None = None,
+    extra: ExtraBits | None = None,
+    offsets: bool = True,
+    input_precision: int = NARROW_BITS,
+) -> Annotation:
     """The forms and scales of every tensor of a prepared graph.
 
     Args:
@@ -57,134 +63,112 @@ class Annotation:
         ranges: what each tensor's integers are to cover; by default all that was seen.
         extra: layers that take more than 8 bits.
         offsets: whether one-sided narrow tensors may have an offset.
+        input_precision: bits of the run-time inputs.
+
+    Raises:
+        MRTError: there are no statistics of a tensor.
     """
+    extra, ranges = extra or ExtraBits(), ranges or Ranges()
+    carriers = _carriers(graph)
+    narrow_ties, wide_ties = _ties(graph, carriers)
+    read = [value for node in graph.nodes() for value in node.inputs] + list(graph.outputs)
+    stored = [v for v in dict.fromkeys(read) if v.node.name not in graph.params and v not in carriers]
+    sources = [Value(node) for node in graph.nodes() if node.name in graph.inputs]
+    known = {value: _known(value, statistics) for value in dict.fromkeys([*stored, *sources])}
+    covered = {value: ranges(value, known[value]) for value in stored}
+    forms = _forms(graph, carriers, extra)
+    groups: dict[Value, list[Value]] = {}
+    limits: dict[Value, float] = {}
+    for value in stored:
+        groups.setdefault(narrow_ties.find(value), []).append(value)
+        root = wide_ties.find(value)
+        limits[root] = max(known[value].threshold(), limits.get(root, _TINY))
+    narrows = {root: _narrow([covered[value] for value in group], offsets) for root, group in groups.items()}
+    return Annotation(
+        shapes=infer_shapes(graph),
+        use_counts=graph.use_counts(),
+        calibrated=statistics,
+        extra=extra,
+        carriers=carriers,
+        forms=forms,
+        narrows={value: narrows[narrow_ties.find(value)] for value in stored},
+        wides={value: Target.symmetric(_HEADROOM * limits[wide_ties.find(value)], WIDE_BITS) for value in stored},
+        groups={value: tuple(groups[narrow_ties.find(value)]) for value in stored},
+        inputs={
+            value: Target(sympy.Integer(1), 0, input_precision)
+            if forms.get(carriers.get(value, value)) is Form.INDEX
+            else _of_input(value, known[value], ranges, input_precision)
+            for value in sources
+        },
+    )
 
-    def __init__(
-        self,
-        graph: Graph,
-        statistics: Mapping[str, Statistics],
-        ranges: Ranges | None = None,
-        extra: ExtraBits | None = None,
-        offsets: bool = True,
-    ) -> None:
-        self.extra = extra or ExtraBits()
-        self._graph = graph
-        self._statistics = statistics
-        self._ranges = ranges or Ranges()
-        self._offsets = offsets
-        self._uses = graph.use_counts()
-        self._shapes = infer_shapes(graph)
-        self._carrier = self._find_carriers()
-        self._form = self._find_forms()
-        self._narrow_ties, self._wide_ties = _Unions(), _Unions()
-        self._tie()
-        self._range: dict[Value, tuple[float, float]] = {}
-        self._narrow_range: dict[Value, tuple[float, float]] = {}
-        self._wide_limit: dict[Value, float] = {}
-        for value in self._stored():
-            low, high = self._range[value] = self._ranges(value, self.statistics(value))
-            root = self._narrow_ties.find(value)
-            known = self._narrow_range.get(root, (low, high))
-            self._narrow_range[root] = (min(low, known[0]), max(high, known[1]))
-            root = self._wide_ties.find(value)
-            full = self._statistics[value.name].threshold()
-            self._wide_limit[root] = max(full, self._wide_limit.get(root, _TINY))
 
-    def shape(self, value: Value) -> Shape:
-        """The value's shape at batch 1."""
-        return self._shapes[value]
+def _known(value: Value, statistics: Mapping[str, Statistics]) -> Statistics:
+    if value.name not in statistics:
+        raise MRTError(f"node {value.node.name}: no calibration statistics; run the CALIBRATION stage again")
+    return statistics[value.name]
 
-    def uses(self, value: Value) -> int:
-        """How often the value is read."""
-        return self._uses.get(value, 0)
 
-    def carrier(self, value: Value) -> Value:
-        """The value that is stored in place of this one."""
-        return self._carrier.get(value, value)
+def _of_input(value: Value, statistics: Statistics, ranges: Ranges, precision: int) -> Target:
+    """The form of a run-time input, which has no offset: a one-sided one uses half of its integers."""
+    limit = int(2 ** (precision - 1) - 1)
+    one_sided = statistics.minimum >= 0 or statistics.maximum <= 0
+    low, high = ranges(value, statistics, limit if one_sided else 2 * limit)
+    return Target(exact(max(-low, high, _TINY) / limit), 0, precision)
 
-    def form(self, value: Value) -> Form:
-        """NARROW, WIDE or INDEX."""
-        return self._form.get(self.carrier(value), Form.NARROW)
 
-    def target(self, value: Value) -> Target:
-        """The integer form in which the value (its carrier) is to be stored."""
-        return self.wide(value) if self.form(value) is Form.WIDE else self.narrow(value)
+def _narrow(covered: list[Range], offsets: bool) -> Target:
+    """The 8-bit form that represents all of these ranges."""
+    low, high = min(0.0, *(low for low, _ in covered)), max(0.0, *(high for _, high in covered))
+    limit = 2 ** (NARROW_BITS - 1) - 1
+    symmetric = max(-low, high, _TINY) / limit
+    skewed = max(high - low, _TINY) / (2 * limit)
+    if offsets and skewed < _ASYMMETRY_GAIN * symmetric:
+        return Target(exact(skewed), round(low / skewed) + limit, NARROW_BITS)
+    return Target(exact(symmetric), 0, NARROW_BITS)
 
-    def sharing(self, value: Value) -> tuple[Value, ...]:
-        """The stored values on whose ranges the value's narrow form depends."""
-        root = self._narrow_ties.find(self.carrier(value))
-        return tuple(other for other in self._range if self._narrow_ties.find(other) == root)
 
-    def narrow(self, value: Value) -> Target:
-        """The 8-bit form of a value, with an offset where its range is one-sided."""
-        low, high = self._narrow_range[self._narrow_ties.find(self.carrier(value))]
-        low, high = min(low, 0.0), max(high, 0.0)
-        limit = 2 ** (NARROW_BITS - 1) - 1
-        symmetric = max(-low, high, _TINY) / limit
-        skewed = max(high - low, _TINY) / (2 * limit)
-        if self._offsets and skewed < _ASYMMETRY_GAIN * symmetric:
-            return Target(exact(skewed), round(low / skewed) + limit, NARROW_BITS)
-        return Target(exact(symmetric), 0, NARROW_BITS)
+def _carriers(graph: Graph) -> dict[Value, Value]:
+    """What is stored in place of the tensors that only a clamp reads."""
+    consumers, uses = graph.consumers(), graph.use_counts()
+    carriers: dict[Value, Value] = {}
+    for node in reversed(graph.nodes()):
+        value = Value(node)
+        if uses.get(value) == 1 and value in consumers:
+            user = consumers[value][0]
+            if ops.get(user.op).bounds(user) is not None:
+                carriers[value] = carriers.get(Value(user), Value(user))
+    return carriers
 
-    def wide(self, value: Value) -> Target:
-        """The 16-bit symmetric form of a value."""
-        limit = self._wide_limit[self._wide_ties.find(self.carrier(value))]
-        return Target(exact(limit * _HEADROOM / (2 ** (WIDE_BITS - 1) - 1)), 0, WIDE_BITS)
 
-    def input_scale(self, value: Value, limit: int) -> sympy.Rational:
-        """The scale of the run-time input, whose integers are in -limit..limit."""
-        if self.form(value) is Form.INDEX:
-            return sympy.Integer(1)
-        statistics = self.statistics(value)
-        levels = limit if statistics.minimum >= 0 or statistics.maximum <= 0 else 2 * limit  # without offset
-        low, high = self._ranges(value, statistics, levels)
-        return exact(max(-low, high, _TINY) / limit)
+def _forms(graph: Graph, carriers: Mapping[Value, Value], extra: ExtraBits) -> dict[Value, Form]:
+    """The form in which each stored value is wanted, where that is not NARROW."""
+    forms = {carriers.get(value, value): Form.WIDE for value in graph.outputs}
+    for node in reversed(graph.nodes()):
+        if node.is_variable:
+            continue
+        wanted = Form.WIDE if node.name in extra.inputs else ops.get(node.op).form
+        if wanted is Form.SAME:
+            wanted = forms.get(carriers.get(Value(node), Value(node)), Form.NARROW)
+        if wanted in (Form.WIDE, Form.INDEX):
+            for value in node.inputs:
+                forms[carriers.get(value, value)] = wanted
+    return forms
 
-    def statistics(self, value: Value) -> Statistics:
-        """The calibration statistics of a value."""
-        found = self._statistics.get(value.name)
-        if found is None:
-            raise MRTError(f"node {value.node.name}: no calibration statistics; run the CALIBRATION stage again")
-        return found
 
-    def _stored(self) -> list[Value]:
-        values = [v for node in self._graph.nodes() for v in node.inputs] + list(self._graph.outputs)
-        return [v for v in dict.fromkeys(values) if v.node.name not in self._graph.params and self.carrier(v) == v]
-
-    def _find_carriers(self) -> dict[Value, Value]:
-        consumers = self._graph.consumers()
-        carriers: dict[Value, Value] = {}
-        for node in reversed(self._graph.nodes()):
-            value = Value(node)
-            if self._uses.get(value) == 1 and value in consumers:
-                user = consumers[value][0]
-                if ops.get(user.op).bounds(user) is not None:
-                    carriers[value] = carriers.get(Value(user), Value(user))
-        return carriers
-
-    def _find_forms(self) -> dict[Value, Form]:
-        forms = {self.carrier(value): Form.WIDE for value in self._graph.outputs}
-        for node in reversed(self._graph.nodes()):
-            if node.is_variable:
-                continue
-            wanted = Form.WIDE if node.name in self.extra.inputs else ops.get(node.op).form
-            if wanted is Form.SAME:
-                wanted = forms.get(self.carrier(Value(node)), Form.NARROW)
-            if wanted in (Form.WIDE, Form.INDEX):
-                for value in node.inputs:
-                    forms[self.carrier(value)] = wanted
-        return forms
-
-    def _tie(self) -> None:
-        for node in self._graph.nodes():
-            if node.is_variable:
-                continue
-            output = self.carrier(Value(node))
-            dynamic = [self.carrier(v) for v in node.inputs if v.node.name not in self._graph.params]
-            clamps = ops.get(node.op).bounds(node) is not None
-            moves = ops.get(node.op).form is Form.SAME and not clamps
-            for value in dynamic:
-                if moves:
-                    self._narrow_ties.tie(value, output)
-                if moves or clamps or (node.op in _ADDITIVE and len(dynamic) == len(node.inputs)):
-                    self._wide_ties.tie(value, output)
+def _ties(graph: Graph, carriers: Mapping[Value, Value]) -> tuple[_Unions, _Unions]:
+    """The stored values that share a scale, in the narrow form and in the wide one."""
+    narrow, wide = _Unions(), _Unions()
+    for node in graph.nodes():
+        if node.is_variable:
+            continue
+        output = carriers.get(Value(node), Value(node))
+        dynamic = [carriers.get(value, value) for value in node.inputs if value.node.name not in graph.params]
+        clamps = ops.get(node.op).bounds(node) is not None
+        moves = ops.get(node.op).form is Form.SAME and not clamps
+        for value in dynamic:
+            if moves:
+                narrow.tie(value, output)
+            if moves or clamps or (node.op in _ADDITIVE and len(dynamic) == len(node.inputs)):
+                wide.tie(value, output)
+    return narrow, wide

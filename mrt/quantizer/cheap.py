@@ -2,7 +2,7 @@
 of each picture, and those that read an input of more than 8 bits.
 
 Squeeze-and-excite gates, and the classifier behind global pooling, are a small part of a network, so that the second
-product that a 16-bit input costs them (`mrt.quantizer.limbs`) is hardly noticed. An error in a gate multiplies
+product that a 16-bit input costs them (`mrt.integer.limbs`) is hardly noticed. An error in a gate multiplies
 a whole channel.
 """
 
@@ -13,10 +13,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from mrt import ops
-from mrt.calibrate.moments import LAYERS, constant_layers
+from mrt.calibrate.gather import LAYERS, constant_layers
 from mrt.executors.mxnet import infer_shapes
 from mrt.graph import Graph, Node, Shape, Value
-from mrt.quantizer.limbs import ExtraBits
+from mrt.integer.form import ExtraBits
 
 _AFFINE = ("broadcast_mul", "broadcast_add")
 _SHARE_OF_MACS = 0.02

@@ -13,14 +13,14 @@ from typing import Any, Callable
 import numpy as np
 from cvm.quantization import dequantize, quantize
 
-from mrt.calibrate.moments import constant_layers, layer_patches
-from mrt.calibrate.statistics import Statistics
+from mrt.calibrate.gather import constant_layers, layer_patches
 from mrt.calibrate.thresholds import CALIBRATORS, LAMBDA
 from mrt.graph import Array, Graph, Node, Value
 from mrt.graph.batch import Feed
-from mrt.quantizer.annotate import Annotation
+from mrt.integer.qvalue import Target
+from mrt.quantizer.annotate import annotate
 from mrt.quantizer.quantize import QuantizeSettings
-from mrt.quantizer.qvalue import Target
+from mrt.statistics.tensor import Statistics
 
 _POSITIONS = 64
 
@@ -38,7 +38,7 @@ def choose_calibrators(
     names = [*CALIBRATORS] + ([LAMBDA] if settings.ranges.lambd is not None else [])
     targets = {name: _targets(graph, statistics, settings, name, layers) for name in names}
     costs = _layer_costs(graph, targets, layer_patches(graph, layers, batches, _POSITIONS, context, advance))
-    annotation = Annotation(graph, statistics)
+    annotation = annotate(graph, statistics)
     total: dict[tuple[Value, ...], dict[str, float]] = {}
     for layer in layers:
         known = total.setdefault(annotation.sharing(layer.inputs[0]), dict.fromkeys(names, 0.0))
@@ -73,15 +73,9 @@ def _targets(
 ) -> dict[Node, Target]:
     """The form in which each layer reads its input where the calibrator of that name decides."""
     ranges = settings.ranges.otherwise(name)
-    annotation = Annotation(graph, statistics, ranges, settings.extra, settings.offsets)
-    limit = 2 ** (settings.input_precision - 1) - 1
-
-    def target(value: Value) -> Target:
-        if value.node.name in graph.inputs:
-            return Target(annotation.input_scale(value, limit), 0, settings.input_precision)
-        return annotation.narrow(value)
-
-    return {layer: target(layer.inputs[0]) for layer in layers}
+    annotation = annotate(graph, statistics, ranges, settings.extra, settings.offsets, settings.input_precision)
+    read = {layer: layer.inputs[0] for layer in layers}
+    return {layer: annotation.inputs.get(value) or annotation.narrow(value) for layer, value in read.items()}
 
 
 def _quantized(real: Array, target: Target) -> Array:

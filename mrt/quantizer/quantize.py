@@ -5,43 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import sympy
 
 from mrt import ops
-from mrt.calibrate.moments import Moments
 from mrt.calibrate.ranges import Ranges
-from mrt.calibrate.statistics import Statistics
 from mrt.errors import MRTError
 from mrt.graph import Graph, Value
 from mrt.graph.attrs import refuse
-from mrt.ops import Form
-from mrt.quantizer.annotate import WIDE_BITS, Annotation
-from mrt.quantizer.context import QuantizeContext
-from mrt.quantizer.limbs import ExtraBits
-from mrt.quantizer.qvalue import QValue, Target
+from mrt.integer.context import QuantizeContext
+from mrt.integer.form import WIDE_BITS, ExtraBits, Form
+from mrt.integer.qvalue import QValue, Target
+from mrt.integer.rounding import Rounding
+from mrt.integer.tensor_info import TensorInfo
+from mrt.quantizer.annotate import annotate
 from mrt.quantizer.restore import float_node, restored_nodes
-from mrt.quantizer.rounding import Rounding
-
-
-@dataclass(frozen=True)
-class TensorInfo:
-    """How the integers of one input or output relate to real numbers: real = scale * (q + offset)."""
-
-    name: str
-    scale: sympy.Rational
-    offset: int
-    precision: int
-
-    def to_json(self) -> dict[str, Any]:
-        """A JSON object with the exact scale as a string."""
-        return {"name": self.name, "scale": str(self.scale), "offset": self.offset, "precision": self.precision}
-
-    @classmethod
-    def from_json(cls, item: Mapping[str, Any]) -> TensorInfo:
-        """What `to_json` wrote."""
-        return cls(item["name"], sympy.Rational(item["scale"]), int(item["offset"]), int(item["precision"]))
+from mrt.statistics.moments import Moments
+from mrt.statistics.tensor import Statistics
 
 
 @dataclass(frozen=True)
@@ -109,7 +87,7 @@ def quantize(
         graph: prepared float graph with one input.
         statistics: calibration statistics by value name.
         settings: precisions and thresholds.
-        moments: input moments of the layers (`mrt.calibrate.moments`), to round weights by their effect.
+        moments: input moments of the layers (`mrt.calibrate.gather`), to round weights by their effect.
         advance: called with the number of nodes done.
 
     Raises:
@@ -118,17 +96,17 @@ def quantize(
     settings = settings or QuantizeSettings()
     if len(graph.inputs) != 1:
         raise MRTError(f"the network must have one input, it has {', '.join(graph.inputs) or 'none'}")
-    annotation = Annotation(graph, statistics, settings.ranges, settings.extra, settings.offsets)
+    annotation = annotate(
+        graph, statistics, settings.ranges, settings.extra, settings.offsets, settings.input_precision
+    )
     ctx = QuantizeContext(graph, annotation, settings.softmax_lambd, moments, settings.rounding)
     described: TensorInfo | None = None
     in_float = restored_nodes(graph, settings.restore_name)
     for node in graph.nodes():
         if node.name in graph.inputs:
-            limit = 2 ** (settings.input_precision - 1) - 1
-            scale = annotation.input_scale(Value(node), limit)
-            ctx.node = node
-            ctx.set(Value(node), ctx.input(node, settings.input_precision, scale))
-            described = TensorInfo(node.name, scale, 0, settings.input_precision)
+            ctx.node, target = node, annotation.inputs[Value(node)]
+            ctx.set(Value(node), ctx.input(node, target))
+            described = TensorInfo(node.name, target.scale, target.offset, target.precision)
         elif not node.is_variable:
             ctx.node = node
             rule = float_node if node in in_float else ops.get(node.op).quantize

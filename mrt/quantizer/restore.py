@@ -14,8 +14,8 @@ from cvm.ops.base import Range
 
 from mrt.errors import MRTError
 from mrt.graph import Graph, Node, Value, as_param
-from mrt.quantizer.context import QuantizeContext
-from mrt.quantizer.qvalue import IntValue, QValue
+from mrt.integer.context import QuantizeContext
+from mrt.integer.qvalue import IntValue, QValue
 
 _BY_OPERATOR = "_OP_"
 _ALL_EXCEPT = "_ALL_EXCEPT_"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mrt.calibrate.calibrator import calibrate
-from mrt.calibrate.moments import gather
+from mrt.calibrate.gather import gather
 from mrt.config.model import CalibrationSwitches, QuantizationSwitches
 from mrt.executors.device import context
 from mrt.graph import Array, Graph
-from mrt.quantizer.rounding import NEAREST
+from mrt.integer.rounding import NEAREST
 from mrt.report import Progress
 from mrt.run.prepare import SAMPLE_PICTURES
 from mrt.run.products import MOMENTS, PREPARED, STATISTICS

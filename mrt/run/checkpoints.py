@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mrt.atomic import atomic_write
-from mrt.calibrate import statistics
-from mrt.calibrate.statistics import Statistics
 from mrt.config import Stage as Start
 from mrt.errors import MRTError
 from mrt.frontends import mxnet as mxnet_files
 from mrt.graph import Graph, Shape
-from mrt.quantizer.quantize import Quantized, TensorInfo
+from mrt.integer.tensor_info import TensorInfo
+from mrt.quantizer.quantize import Quantized
 from mrt.run.products import MERGED, PRECISION, PREPARED, QUANTIZED, STATISTICS
 from mrt.run.stage import Made
+from mrt.statistics import tensor as statistics
+from mrt.statistics.tensor import Statistics
 
 _FILES = {
     Start.PREPARE: "prepare",

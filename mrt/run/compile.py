@@ -13,9 +13,9 @@ from cvm.package import save_package
 from mrt.atomic import atomic_write
 from mrt.config.model import QuantizationSwitches
 from mrt.errors import MRTError
+from mrt.integer.tensor_info import quantize_input
 from mrt.quantizer.quantize import Quantized
 from mrt.report import Progress
-from mrt.run.evaluate import quantize_input
 from mrt.run.products import COMPILED, FOLDER, QUANTIZED
 from mrt.run.sample_source import SampleSource
 from mrt.run.stage import Made, Products, Stage

@@ -7,16 +7,14 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
-from cvm import quantization
 
+from mrt.analysis.agreement import Agreement
 from mrt.datasets.detection_metric import DetectionMetric
 from mrt.datasets.metric import Metric
 from mrt.errors import MRTError
 from mrt.graph import Array
 from mrt.graph.batch import Feed, Samples
-from mrt.quantizer.quantize import TensorInfo
 from mrt.report import BitExact, OfEach, Report
-from mrt.run.agreement import Agreement
 from mrt.run.batching import Run
 from mrt.run.speed import ahead
 
@@ -79,16 +77,6 @@ def compare(one: Sequence[Array], two: Sequence[Array], samples: int) -> BitExac
         equal = np.asarray(a).astype(np.int64) == np.asarray(b).astype(np.int64)
         same &= equal.reshape(samples, -1).all(axis=1) if len(equal) == samples else equal.all()
     return BitExact(samples=samples, mismatches=int((~same).sum()))
-
-
-def quantize_input(data: Array, info: TensorInfo) -> Array:
-    """Real input to the integers that the model takes, as the runtime's own `quantize_input` does."""
-    return quantization.quantize(data, float(info.scale), info.offset, info.precision)
-
-
-def dequantize(array: Array, info: TensorInfo) -> Array:
-    """Integers to real numbers: scale * (q + offset)."""
-    return quantization.dequantize(array, float(info.scale), info.offset)
 
 
 def evaluate(

@@ -18,11 +18,12 @@ from mrt.executors.device import context
 from mrt.executors.mxnet import Executor
 from mrt.graph import Array
 from mrt.graph.batch import Feed, Samples
+from mrt.integer.tensor_info import dequantize, quantize_input
 from mrt.ops.box_nms import SUPPRESSING
 from mrt.quantizer.quantize import Quantized
 from mrt.report import OfEach, Progress, Report
 from mrt.run.batching import Run, in_pieces, output_axes
-from mrt.run.evaluate import compare, dequantize, evaluate, quantize_input
+from mrt.run.evaluate import compare, evaluate
 from mrt.run.judge import BY_DATASET, Judge, find_judge
 from mrt.run.pictures import Pictures
 from mrt.run.prepare import VERIFIED_PICTURES

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from mrt.calibrate.moments import Moments
-from mrt.calibrate.statistics import Statistics
 from mrt.graph import Graph
 from mrt.quantizer.quantize import Quantized, QuantizeSettings
 from mrt.report import BitExact, LayerCost, Report
@@ -14,6 +12,8 @@ from mrt.report.precision import PrecisionGain
 from mrt.run.judge import Judge
 from mrt.run.split import Split
 from mrt.run.stage import Product
+from mrt.statistics.moments import Moments
+from mrt.statistics.tensor import Statistics
 from mrt.targets.cvm.compiler import Compiled
 
 NETWORK: Product[Graph] = Product("the float network")

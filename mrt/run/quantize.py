@@ -9,22 +9,23 @@ from dataclasses import replace
 from mrt.analysis.precision import widen
 from mrt.analysis.sensitivity import operators_of
 from mrt.calibrate.ranges import Ranges, check_names, near, tensor_names
-from mrt.calibrate.statistics import Statistics
 from mrt.calibrate.thresholds import AUTO
 from mrt.config.model import QuantizationSwitches
 from mrt.errors import MRTError
 from mrt.executors.device import context
 from mrt.graph import Graph, Value
+from mrt.integer.form import ExtraBits
+from mrt.integer.limbs import LIMB_BITS
+from mrt.integer.rounding import Rounding
 from mrt.quantizer.cheap import cheap_layers, input_layers
 from mrt.quantizer.choice import choose_calibrators
-from mrt.quantizer.limbs import LIMB_BITS, ExtraBits
 from mrt.quantizer.quantize import Quantized, QuantizeSettings, quantize
-from mrt.quantizer.rounding import Rounding
 from mrt.recipe import Recipe
 from mrt.report import Progress
 from mrt.run.products import MOMENTS, PRECISION, PREPARED, QUANTIZED, SETTINGS, STATISTICS
 from mrt.run.sample_source import SampleSource
 from mrt.run.stage import Checkpoint, Made, Products, Stage
+from mrt.statistics.tensor import Statistics
 
 logger = logging.getLogger(__name__)
 

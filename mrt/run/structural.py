@@ -19,21 +19,18 @@ Three choices keep it from being chaotic, which trained networks are not:
 
 from __future__ import annotations
 
-import os
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
-from mxnet import autograd
 
 from mrt import ops
 from mrt.errors import MRTError
 from mrt.executors.mxnet import Executor
+from mrt.executors.training import training_mode
 from mrt.graph import Array, Graph, Node, Shape, Value
 from mrt.graph.attrs import number
-from mrt.quantizer.row_blocks import row_blocks
+from mrt.integer.row_blocks import row_blocks
 
 _LAYERS = ("Convolution", "FullyConnected", "Deconvolution")
 _NORMS = ("BatchNorm", "BatchNorm_v1")
@@ -141,7 +138,7 @@ def fit_batch_norm(network: Graph, pictures: Array) -> Graph:
         return network
     statistics = [Value(norm, index) for norm in found for index in (1, 2)]
     executor = Executor(training, statistics)
-    with _no_chatter(), autograd.train_mode():
+    with training_mode():
         arrays = executor(pictures)
     params = dict(network.params)
     for norm, mean, inverse_deviation in zip(found, arrays[0::2], arrays[1::2]):
@@ -153,16 +150,3 @@ def fit_batch_norm(network: Graph, pictures: Array) -> Graph:
         params[names[_MEAN]] = mean
         params[names[_VARIANCE]] = np.maximum(variance, 0.0).astype(np.float32)
     return Graph(network.outputs, params, network.inputs)
-
-
-@contextmanager
-def _no_chatter() -> Iterator[None]:
-    """Keeps MXNet's C++ remarks about pooling in training mode off standard error; its errors are exceptions."""
-    kept = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)

@@ -23,7 +23,7 @@ import numpy as np
 
 from mrt.graph import Array, Graph, Node, Value
 from mrt.graph.attrs import integer
-from mrt.quantizer.layer import common_step
+from mrt.integer.layer import common_step
 from mrt.transform.base import Builder, Pass
 from mrt.transform.channel_paths import Channels, is_layer
 

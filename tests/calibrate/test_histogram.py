@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mrt.calibrate.histogram import Histogram
-from mrt.calibrate.statistics import Statistics
 from mrt.calibrate.thresholds import CALIBRATORS, calibrator
 from mrt.errors import MRTError
+from mrt.statistics.histogram import Histogram
+from mrt.statistics.tensor import Statistics
 
 LEVELS = 254
 

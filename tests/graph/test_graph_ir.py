@@ -139,10 +139,10 @@ def test_printing_shows_every_node_with_shape_attributes_and_origin() -> None:
     weight = Value(Node("null", "w", origin=("w",)))
     dense = Value(Node("FullyConnected", "dense", (x, weight), {"num_hidden": "3", "no_bias": "True"}, ("dense", "bn")))
     graph = Graph((dense,), {"w": np.ones((3, 2), np.float32)}, {"x": (-1, 2)})
-    assert show(graph).splitlines() == [
+    assert show(graph, infer_shapes(graph)).splitlines() == [
         "x: input -> (1, 2)",
         "w: param -> (3, 2)",
         "dense = FullyConnected(x, w) {num_hidden=3, no_bias=True} -> (1, 3)  # dense, bn",
         "outputs: dense",
     ]
-    assert "->" not in show(graph, with_shapes=False)
+    assert "->" not in show(graph)

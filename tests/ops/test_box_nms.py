@@ -17,8 +17,8 @@ from mrt.errors import MRTError
 from mrt.executors.mxnet import Executor
 from mrt.frontends.mxnet import from_symbol
 from mrt.graph import Array, Graph
+from mrt.integer.tensor_info import dequantize, quantize_input
 from mrt.quantizer.quantize import QuantizeSettings, quantize
-from mrt.run.evaluate import dequantize, quantize_input
 from mrt.targets.cvm.compiler import compile_model
 from mrt.transform import PREPARE, PassManager
 

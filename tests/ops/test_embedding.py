@@ -14,9 +14,9 @@ from mrt.calibrate.calibrator import calibrate
 from mrt.errors import MRTError
 from mrt.executors.mxnet import Executor
 from mrt.graph.batch import Samples
+from mrt.integer.tensor_info import dequantize, quantize_input
 from mrt.quantizer.quantize import Quantized, QuantizeSettings, quantize
 from mrt.run.batching import in_pieces
-from mrt.run.evaluate import dequantize, quantize_input
 from mrt.targets.cvm.compiler import compile_model
 from mrt.transform import PREPARE, PassManager
 

@@ -14,9 +14,9 @@ from toolchain import check_bit_exact, compile_network, random_network, signal_t
 from mrt.calibrate.calibrator import calibrate
 from mrt.executors.mxnet import Executor
 from mrt.graph import Array
-from mrt.quantizer.limbs import ExtraBits
+from mrt.integer.form import ExtraBits
+from mrt.integer.tensor_info import dequantize, quantize_input
 from mrt.quantizer.quantize import QuantizeSettings, quantize
-from mrt.run.evaluate import dequantize, quantize_input
 from mrt.targets.cvm.compiler import compile_model
 from mrt.transform import PREPARE, PassManager
 

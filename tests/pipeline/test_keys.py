@@ -15,8 +15,8 @@ from mrt.calibrate.calibrator import calibrate
 from mrt.errors import MRTError
 from mrt.executors.mxnet import Executor
 from mrt.graph import Array, Graph
+from mrt.integer.tensor_info import dequantize, quantize_input
 from mrt.quantizer.quantize import quantize
-from mrt.run.evaluate import dequantize, quantize_input
 from mrt.run.keys import find_keys, split_as_configured
 from mrt.run.split import Split, split
 from mrt.run.structural import structural_network

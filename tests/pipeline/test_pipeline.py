@@ -19,8 +19,7 @@ from cvm.package import load_package
 from mrt import cli
 from mrt.executors.mxnet import Executor
 from mrt.frontends import mxnet as mxnet_files
-from mrt.quantizer.quantize import TensorInfo
-from mrt.run.evaluate import quantize_input
+from mrt.integer.tensor_info import TensorInfo, quantize_input
 
 STAGES = ("PREPARE", "CALIBRATION", "QUANTIZATION")
 MODEL_FILES = ("symbol", "params", "ext.json", "data.npy", "certificate.json", "certificate.txt")

@@ -13,8 +13,8 @@ from mrt import datasets
 from mrt.calibrate.calibrator import calibrate
 from mrt.config import load
 from mrt.executors.mxnet import Executor
+from mrt.integer.tensor_info import dequantize, quantize_input
 from mrt.quantizer.quantize import quantize
-from mrt.run.evaluate import dequantize, quantize_input
 from mrt.run.source import load_network
 from mrt.targets.cvm.compiler import compile_model
 from mrt.transform import PREPARE, PassManager

@@ -16,9 +16,9 @@ from mrt.errors import MRTError
 from mrt.executors.mxnet import Executor
 from mrt.frontends import mxnet as mxnet_files
 from mrt.graph import Graph
+from mrt.integer.tensor_info import dequantize, quantize_input
 from mrt.quantizer.quantize import Quantized, quantize
 from mrt.run.checkpoints import Checkpoints
-from mrt.run.evaluate import dequantize, quantize_input
 from mrt.run.merge import merge
 from mrt.run.source import load_network
 from mrt.run.split import split

@@ -12,8 +12,8 @@ from mrt.calibrate.calibrator import calibrate
 from mrt.executors.mxnet import Executor
 from mrt.executors.symbol import to_symbol
 from mrt.frontends.mxnet import from_symbol
+from mrt.integer.tensor_info import dequantize, quantize_input
 from mrt.quantizer.quantize import quantize
-from mrt.run.evaluate import dequantize, quantize_input
 from mrt.run.structural import structural_network
 from mrt.targets.cvm.compiler import compile_model
 from mrt.transform import PREPARE, PassManager

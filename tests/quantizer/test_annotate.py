@@ -15,10 +15,11 @@ from mrt.calibrate.ranges import Ranges
 from mrt.errors import MRTError
 from mrt.executors.mxnet import Executor
 from mrt.graph import Graph, Node, Value
-from mrt.ops import Form
-from mrt.quantizer.annotate import Annotation
+from mrt.integer.annotation import Annotation
+from mrt.integer.form import Form
+from mrt.integer.tensor_info import quantize_input
+from mrt.quantizer.annotate import annotate
 from mrt.quantizer.quantize import QuantizeSettings, quantize
-from mrt.run.evaluate import quantize_input
 from mrt.targets.cvm.compiler import compile_model
 from mrt.transform import PREPARE, PassManager
 
@@ -39,7 +40,7 @@ def annotated(symbol: Any, shape: tuple[int, ...] = IMAGE, **options: Any) -> tu
     prepared = PassManager(PREPARE).run(random_network(symbol, shape))
     statistics = calibrate(prepared, [pictures(prepared, 64, 0)])
     values = {name: Value(node) for node in prepared.nodes() for name in (node.name, *node.origin)}
-    return Annotation(prepared, statistics, **options), values
+    return annotate(prepared, statistics, **options), values
 
 
 def test_a_tensor_read_only_by_clamps_is_not_stored() -> None:
@@ -113,12 +114,12 @@ def test_user_thresholds_go_by_node_or_origin() -> None:
 def test_lambda_is_standard_deviations_above_the_mean_but_never_above_the_largest() -> None:
     annotation, values = annotated(conv(DATA, "first"), ranges=Ranges("lambda", lambd=1.5))
     seen = annotation.statistics(values["data"])
-    assert float(annotation.input_scale(values["data"], 127)) * 127 == pytest.approx(
+    assert float(annotation.inputs[values["data"]].scale) * 127 == pytest.approx(
         abs(seen.mean) + 1.5 * seen.std, rel=1e-5
     )
     annotation, values = annotated(conv(DATA, "first"), ranges=Ranges("lambda", lambd=1000.0))
     largest = max(-seen.minimum, seen.maximum)
-    assert float(annotation.input_scale(values["data"], 127)) * 127 == pytest.approx(largest, rel=1e-5)
+    assert float(annotation.inputs[values["data"]].scale) * 127 == pytest.approx(largest, rel=1e-5)
 
 
 def test_statistics_of_another_network_are_refused() -> None:

@@ -9,8 +9,8 @@ from operator_cases import conv, dense, relu
 from toolchain import check, compile_network, random_network, signal_to_noise
 
 from mrt.graph import Graph
+from mrt.integer.form import ExtraBits
 from mrt.quantizer.cheap import cheap_layers, input_layers
-from mrt.quantizer.limbs import ExtraBits
 from mrt.quantizer.quantize import QuantizeSettings
 from mrt.transform import PREPARE, PassManager
 

@@ -11,13 +11,13 @@ from toolchain import pictures, random_network
 
 from mrt.calibrate.calibrator import calibrate
 from mrt.calibrate.ranges import Ranges
-from mrt.calibrate.statistics import Statistics
 from mrt.calibrate.thresholds import CALIBRATORS
 from mrt.executors.mxnet import Executor
 from mrt.graph import Array, Graph, Value
-from mrt.quantizer.annotate import Annotation
+from mrt.quantizer.annotate import annotate
 from mrt.quantizer.choice import choose_calibrators
 from mrt.quantizer.quantize import QuantizeSettings, quantize
+from mrt.statistics.tensor import Statistics
 from mrt.transform import PREPARE, PassManager
 
 sym = mx.sym
@@ -51,12 +51,12 @@ def statistics(network: Graph, data: Array) -> dict[str, Statistics]:
 
 
 def total_cost(network: Graph, statistics: dict[str, Statistics], data: Array, ranges: Ranges) -> float:
-    annotation = Annotation(network, statistics, ranges)
+    annotation = annotate(network, statistics, ranges)
     layers = [node for node in network.nodes() if node.op == "FullyConnected"]
     cost = 0.0
     for layer, x in zip(layers, Executor(network, [layer.inputs[0] for layer in layers])(data)):
         if layer.inputs[0].node.name == "data":
-            scale, offset = float(annotation.input_scale(layer.inputs[0], 127)), 0
+            scale, offset = float(annotation.inputs[layer.inputs[0]].scale), 0
         else:
             target = annotation.narrow(layer.inputs[0])
             scale, offset = float(target.scale), target.offset
@@ -95,6 +95,6 @@ def test_the_choice_can_be_quantized_with(network: Graph, statistics: dict[str, 
     chosen = choose_calibrators(network, statistics, SETTINGS, [data])
     ranges = SETTINGS.ranges.otherwise("mse", chosen)
     stored = quantize(network, statistics, replace(SETTINGS, ranges=ranges)).stored
-    annotation = Annotation(network, statistics, ranges)
+    annotation = annotate(network, statistics, ranges)
     (relu,) = (node for node in network.nodes() if node.name == "relu_a")
     assert stored[Value(relu)].scale == annotation.narrow(Value(relu)).scale

@@ -9,10 +9,10 @@ import sympy
 from cvm.ops.base import Range
 from hypothesis import given, settings
 
-from mrt.calibrate.moments import gather
+from mrt.calibrate.gather import gather
 from mrt.graph import Array, Graph, Node, Value
-from mrt.quantizer.layer import common_step, finest_step, quantize_layer, weight_steps
-from mrt.quantizer.qvalue import IntValue, QValue, Target, exact
+from mrt.integer.layer import common_step, finest_step, quantize_layer, weight_steps
+from mrt.integer.qvalue import IntValue, QValue, Target, exact
 
 
 def narrow_input(scale: float, offset: int = 0) -> QValue:

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from cvm.ops.base import Range
 
-from mrt.calibrate.moments import Moments, gather
+from mrt.calibrate.gather import gather
 from mrt.graph import Array, Graph, Node, Value
-from mrt.quantizer.layer import QuantizedLayer, quantize_layer
-from mrt.quantizer.learned import learn_rounding
-from mrt.quantizer.qvalue import IntValue, QValue, Target, exact
-from mrt.quantizer.rounding import COMPENSATED, LEARNED, NEAREST, Rounding
+from mrt.integer.layer import QuantizedLayer, quantize_layer
+from mrt.integer.learned import learn_rounding
+from mrt.integer.qvalue import IntValue, QValue, Target, exact
+from mrt.integer.rounding import COMPENSATED, LEARNED, NEAREST, Rounding
+from mrt.statistics.moments import Moments
 
 LIMIT = 127
 

@@ -12,7 +12,7 @@ from test_networks import PICTURE, mobilenet_v2, prelu_cascade, resnet
 from toolchain import Compiled, check, compile_network, random_network, signal_to_noise
 
 from mrt.graph import Graph
-from mrt.quantizer.limbs import ExtraBits
+from mrt.integer.form import ExtraBits
 from mrt.quantizer.quantize import QuantizeSettings
 
 sym = mx.sym

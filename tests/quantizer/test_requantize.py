@@ -15,12 +15,12 @@ from cvm import formal
 from cvm.certificate import certify
 from hypothesis import given, settings
 
-from mrt.calibrate.statistics import Statistics
 from mrt.errors import MRTError
 from mrt.graph import Array, Graph, Node, Value
-from mrt.quantizer.annotate import Annotation
-from mrt.quantizer.context import QuantizeContext
-from mrt.quantizer.qvalue import IntValue, QValue, Target, exact
+from mrt.integer.context import QuantizeContext
+from mrt.integer.qvalue import IntValue, QValue, Target, exact
+from mrt.quantizer.annotate import annotate
+from mrt.statistics.tensor import Statistics
 from mrt.targets.cvm.compiler import compile_model
 
 CHANNELS = 3
@@ -30,7 +30,7 @@ def fresh(precision: int) -> tuple[QuantizeContext, IntValue]:
     """A context for a graph of nothing but an input of some precision, and that input."""
     node = Node("null", "data", origin=("data",))
     graph = Graph((Value(node),), {}, {"data": (-1, CHANNELS)})
-    ctx = QuantizeContext(graph, Annotation(graph, {"data": Statistics.of(np.ones((1, CHANNELS), np.float32))}))
+    ctx = QuantizeContext(graph, annotate(graph, {"data": Statistics.of(np.ones((1, CHANNELS), np.float32))}))
     ctx.node = Node("node", "node", origin=("node",))
     return ctx, ctx.input(node, precision, sympy.Integer(1)).tensor
 

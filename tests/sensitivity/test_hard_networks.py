@@ -21,7 +21,7 @@ from toolchain import check, compile_network, pictures, random_network
 
 from mrt.executors.mxnet import Executor
 from mrt.graph import Graph
-from mrt.run.evaluate import dequantize, quantize_input
+from mrt.integer.tensor_info import dequantize, quantize_input
 
 sym = mx.sym
 PICTURE = (-1, 3, 16, 16)

@@ -14,7 +14,7 @@ from toolchain import Compiled, compile_network, pictures, random_network, signa
 from mrt.analysis.sensitivity import Measured, measure
 from mrt.calibrate.calibrator import calibrate
 from mrt.graph import Array, Graph
-from mrt.quantizer.limbs import ExtraBits
+from mrt.integer.form import ExtraBits
 from mrt.quantizer.quantize import QuantizeSettings, quantize
 from mrt.transform import PREPARE, PassManager
 

@@ -17,9 +17,9 @@ from toolchain import CALIBRATION, Compiled, check_bit_exact, compile_network, p
 from mrt import cli
 from mrt.analysis.precision import Candidate, choose, extra_bits, widen
 from mrt.calibrate.calibrator import calibrate
-from mrt.calibrate.moments import gather
+from mrt.calibrate.gather import gather
 from mrt.graph import Array, Graph
-from mrt.quantizer.limbs import ExtraBits
+from mrt.integer.form import ExtraBits
 from mrt.quantizer.quantize import Quantized, QuantizeSettings, quantize
 from mrt.report.precision import PrecisionGain
 from mrt.targets.cvm.compiler import compile_model

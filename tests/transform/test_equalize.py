@@ -10,12 +10,12 @@ import pytest
 from toolchain import pictures, random_network
 
 from mrt.calibrate.calibrator import calibrate
+from mrt.calibrate.gather import gather
 from mrt.calibrate.largest_per_channel import largest_per_channel
-from mrt.calibrate.moments import gather
 from mrt.executors.mxnet import Executor
 from mrt.graph import Array, Graph, Node
+from mrt.integer.tensor_info import dequantize, quantize_input
 from mrt.quantizer.quantize import quantize
-from mrt.run.evaluate import dequantize, quantize_input
 from mrt.transform import PREPARE, PassManager
 from mrt.transform.equalize import Equalize, measured
 

@@ -8,7 +8,8 @@ import cvm
 
 from mrt import __version__
 from mrt.datasets import Dataset
-from mrt.quantizer.quantize import Quantized, TensorInfo
+from mrt.integer.tensor_info import TensorInfo
+from mrt.quantizer.quantize import Quantized
 
 
 def describe(model: cvm.Model, quantized: Quantized, dataset: Dataset) -> dict[str, Any]:

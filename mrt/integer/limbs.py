@@ -9,16 +9,13 @@ of the two low limbs is left out: it is 2^-16 of the whole.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Callable
+from typing import Callable
 
 import numpy as np
 
 from mrt.graph import Array
-from mrt.quantizer.qvalue import IntValue
-
-if TYPE_CHECKING:
-    from mrt.quantizer.context import QuantizeContext
+from mrt.integer.builder import IntegerBuilder
+from mrt.integer.qvalue import IntValue
 
 LIMB_BITS = 8
 WIDE_LIMIT = 127 * 2**LIMB_BITS + 127  # the largest magnitude that two limbs of -127..127 reach
@@ -27,43 +24,31 @@ ADDABLE_BITS = 31  # the sum of two such fits in 32
 Product = Callable[[IntValue, IntValue], IntValue]
 
 
-@dataclass(frozen=True)
-class ExtraBits:
-    """The layers, by name of the prepared network, that take 16 bits of their input, and those with 16-bit weights."""
-
-    inputs: frozenset[str] = frozenset()
-    weights: frozenset[str] = frozenset()
-
-    def __or__(self, other: ExtraBits) -> ExtraBits:
-        """What either has."""
-        return ExtraBits(self.inputs | other.inputs, self.weights | other.weights)
-
-
-def limbs(ctx: QuantizeContext, x: IntValue) -> tuple[IntValue, ...]:
+def limbs(builder: IntegerBuilder, x: IntValue) -> tuple[IntValue, ...]:
     """A tensor of at most 16 bits as one or two of 8; it saturates at `WIDE_LIMIT`, and -128 in a low limb at -127."""
     if x.precision <= LIMB_BITS:
         return (x,)
-    high = ctx.emit("cvm_right_shift", [x], {"precision": LIMB_BITS, "shift_bit": LIMB_BITS})
-    back = ctx.emit("cvm_left_shift", [high], {"precision": 2 * LIMB_BITS, "shift_bit": LIMB_BITS})
-    return high, ctx.fit(ctx.emit("elemwise_sub", [x, back]), LIMB_BITS)
+    high = builder.emit("cvm_right_shift", [x], {"precision": LIMB_BITS, "shift_bit": LIMB_BITS})
+    back = builder.emit("cvm_left_shift", [high], {"precision": 2 * LIMB_BITS, "shift_bit": LIMB_BITS})
+    return high, builder.fit(builder.emit("elemwise_sub", [x, back]), LIMB_BITS)
 
 
-def constant_limbs(ctx: QuantizeContext, weight: Array) -> tuple[IntValue, ...]:
+def constant_limbs(builder: IntegerBuilder, weight: Array) -> tuple[IntValue, ...]:
     """Integer weights of at most `WIDE_LIMIT` as one or two 8-bit constants."""
     if np.abs(weight).max() <= 127:
-        return (ctx.param(weight, LIMB_BITS),)
+        return (builder.param(weight, LIMB_BITS),)
     high = np.floor_divide(weight + 2 ** (LIMB_BITS - 1), 2**LIMB_BITS)
     low = np.clip(weight - high * 2**LIMB_BITS, -127, 127)
-    return ctx.param(high, LIMB_BITS), ctx.param(low, LIMB_BITS)
+    return builder.param(high, LIMB_BITS), builder.param(low, LIMB_BITS)
 
 
 def accumulate(
-    ctx: QuantizeContext, xs: Sequence[IntValue], weights: Sequence[IntValue], dropped: int, product: Product
+    builder: IntegerBuilder, xs: Sequence[IntValue], weights: Sequence[IntValue], dropped: int, product: Product
 ) -> IntValue:
     """The sum of the products of all limbs, without its `dropped` lowest bits (rounded half up).
 
     Args:
-        ctx: emits.
+        builder: emits.
         xs: limbs of the input, high first.
         weights: limbs of the weights, high first.
         dropped: 0 where both have one limb, 0 to `LIMB_BITS` where one has two, and `LIMB_BITS` more where both have.
@@ -75,12 +60,12 @@ def accumulate(
         return high
     total = low[0]
     if len(low) > 1:
-        total = ctx.emit("elemwise_add", low)
+        total = builder.emit("elemwise_add", low)
         dropped -= LIMB_BITS
     if dropped:
-        total = ctx.emit("cvm_right_shift", [total], {"precision": total.precision, "shift_bit": dropped})
-    high = ctx.fit(high, high.bits)
+        total = builder.emit("cvm_right_shift", [total], {"precision": total.precision, "shift_bit": dropped})
+    high = builder.fit(high, high.bits)
     if dropped < LIMB_BITS:
         shift = LIMB_BITS - dropped
-        high = ctx.emit("cvm_left_shift", [high], {"precision": high.precision + shift, "shift_bit": shift})
-    return ctx.emit("elemwise_add", [high, ctx.fit(total, min(total.precision, ADDABLE_BITS))])
+        high = builder.emit("cvm_left_shift", [high], {"precision": high.precision + shift, "shift_bit": shift})
+    return builder.emit("elemwise_add", [high, builder.fit(total, min(total.precision, ADDABLE_BITS))])

@@ -6,7 +6,7 @@ optimal brain quantization with a fixed order (Hassibi and Stork 1993; Frantar e
 
     U = upper Cholesky factor of C^-1,    e = (w_i - q_i) / U_ii,    w_j -= e U_ij  for j > i.
 
-`mrt.quantizer.learned` is the other way to lower d^T C d. The part of the error that the mean input causes is a
+`mrt.integer.learned` is the other way to lower d^T C d. The part of the error that the mean input causes is a
 constant, which the bias takes back exactly.
 """
 
@@ -16,10 +16,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mrt.calibrate.moments import Moments
 from mrt.graph import Array
-from mrt.quantizer.learned import learn_rounding
-from mrt.quantizer.row_blocks import row_blocks
+from mrt.integer.learned import learn_rounding
+from mrt.integer.row_blocks import row_blocks
+from mrt.statistics.moments import Moments
 
 NEAREST, COMPENSATED, LEARNED = "nearest", "compensated", "learned"
 

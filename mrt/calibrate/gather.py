@@ -1,9 +1,8 @@
-"""First and second moments of what each layer's weights are multiplied with, for rounding weights by their effect."""
+"""Runs a network for what each layer's weights are multiplied with, and gathers its moments."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Callable
 
 import numpy as np
@@ -13,43 +12,12 @@ from mrt.executors.mxnet import Executor, infer_shapes
 from mrt.graph import Array, Graph, Node
 from mrt.graph.attrs import integer, pair
 from mrt.graph.batch import Feed, Samples, fitting
+from mrt.statistics.moments import Moments
 
 LAYERS = ("Convolution", "FullyConnected")
-_BLOCK = 1152  # inputs further apart than this are treated as uncorrelated: memory and time stay linear in the layer
 _POSITIONS = 128
 _BUDGET_BYTES = 256 * 2**20
 _SEED = 20
-
-
-@dataclass
-class Moments:
-    """Moments of a layer's input patches.
-
-    Attributes:
-        count: number of patches.
-        pivot: near the mean, (G, K): G groups, K = input channels of a group x taps, in the weights' order. It is
-            taken off the patches first, so that float32 sums resolve what is spread little about a large mean.
-        total: sum of the patches less the pivot, (G, K).
-        products: for each run of columns, the sum of the outer products of the same, (G, B, B).
-        columns: the runs, which cover 0..K.
-    """
-
-    count: int
-    pivot: Array
-    total: Array
-    products: list[Array]
-    columns: list[slice]
-
-    @property
-    def mean(self) -> Array:
-        """(G, K)."""
-        mean: Array = self.pivot + self.total / self.count
-        return mean
-
-    def covariance(self, block: int) -> Array:
-        """The covariance of the columns of one run, (G, B, B)."""
-        mean = self.total[:, self.columns[block]].astype(np.float64) / self.count
-        return self.products[block] / self.count - mean[:, :, None] * mean[:, None, :]
 
 
 def gather(
@@ -60,13 +28,8 @@ def gather(
     for layer, patches in layer_patches(graph, constant_layers(graph), batches, _POSITIONS, context, advance):
         moments = gathered.get(layer.name)
         if moments is None:
-            moments = gathered[layer.name] = _empty(patches.mean(axis=1))
-        patches = patches - moments.pivot[:, None]
-        moments.count += patches.shape[1]
-        moments.total += patches.sum(axis=1)
-        for product, columns in zip(moments.products, moments.columns):
-            part = patches[:, :, columns]
-            product += np.matmul(part.transpose(0, 2, 1), part)
+            moments = gathered[layer.name] = Moments.around(patches.mean(axis=1))
+        moments.add(patches)
     return gathered
 
 
@@ -102,14 +65,6 @@ def layer_patches(
             yield layer, _patches(layer, data, graph.params[layer.inputs[1].node.name], positions, generator)
         if advance:
             advance(samples.count(feed))
-
-
-def _empty(pivot: Array) -> Moments:
-    groups, width = pivot.shape
-    edges = np.linspace(0, width, -(-width // _BLOCK) + 1).astype(int)
-    columns = [slice(int(a), int(b)) for a, b in zip(edges, edges[1:])]
-    products = [np.zeros((groups, c.stop - c.start, c.stop - c.start), np.float32) for c in columns]
-    return Moments(0, pivot, np.zeros_like(pivot), products, columns)
 
 
 def _patches(layer: Node, data: Array, weight: Array, limit: int, generator: np.random.Generator) -> Array:

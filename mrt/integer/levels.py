@@ -9,15 +9,13 @@ the target's look-up clamps the index. So a step is at most 1/64 of v, at a tabl
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable
+from typing import Callable
 
 import numpy as np
 
 from mrt.graph import Array
-from mrt.quantizer.qvalue import IntValue
-
-if TYPE_CHECKING:
-    from mrt.quantizer.context import QuantizeContext
+from mrt.integer.context import QuantizeContext
+from mrt.integer.qvalue import IntValue
 
 LEVEL_BITS = 12
 _RATIO_BITS = 6

@@ -17,17 +17,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import sympy
 
-from mrt.quantizer.levels import level_shifts, look_up_levels
-from mrt.quantizer.qvalue import IntValue, QValue, exact
-
-if TYPE_CHECKING:
-    from mrt.graph import Array
-    from mrt.quantizer.context import QuantizeContext
+from mrt.graph import Array
+from mrt.integer.context import QuantizeContext
+from mrt.integer.levels import level_shifts, look_up_levels
+from mrt.integer.qvalue import IntValue, QValue, exact
 
 ROW_BITS = 17  # of the rows, at most
 _BITS = 14  # of the divided rows

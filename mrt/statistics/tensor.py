@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from mrt.atomic import atomic_write
-from mrt.calibrate.histogram import Histogram
 from mrt.errors import MRTError
 from mrt.graph import Array
+from mrt.statistics.histogram import Histogram
 
 
 @dataclass(frozen=True)

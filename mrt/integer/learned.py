@@ -12,13 +12,13 @@ grow with it, and nothing is drawn at random. Last come single flips, as long as
 
 from __future__ import annotations
 
-import mxnet as mx
 import numpy as np
+from scipy import special
 
 from mrt.graph import Array
 
 _STEPS = 200
-_RATE = 0.05
+_RATE, _DECAY, _SMALLEST = 0.05, (0.9, 0.999), np.float32(1e-8)  # of Adam (Kingma and Ba, 2015)
 _REGULARIZATION = 0.05
 _WARM_UP = 0.2  # the part of the steps before h is driven anywhere
 _BETA = (20.0, 2.0)
@@ -55,30 +55,33 @@ def _cost(difference: Array, covariance: Array) -> Array:
 
 
 def _descend(fraction: Array, covariance: Array) -> Array:
-    """The h, each almost 0 or 1, learned for weights that lie `fraction` above their floor."""
-    target, moments = mx.nd.array(fraction), mx.nd.array(covariance)
+    """The h, each almost 0 or 1, learned by Adam for weights that lie `fraction` above their floor."""
+    target, moments = fraction.astype(np.float32), covariance.astype(np.float32)
     inside = np.clip((fraction + (_STRETCH - 1) / 2) / _STRETCH, _INSIDE, 1 - _INSIDE)
-    free = mx.nd.array(np.log(inside / (1 - inside)))
-    free.attach_grad()
-    optimizer = mx.optimizer.Adam(learning_rate=_RATE)
-    state = optimizer.create_state(0, free)
+    free = np.log(inside / (1 - inside)).astype(np.float32)
+    mean, variance = np.zeros_like(free), np.zeros_like(free)
     for index in range(_STEPS):
+        part = special.expit(free)
+        rounded = _stretched(part)
+        slope = 2 * np.matmul(rounded - target, moments)
         progress = (index / _STEPS - _WARM_UP) / (1 - _WARM_UP)
-        with mx.autograd.record():
-            rounded = _relaxed(free)
-            difference = rounded - target
-            loss = (mx.nd.batch_dot(difference, moments) * difference).sum()
-            if progress >= 0:
-                beta = _BETA[1] + (_BETA[0] - _BETA[1]) * (1 + np.cos(np.pi * progress)) / 2
-                loss = loss + _REGULARIZATION * (1 - mx.nd.abs(2 * rounded - 1) ** beta).sum()
-        loss.backward()
-        optimizer.update(0, free, free.grad, state)
-    result: Array = _relaxed(free).asnumpy()
-    return result
+        if progress >= 0:
+            beta = np.float32(_BETA[1] + (_BETA[0] - _BETA[1]) * (1 + np.cos(np.pi * progress)) / 2)
+            side = 2 * rounded - 1
+            slope -= 2 * np.float32(_REGULARIZATION) * beta * np.sign(side) * np.abs(side) ** (beta - 1)
+        slope *= _STRETCH * part * (1 - part)
+        slope[(rounded <= 0) | (rounded >= 1)] = 0
+        mean += (1 - _DECAY[0]) * (slope - mean)
+        variance += (1 - _DECAY[1]) * (np.square(slope) - variance)
+        unbiased = np.sqrt(1 - _DECAY[1] ** (index + 1)) / (1 - _DECAY[0] ** (index + 1))
+        free -= np.float32(_RATE * unbiased) * mean / (np.sqrt(variance) + _SMALLEST)
+    return _stretched(special.expit(free))
 
 
-def _relaxed(free: mx.nd.NDArray) -> mx.nd.NDArray:
-    return mx.nd.clip(_STRETCH * mx.nd.sigmoid(free) - (_STRETCH - 1) / 2, 0, 1)
+def _stretched(part: Array) -> Array:
+    """h of sigmoid(v)."""
+    stretched: Array = np.clip(_STRETCH * part - (_STRETCH - 1) / 2, 0, 1)
+    return stretched
 
 
 def _flip(rounded: Array, ideal: Array, floor: Array, covariance: Array) -> Array:

@@ -9,7 +9,7 @@ of rounding this multiplier, choose
 with one shift s for the layer. Then qy = (m_c a + B_c) >> s with B_c = (bias_c / Sy - oy) 2^s, and the shift's rounding
 is the only one left.
 
-A layer of which more than 8 bits are asked (`mrt.quantizer.limbs`) has an accumulator of which the lowest bits may have
+A layer of which more than 8 bits are asked (`mrt.integer.limbs`) has an accumulator of which the lowest bits may have
 to be dropped: a' = a 2^-d then takes the place of a, with the scale Sx Sw_c 2^d.
 """
 
@@ -19,12 +19,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mrt.calibrate.moments import Moments
 from mrt.graph import Array
-from mrt.quantizer.limbs import LIMB_BITS, WIDE_LIMIT
-from mrt.quantizer.qvalue import QValue, Target
-from mrt.quantizer.rounding import NEAREST, Rounding, mean_error, round_weights
-from mrt.quantizer.row_blocks import row_blocks
+from mrt.integer.limbs import LIMB_BITS, WIDE_LIMIT
+from mrt.integer.qvalue import QValue, Target
+from mrt.integer.rounding import NEAREST, Rounding, mean_error, round_weights
+from mrt.integer.row_blocks import row_blocks
+from mrt.statistics.moments import Moments
 
 _WEIGHT_LIMIT = 127
 _PREFERRED_BITS = 12

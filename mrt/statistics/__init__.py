@@ -1,0 +1,1 @@
+"""What calibration remembers of tensors and of layers' inputs."""
