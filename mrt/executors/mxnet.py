@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,8 +12,13 @@ import mxnet as mx
 import numpy as np
 
 from mrt.errors import MRTError
+from mrt.executors.avoided import without_faults
 from mrt.executors.symbol import to_symbol
 from mrt.graph.ir import Array, Graph, Shape, Value
+
+# MXNet makes the gradient of all that it runs, and fails ("control dep not found in graph") where it adds up more than
+# this many in place: a tensor that so many operators read. It looks once, the first time.
+os.environ.setdefault("MXNET_EXEC_INPLACE_GRAD_SUM_CAP", str(2**31 - 1))
 
 
 def infer_shapes(graph: Graph, batch: int = 1) -> dict[Value, Shape]:
@@ -23,7 +31,8 @@ def infer_shapes(graph: Graph, batch: int = 1) -> dict[Value, Shape]:
     known = {name: tuple(array.shape) for name, array in graph.params.items()}
     known.update(graph.input_shapes(batch))
     try:
-        _, shapes, _ = to_symbol(Graph(values, graph.params, graph.inputs)).infer_shape(**known)
+        with contextlib.redirect_stdout(io.StringIO()):  # where MXNet prints the arguments before it raises
+            _, shapes, _ = to_symbol(Graph(values, graph.params, graph.inputs)).infer_shape(**known)
     except mx.base.MXNetError as error:
         raise MRTError(
             f"the shapes of the network do not fit together for input {dict(graph.inputs)}: {_reason(error)}; "
@@ -65,7 +74,7 @@ class Executor:
         self._context = context or mx.cpu()
         self._dtype = dtype
         heads = graph.outputs if outputs is None else tuple(outputs)
-        self._symbol = to_symbol(Graph(heads, graph.params, graph.inputs))
+        self._symbol = to_symbol(without_faults(Graph(heads, graph.params, graph.inputs)))
         names = self._symbol.list_inputs()
         self._inputs = [name for name in graph.inputs if name in names]
         arrays = {} if shared is None else shared

@@ -30,4 +30,5 @@ def to_symbol(graph: Graph) -> Any:
     heads = [[ids[value.node], value.index, 0] for value in graph.outputs]
     arg_nodes = [i for i, node in enumerate(nodes) if node["op"] == VARIABLE]
     version = {"mxnet_version": ["int", _MXNET_VERSION]}
-    return mx.sym.load_json(json.dumps({"nodes": nodes, "arg_nodes": arg_nodes, "heads": heads, "attrs": version}))
+    document = {"nodes": nodes, "arg_nodes": arg_nodes, "heads": heads, "attrs": version}
+    return mx.sym.load_json(json.dumps(document, ensure_ascii=False))  # MXNet's reader knows no escapes of characters

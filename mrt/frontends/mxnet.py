@@ -17,11 +17,14 @@ import numpy as np
 
 from mrt.atomic import atomic_write
 from mrt.errors import MRTError
+from mrt.executors.child import attempt
 from mrt.executors.symbol import ORIGIN, to_symbol
 from mrt.executors.twin import restored
+from mrt.frontends import document
 from mrt.graph.ir import VARIABLE, Array, Graph, Node, Shape, Value
 
 _LIST_MAGIC = 0x112
+_SECONDS = 60.0  # a symbol takes milliseconds
 
 
 def from_symbol(symbol: Any, params: Mapping[str, Array], inputs: Mapping[str, Shape]) -> Graph:
@@ -37,14 +40,14 @@ def from_symbol(symbol: Any, params: Mapping[str, Array], inputs: Mapping[str, S
     Raises:
         MRTError: a variable is neither a parameter nor an input.
     """
-    document = json.loads(symbol.tojson())
+    written = json.loads(symbol.tojson())
     nodes: list[Node] = []
-    for name, raw in zip(_unique_names(document["nodes"]), document["nodes"]):
+    for name, raw in zip(_unique_names(written["nodes"]), written["nodes"]):
         attrs = dict(raw.get("attrs", {}))
-        origin = tuple(json.loads(attrs.pop(ORIGIN))) if ORIGIN in attrs else (name,)
+        origin = _origin(name, attrs.pop(ORIGIN)) if ORIGIN in attrs else (name,)
         sources = tuple(Value(nodes[i], index) for i, index, *_ in raw["inputs"])
         nodes.append(Node(raw["op"], name, sources, attrs, origin))
-    outputs = tuple(Value(nodes[i], index) for i, index, *_ in document["heads"])
+    outputs = tuple(Value(nodes[i], index) for i, index, *_ in written["heads"])
     return restored(Graph(outputs, params, dict(inputs)).pruned()).pruned()
 
 
@@ -61,6 +64,17 @@ def _unique_names(nodes: list[Any]) -> list[str]:
         seen.add(name)
         names.append(name)
     return names
+
+
+def _origin(name: str, written: str) -> tuple[str, ...]:
+    """The names of the nodes that a node stands for."""
+    try:
+        names = json.loads(written)
+    except (ValueError, RecursionError):
+        names = None
+    if not isinstance(names, list) or not all(isinstance(origin, str) for origin in names):
+        raise MRTError(f"node {name}: its attribute {ORIGIN} is not as MRT writes it; make the checkpoint again")
+    return tuple(names)
 
 
 def load(symbol_path: Path, params_path: Path, inputs: Mapping[str, Shape]) -> Graph:
@@ -83,23 +97,20 @@ def load_symbol(path: Path) -> mx.sym.Symbol:
     """Read an MXNet symbol.
 
     Raises:
-        MRTError: the file is missing or damaged.
+        MRTError: the file is missing or damaged, or is nothing that MXNet can read.
     """
     _require(path)
     try:
-        text = path.read_text()
-        unknown = _unknown_operator(json.loads(text))  # MXNet's own reader takes JSON whose end is missing
-        if unknown:
-            raise MRTError(f"{path}: {unknown}; MXNet {mx.__version__} does not have it")
-        return mx.sym.load_json(text)
-    except (mx.base.MXNetError, UnicodeDecodeError, ValueError, KeyError, TypeError, OSError) as error:
+        text = path.read_text(encoding="utf-8")
+    except (UnicodeDecodeError, OSError) as error:
         raise MRTError(f"{path}: not a readable MXNet symbol ({_first_line(error)})") from None
-
-
-def _unknown_operator(document: Any) -> str | None:
-    known = {*mx.operator.get_all_registered_operators(), VARIABLE}
-    unknown = (node for node in document["nodes"] if node["op"] not in known)
-    return next((f"node {node['name']} has the unknown operator {node['op']}" for node in unknown), None)
+    if wrong := document.problem(text):
+        raise MRTError(f"{path}: not a readable MXNet symbol: {wrong}")
+    text = json.dumps(json.loads(text), ensure_ascii=False)  # MXNet's reader knows no escapes of characters
+    # What the check does not know of and MXNet's reader dies of, it dies of in a child.
+    if failure := attempt(lambda: mx.sym.load_json(text).tojson(), _SECONDS):
+        raise MRTError(f"{path}: not a readable MXNet symbol ({failure.reason[:200]})")
+    return mx.sym.load_json(text)
 
 
 def load_params(path: Path) -> dict[str, Array]:
@@ -110,7 +121,7 @@ def load_params(path: Path) -> dict[str, Array]:
     """
     _require(path)
     try:
-        loaded = mx.nd.load_frombuffer(path.read_bytes())
+        loaded = _arrays(path.read_bytes())
     except (mx.base.MXNetError, ValueError, OSError) as error:
         raise MRTError(f"{path}: not a readable MXNet parameters file, or truncated ({_first_line(error)})") from None
     if not isinstance(loaded, dict):
@@ -122,6 +133,17 @@ def load_params(path: Path) -> dict[str, Array]:
         if not np.isfinite(params[name]).all():
             raise MRTError(f"{path}: parameter {name} has values that are not finite")
     return params
+
+
+def _arrays(content: bytes) -> Any:
+    """What MXNet reads from a file; one that was written under `npx.set_np()` is only read so."""
+    try:
+        return mx.nd.load_frombuffer(content)
+    except mx.base.MXNetError as error:
+        if "is_np_shape" not in str(error):
+            raise
+        with mx.util.np_shape(True):
+            return mx.nd.load_frombuffer(content)
 
 
 def _first_line(error: Exception) -> str:

@@ -24,6 +24,9 @@ class Rewriter(Protocol):
     def shape(self, value: Value) -> Shape:
         """The shape of a value of the graph being rewritten (batch 1)."""
 
+    def open_shape(self, value: Value) -> Shape:
+        """Likewise, with -1 for the axis that the batch makes longer."""
+
     def constant(self, value: Value) -> Array | None:
         """The array behind a value when it is a parameter."""
 

@@ -47,8 +47,8 @@ class ReshapeLike(Operator):
     moves = True
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
-        """Reshape, with the batch axis as it comes."""
-        return [rw.op("Reshape", [inputs[0]], {"shape": (-1, *rw.shape(Value(node))[1:])})]
+        """Reshape, with the batch axis open."""
+        return [rw.op("Reshape", [inputs[0]], {"shape": rw.open_shape(Value(node))})]
 
 
 def _tiled(node: Node, value: Value, shape: Shape, rw: Rewriter) -> Value:

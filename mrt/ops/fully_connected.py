@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mrt.graph import Node, Value
-from mrt.graph.attrs import flag, integer, refuse
+from mrt.graph.attrs import flag, refuse
 from mrt.integer.context import QuantizeContext
 from mrt.integer.form import Form
 from mrt.integer.layer import finest_step, quantize_layer
@@ -36,7 +36,7 @@ class FullyConnected(Operator):
             return [rw.op("FullyConnected", [rw.op("Flatten", [inputs[0]]), *inputs[1:]], attrs)]
         rows = rw.op("Reshape", [inputs[0]], {"shape": (-1, shape[-1])})
         result = rw.op("FullyConnected", [rows, *inputs[1:]], attrs)
-        return [rw.op("Reshape", [result], {"shape": (-1, *shape[1:-1], integer(node, "num_hidden"))})]
+        return [rw.op("Reshape", [result], {"shape": rw.open_shape(Value(node))})]
 
     def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
         """qy = (m * (qx qw^T + ox * sum of weights) + B) >> s, see `mrt.integer.layer`."""

@@ -23,6 +23,7 @@ class Identity(Operator):
         "cast",
         "LinearRegressionOutput",
         "MAERegressionOutput",
+        "SVMOutput",
     )
     summary = "removed"
 

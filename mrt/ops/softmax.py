@@ -78,7 +78,7 @@ class SoftmaxActivation(Operator):
         if len(shape) == 2 or text(node, "mode", "instance") == "channel":
             return [rw.op("softmax", inputs, {"axis": 1})]
         flat = rw.op("softmax", [rw.op("Flatten", inputs)], {"axis": 1})
-        return [rw.op("Reshape", [flat], {"shape": (-1, *shape[1:])})]
+        return [rw.op("Reshape", [flat], {"shape": rw.open_shape(Value(node))})]
 
 
 class SoftmaxOutput(Operator):

@@ -6,6 +6,7 @@ import json
 import logging
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import mxnet as mx
 
@@ -13,13 +14,17 @@ from mrt import nets
 from mrt.config import Config
 from mrt.config.paths import spellings
 from mrt.errors import MRTError
+from mrt.executors.guarded import first_forward, first_shapes
 from mrt.frontends import mxnet as mxnet_files
 from mrt.graph import Graph, Shape
+from mrt.transform.classic_operators import ClassicOperators
 from mrt.transform.drop_labels import LOSSES, DropLabels
+from mrt.transform.free_batch import FreeBatch
 
 logger = logging.getLogger(__name__)
 
 _SEED = 0
+_PARAMETERS = ("weight", "bias", "gamma", "beta", "mean", "var", "parameters", "constant")  # how MXNet ends their names
 
 
 def untrained_network(config: Config, network: str | None = None) -> Graph:
@@ -58,16 +63,44 @@ def load_network(config: Config) -> Graph:
 def _from_files(symbol_path: Path, params_path: Path, shape: Shape) -> Graph:
     symbol, params = mxnet_files.load_symbol(symbol_path), mxnet_files.load_params(params_path)
     nodes = json.loads(symbol.tojson())["nodes"]
-    inputs = [n["name"] for n in nodes if n["op"] == "null" and n["name"] not in params]
-    labels = {nodes[n["inputs"][-1][0]]["name"] for n in nodes if n["op"] in LOSSES and len(n["inputs"]) > 1}
-    names = [name for name in inputs if name not in labels]
-    if len(names) != 1:
-        raise MRTError(
-            f"{params_path}: the network needs one input beside its parameters, but there is no parameter for "
-            f"{', '.join(names[:3]) or 'any input'}{' …' if len(names) > 3 else ''}; do the two files belong together?"
-        )
-    shapes: dict[str, Shape] = {names[0]: shape, **{label: (-1,) for label in labels & set(inputs)}}
-    return DropLabels().run(mxnet_files.from_symbol(symbol, params, shapes))
+    unknown = [node["name"] for node in nodes if node["op"] == "null" and node["name"] not in params]
+    labels = [name for name in unknown if "label" in name.lower() or name in _labels_of_losses(nodes)]
+    (data,) = _inputs([name for name in unknown if name not in labels], unknown, params_path)
+    inputs: dict[str, Shape] = {data: shape, **{label: (-1,) for label in labels}}
+    network = ClassicOperators().run(mxnet_files.from_symbol(symbol, params, inputs))
+    network = DropLabels(labels).run(network)
+    first_shapes(network)
+    network = FreeBatch().run(network)
+    first_forward(network)
+    return network
+
+
+def _labels_of_losses(nodes: list[Any]) -> set[str]:
+    """The names of what training losses compare with."""
+    return {nodes[node["inputs"][-1][0]]["name"] for node in nodes if node["op"] in LOSSES and len(node["inputs"]) > 1}
+
+
+def _inputs(names: list[str], unknown: list[str], params_path: Path) -> list[str]:
+    """The network's only input.
+
+    Raises:
+        MRTError: there is another number of them.
+    """
+    if len(names) == 1:
+        return names
+    if not unknown:
+        raise MRTError(f"{params_path}: the network has no input: there is a parameter for every variable")
+    if not names:
+        raise MRTError(f"{params_path}: the network's only input is {unknown[0]}, a label by its name or its place")
+    missing = [name for name in names if name.endswith(_PARAMETERS)]
+    if missing:
+        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+        raise MRTError(f"{params_path}: there is no parameter {missing[0]}{more}; do the two files belong together?")
+    listed = ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
+    raise MRTError(
+        f"{params_path}: the network has {len(names)} inputs ({listed}), and networks of one are compiled; give the "
+        f"others as parameters, or export the part that reads {names[0]} alone"
+    )
 
 
 def _from_zoo(name: str, tried: list[Path], shape: Shape) -> Graph:

@@ -117,7 +117,7 @@ class Builder:
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
         self._namer = Namer(graph)
-        self._shapes: dict[Value, Shape] | None = None
+        self._shapes: dict[int, dict[Value, Shape]] = {}
         self.params: dict[str, Array] = {}
         self.current: Node | None = None
 
@@ -138,9 +138,17 @@ class Builder:
 
     def shape(self, value: Value) -> Shape:
         """The shape of a value of the original graph (batch 1)."""
-        if self._shapes is None:
-            self._shapes = infer_shapes(self._graph)
-        return self._shapes[value]
+        return self._shape(value, 1)
+
+    def open_shape(self, value: Value) -> Shape:
+        """The shape of a value of the original graph, with -1 for the axis that the batch makes longer."""
+        one, two = self._shape(value, 1), self._shape(value, 2)
+        return tuple(a if a == b else -1 for a, b in zip(one, two))
+
+    def _shape(self, value: Value, batch: int) -> Shape:
+        if batch not in self._shapes:
+            self._shapes[batch] = infer_shapes(self._graph, batch)
+        return self._shapes[batch][value]
 
     def constant(self, value: Value) -> Array | None:
         """The array behind a parameter, original or new."""
