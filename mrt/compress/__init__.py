@@ -1,0 +1,1 @@
+"""Compression of float networks before they are quantized: pruning, training for integers, distillation, sharing."""
