@@ -183,6 +183,7 @@ class Dataset(ABC):
             "channels": "grey" if self.input_shape[1] == 1 else "RGB",
             "layout": "NCHW",
             "resize": None,
+            "interpolation": None,
         }
 
     def _numbers(self) -> dict[str, Any]:

@@ -49,7 +49,7 @@ class Detection(Dataset):
 
     def preprocess_info(self) -> dict[str, Any]:
         """See `Dataset.preprocess_info`; "resize" is the (height, width) that a picture is brought to."""
-        return {**(super().preprocess_info() or {}), "resize": list(self.input_shape[2:])}
+        return {**(super().preprocess_info() or {}), "resize": list(self.input_shape[2:]), "interpolation": "by_size"}
 
     def _picture(self, path: Path) -> tuple[NDArray[Any], tuple[int, int]]:
         """Resized pixels (3, H, W), and the width and height before."""

@@ -126,7 +126,8 @@ class Folder(Dataset):
     def preprocess_info(self) -> dict[str, Any] | None:
         """See `Dataset.preprocess_info`; "resize" is the length of the shorter side before the crop, null for none."""
         crop = self.preprocess.crop
-        return {**(super().preprocess_info() or {}), "resize": shorter_side(self._size, crop) if crop else None}
+        resize = shorter_side(self._size, crop) if crop else None
+        return {**(super().preprocess_info() or {}), "resize": resize, "interpolation": "bilinear" if crop else None}
 
     def _part(self, split: str) -> str:
         self._require_split(split)

@@ -73,7 +73,7 @@ class ImageNet(Dataset):
         """See `Dataset.preprocess_info`; "resize" is the length of the shorter side before the crop."""
         size: tuple[int, int] = self.input_shape[2:]  # type: ignore[assignment]
         resize = shorter_side(size, float(self.preprocess.crop or 1))
-        return {**(super().preprocess_info() or {}), "resize": resize}
+        return {**(super().preprocess_info() or {}), "resize": resize, "interpolation": "bilinear"}
 
     def _picture(self, key: int) -> tuple[NDArray[Any], int]:
         """Pixels (3, H, W) and label of one record."""

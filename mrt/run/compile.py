@@ -10,7 +10,6 @@ import numpy as np
 from cvm.certificate import certify
 from cvm.package import save_package
 
-from mrt.atomic import atomic_write
 from mrt.config.model import QuantizationSwitches
 from mrt.errors import MRTError
 from mrt.integer.tensor_info import quantize_input
@@ -84,6 +83,6 @@ def write_model(
     """Write a compiled model's folder; see `Write`."""
     model = compiled.model
     sample = quantize_input(samples.first(model.input_shape[batch_axis]), quantized.input)
-    save_package(folder, model, describe(model, quantized), np.resize(sample, model.input_shape))
-    atomic_write(folder / "certificate.json", compiled.certificate.to_json())
-    atomic_write(folder / "certificate.txt", compiled.certificate.to_text())
+    proof = compiled.certificate
+    certificate = {"certificate.json": proof.to_json().encode(), "certificate.txt": proof.to_text().encode()}
+    save_package(folder, model, describe(model, quantized), np.resize(sample, model.input_shape), certificate)

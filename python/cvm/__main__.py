@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import io
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Callable
 
 import numpy as np
 
@@ -17,21 +19,25 @@ from cvm.formal import join_outputs
 from cvm.formal import run as run_formal
 from cvm.format import examine
 from cvm.inspection import describe
+from cvm.interface import Interface, Values
+from cvm.model import INPUT
 from cvm.ops.base import Array
-from cvm.package import SYMBOL, load_package
+from cvm.package import Package, load_package
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 0 on success, 1 where `inspect --strict` found something, 2 after one line on standard error."""
     options = _parser().parse_args(arguments)
-    try:
-        if options.command == "run":
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", cvm.errors.CVMWarning)
+        warnings.showwarning = _show_warning_once()
+        try:
+            if options.command == "inspect":
+                return _inspect(options)
             _run(options)
-        else:
-            return _inspect(options)
-    except CVMError as error:
-        print(f"cvm: {error}", file=sys.stderr)
-        return 2
+        except CVMError as error:
+            print(f"cvm: {error}", file=sys.stderr)
+            return 2
     return 0
 
 
@@ -39,11 +45,23 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m cvm", description="Run and inspect integer-only CVM models.")
     parser.add_argument("--version", action="version", version=f"cvm {cvm.__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", help="run a model on a batch of integers")
+    run = commands.add_parser(
+        "run",
+        help="run a model on arrays or a picture",
+        description="Integers are taken as they are, real numbers are quantized, a picture (PNG or JPEG, needs Pillow) "
+        "is made into input as ext.json records.",
+    )
     run.add_argument("model", metavar="MODEL_DIR", help="directory with symbol and params")
-    run.add_argument("--input", required=True, metavar="X.npy", help="integers of the input's shape, any batch")
-    run.add_argument("--output", required=True, metavar="Y.npy", help="where the output integers go")
-    run.add_argument("--backend", choices=("formal", "native"), default="formal", help="default: formal")
+    run.add_argument(
+        "--input",
+        required=True,
+        action="append",
+        metavar="[NAME=]FILE",
+        help="a .npy array or a picture; for a model of several inputs one NAME=FILE for each, or one .npz of all",
+    )
+    run.add_argument("--output", metavar="Y.npy", help="where the output integers go (default: print the best classes)")
+    run.add_argument("--top", type=int, default=5, metavar="N", help="how many classes to print (default: 5)")
+    run.add_argument("--backend", choices=("native", "formal"), default="native", help="default: native")
     run.add_argument("--threads", type=int, metavar="N", help="threads of the native backend (default: all cores)")
     inspect = commands.add_parser("inspect", help="show nodes, shapes, sizes and the overflow certificate")
     inspect.add_argument("model", metavar="MODEL_DIR", help="directory with symbol and params")
@@ -76,26 +94,83 @@ def _plan(directory: str) -> str:
 def _run(options: argparse.Namespace) -> None:
     if options.threads is not None and options.threads < 1:
         raise CVMError(f"--threads {options.threads}: must be at least 1")
-    x = _read_array(Path(options.input))
-    model = load_package(options.model).model
-    if options.backend == "formal":
-        y = join_outputs(model, run_formal(model, x))
-    else:
-        outputs = cvm.load(options.model, threads=options.threads)(x)
-        y = join_outputs(model, list(outputs) if isinstance(outputs, (list, tuple)) else [outputs])
+    if options.top < 1:
+        raise CVMError(f"--top {options.top}: must be at least 1")
+    package = load_package(options.model)
+    model = package.model
+    interface = Interface(package.description, tuple(model.input_shape), model.precisions[INPUT])
+    execute = _executor(options, package)
+    outputs = execute(interface.accept(_values(interface, options.input)))
+    if options.output is None:
+        if len(outputs) != 1:
+            raise CVMError(f"the model has {len(outputs)} outputs: say with --output where they go")
+        for prediction in interface.best(outputs[0], options.top):
+            print(prediction)
+        return
     buffer = io.BytesIO()
-    np.save(buffer, y, allow_pickle=False)
+    np.save(buffer, join_outputs(model, outputs), allow_pickle=False)
     write_files({Path(options.output): buffer.getvalue()})
 
 
-def _read_array(path: Path) -> Array:
-    try:
-        array = np.load(io.BytesIO(read_file(path)), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise CVMError(f"{path} is not a .npy array ({str(error)[:80]})") from None
-    if not isinstance(array, np.ndarray):
-        raise CVMError(f"{path} is an archive, expected one .npy array")
+def _executor(options: argparse.Namespace, package: Package) -> Callable[[Array], list[Array]]:
+    if options.backend == "formal":
+        return lambda x: run_formal(package.model, x)
+    native = cvm.load(options.model, threads=options.threads)
+
+    def execute(x: Array) -> list[Array]:
+        outputs = native(x)
+        return list(outputs) if isinstance(outputs, tuple) else [outputs]
+
+    return execute
+
+
+def _values(interface: Interface, given: Sequence[str]) -> Values:
+    """The arrays that the --input options name: one, or one for each input."""
+    names = [entry.name for entry in interface.description.inputs]
+    values: dict[str, Array] = {}
+    for item in given:
+        name, equals, path = item.partition("=")
+        if equals and (name in names or len(given) > 1):
+            if name in values:
+                raise CVMError(f"--input {name}: given twice")
+            values[name] = _read(interface, Path(path), name)
+        elif len(given) > 1:
+            raise CVMError(f"--input {item}: of several, each must be NAME=FILE")
+        elif item.lower().endswith(".npz"):
+            values = _load(Path(item), np.lib.npyio.NpzFile, "a .npz archive of arrays", dict)
+        else:
+            return _read(interface, Path(item), None)
+    return values
+
+
+def _read(interface: Interface, path: Path, name: str | None) -> Array:
+    """A .npy array, or what `ext.json` says a picture is made into."""
+    if path.suffix.lower() != ".npy":
+        return interface.preprocess(path, name)
+    array: Array = _load(path, np.ndarray, "a .npy array", np.asarray)
     return array
+
+
+def _load(path: Path, kind: type, what: str, convert: Callable[[Any], Any]) -> Any:
+    content = read_file(path)
+    try:
+        loaded = np.load(io.BytesIO(content), allow_pickle=False)
+        if isinstance(loaded, kind):
+            return convert(loaded)
+    except Exception as error:  # damaged archives raise nearly anything
+        raise CVMError(f"{path} is not {what} ({' '.join(str(error).split())[:80]})") from None
+    raise CVMError(f"{path} is not {what}")
+
+
+def _show_warning_once() -> Callable[..., None]:
+    said: set[str] = set()
+
+    def show(message: Warning | str, *_: Any) -> None:
+        if str(message) not in said:
+            said.add(str(message))
+            print(f"cvm: warning: {message}", file=sys.stderr)
+
+    return show
 
 
 if __name__ == "__main__":

@@ -9,3 +9,7 @@ class CVMError(Exception):
 
 class LimitError(CVMError):
     """A limit was reached: the memory or operations that a model may take, or the machine's own memory."""
+
+
+class CVMWarning(UserWarning):
+    """Something that may be a mistake, but that is not refused."""

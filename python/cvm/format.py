@@ -51,28 +51,33 @@ def load(symbol_path: str | os.PathLike[str], params_path: str | os.PathLike[str
     """Read a model, checking every rule of the format; `CVMError` names the file and what is wrong with it."""
     symbol_path, params_path = Path(symbol_path), Path(params_path)
     content, stored = read_file(symbol_path, strict_json.MAX_BYTES), read_file(params_path)
-    with _naming(symbol_path):
+    return decode(content, stored, str(symbol_path), str(params_path))
+
+
+def decode(content: bytes, stored: bytes, symbol_name: str = "symbol", params_name: str = "params") -> Model:
+    """A model from the bytes of its two files, as `load`; the names are for messages."""
+    with _naming(symbol_name):
         symbol = symbol_file.decode(content)
-    with _naming(params_path):
+    with _naming(params_name):
         arrays = params_file.decode(stored)
-    with _naming(symbol_path):
+    with _naming(symbol_name):
         return _assemble(symbol, arrays)
 
 
 def examine(symbol_path: str | os.PathLike[str], model: Model) -> tuple[int, list[str]]:
     """Of the symbol file of a loaded model: bytes of storage as the reference counts them, and departures from it."""
     content = read_file(Path(symbol_path), strict_json.MAX_BYTES)
-    with _naming(Path(symbol_path)):
+    with _naming(str(symbol_path)):
         symbol = symbol_file.decode(content)
     return storage.size(symbol.shapes, symbol.storage), conformance.departures(content, symbol, model)
 
 
 @contextmanager
-def _naming(path: Path) -> Iterator[None]:
+def _naming(name: str) -> Iterator[None]:
     try:
         yield
     except CVMError as error:
-        raise CVMError(f"{path}: {error}") from None
+        raise CVMError(f"{name}: {error}") from None
 
 
 def _assemble(symbol: Symbol, arrays: dict[str, Array]) -> Model:

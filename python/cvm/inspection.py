@@ -34,8 +34,10 @@ def describe(package: Package, storage: int) -> str:
             nodes.append(
                 (node.name, node.op, _shape(shape), proof.precision, sizes[output], macs, proof.low, proof.high)
             )
-    entries = [("input", INPUT, _shape(model.input_shape), model.precisions[INPUT], _scale(package.ext.get("input")))]
-    entries += _outputs(model, inferred, package)
+    described = package.description
+    scale = described.inputs[0].meaning.text if len(described.inputs) == 1 else ""
+    entries = [("input", INPUT, _shape(model.input_shape), model.precisions[INPUT], scale)]
+    entries += _inputs(package) + _outputs(model, inferred, package)
     return "\n".join(
         [
             table(("", "name", "shape", "precision", "scale"), entries),
@@ -45,24 +47,25 @@ def describe(package: Package, storage: int) -> str:
             f"{len(nodes)} operators, {weights} bytes of parameters, {total_macs} multiply-adds per evaluation.",
             f"The reference counts {model.operations} operations and {storage} bytes of storage.",
             certificate.verdict(),
+            *([f"SHA-256 {package.sha256}"] if package.sha256 else []),
             "",
         ]
     )
 
 
+def _inputs(package: Package) -> list[tuple[str, str, str, int, str]]:
+    """The parts of a packed input; none where there is one input."""
+    inputs = package.description.inputs if len(package.description.inputs) > 1 else ()
+    return [("part", i.name, _shape(i.shape or ()), i.precision or 0, i.meaning.text) for i in inputs]
+
+
 def _outputs(model: Model, inferred: Inferred, package: Package) -> list[tuple[str, str, str, int, str]]:
-    described = package.ext.get("outputs")
-    known = described if isinstance(described, list) else []
-    known = [*known, *[None] * len(model.heads)][: len(model.heads)]
+    known = [output.meaning.text for output in package.description.outputs]
+    known = [*known, *[""] * len(model.heads)][: len(model.heads)]
     return [
-        ("output", model.nodes[i].name, _shape(inferred.shapes[i][k]), inferred.precisions[i][k], _scale(ext))
-        for (i, k), ext in zip(model.heads, known)
+        ("output", model.nodes[i].name, _shape(inferred.shapes[i][k]), inferred.precisions[i][k], scale)
+        for (i, k), scale in zip(model.heads, known)
     ]
-
-
-def _scale(ext: object) -> str:
-    scale = ext.get("scale", "") if isinstance(ext, dict) else ""
-    return f"{len(scale)} scales" if isinstance(scale, list) else str(scale)
 
 
 def _shape(shape: Shape) -> str:

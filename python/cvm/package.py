@@ -1,8 +1,11 @@
-"""The model directory: `symbol`, `params`, `ext.json` (what the integers mean) and `data.npy` (one sample batch).
+"""The model directory, written and read as a whole.
 
-``ext.json`` holds ``producer``; ``input`` (name, shape with -1 for the batch, precision, scale, preprocess);
-``outputs`` (name, shape, precision, scale, offset); ``labels``. A scale is an exact fraction "num/den", or a list of
-them, one per channel; real value = (integer + offset) * scale.
+    symbol, params   the model, in the target's own two files
+    ext.json         what the integers mean (`cvm.description`)
+    data.npy         a sample batch of the input's integers; may be missing
+    manifest.json    the digests of all files (`cvm.manifest`)
+
+and what else belongs to the model, such as its certificate.
 """
 
 from __future__ import annotations
@@ -10,38 +13,68 @@ from __future__ import annotations
 import io
 import json
 import os
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from cvm import description, strict_json
 from cvm import format as model_format
-from cvm.errors import CVMError
-from cvm.files import read_file, write_files
+from cvm.description import EXT, Description
+from cvm.errors import CVMError, CVMWarning
+from cvm.files import read_file, write_folder
 from cvm.formal import check_input
+from cvm.manifest import MANIFEST, Manifest, digest, is_plain
 from cvm.model import INPUT, Model
 from cvm.ops.base import Array
 from cvm.quantization import saturate
 
-SYMBOL, PARAMS, EXT, SAMPLE = "symbol", "params", "ext.json", "data.npy"
+SYMBOL, PARAMS, SAMPLE = "symbol", "params", "data.npy"
+_OWN = (SYMBOL, PARAMS, EXT, SAMPLE, MANIFEST)
+_BEFORE_MANIFESTS = ("certificate.json", "certificate.txt")  # of older folders, which list nothing
+
+
+@dataclass(frozen=True)
+class Files:
+    """The bytes of a model directory.
+
+    Attributes:
+        contents: by file name.
+        sha256: the digest of the whole; None for an older directory, which has no manifest.
+    """
+
+    contents: Mapping[str, bytes]
+    sha256: str | None = None
+
+    def description(self) -> Description:
+        """What the integers mean; empty where the directory does not say."""
+        return description.decode(self.contents[EXT]) if EXT in self.contents else Description()
 
 
 @dataclass
 class Package:
-    """A model and its `ext.json`, empty where the directory has none."""
+    """A model and what its integers mean; `sha256` is the digest of its directory, None where that has no manifest."""
 
     model: Model
-    ext: dict[str, Any] = field(default_factory=dict)
+    description: Description = field(default_factory=Description)
+    sha256: str | None = None
 
 
 def save_package(
-    directory: str | os.PathLike[str], model: Model, ext: dict[str, Any], sample: Array | None = None
-) -> None:
-    """Write a model directory, its files whole or not at all; without `sample` there is no `data.npy`.
+    directory: str | os.PathLike[str],
+    model: Model,
+    ext: Mapping[str, Any],
+    sample: Array | None = None,
+    extra: Mapping[str, bytes] | None = None,
+) -> str:
+    """Write a model directory in one step: whoever looks sees the old model or the new one, whole. Returns its digest.
 
-    `sample` is a batch of integers of the model's input. Raises `CVMError` for a model or sample the target refuses,
-    an `ext` that is not JSON, or a place that cannot be written.
+    `ext` is what `cvm.description` describes. `sample` is a batch of integers of the model's input. `extra` are further
+    files. Files of an older model of that name go, others in the folder stay. Raises `CVMError` for a model or sample
+    the target refuses, an `ext` that is wrong or not JSON, or a place that cannot be written; the old model stays.
     """
     directory = Path(directory)
     symbol, params = model_format.encode(model)
@@ -49,34 +82,88 @@ def save_package(
         text = json.dumps(ext, indent=2, allow_nan=False) + "\n"
     except (TypeError, ValueError) as error:
         raise CVMError(f"{EXT}: {error}") from None
-    contents = {directory / SYMBOL: symbol, directory / PARAMS: params, directory / EXT: text.encode()}
+    description.decode(text.encode())
+    contents = {SYMBOL: symbol, PARAMS: params, EXT: text.encode()}
     if sample is not None:
-        contents[directory / SAMPLE] = _sample_bytes(model, np.asarray(sample))
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        write_files(contents)
-        if sample is None:
-            (directory / SAMPLE).unlink(missing_ok=True)
-    except OSError as error:
-        raise CVMError(f"cannot write {error.filename}: {error.strerror}") from None
+        contents[SAMPLE] = _sample_bytes(model, np.asarray(sample))
+    for name, content in (extra or {}).items():
+        if name in _OWN or not is_plain(name):
+            raise CVMError(f"{name!r} cannot be the name of a further file of a model")
+        contents[name] = content
+    manifest = Manifest.of(contents)
+    write_folder(directory, {**contents, MANIFEST: manifest.encode()}, _files_of(directory))
+    return manifest.sha256
 
 
 def load_package(directory: str | os.PathLike[str]) -> Package:
-    """Read a model directory; `CVMError` where a file is missing (`ext.json` may be) or damaged."""
+    """Read a model directory; `CVMError` where a file is missing, damaged, or not the one that the manifest lists."""
     directory = Path(directory)
+    files = read_package(directory)
+    try:
+        model = model_format.decode(files.contents[SYMBOL], files.contents[PARAMS])
+        return Package(model, files.description(), files.sha256)
+    except CVMError as error:
+        raise CVMError(f"{directory}: {error}") from None
+
+
+def read_package(directory: str | os.PathLike[str]) -> Files:
+    """The files of a model directory, checked against its manifest; an older directory has none, which is warned of.
+
+    Raises `CVMError` where a file is missing or not the one that was written.
+    """
+    directory = Path(directory)
+    while True:
+        before = _identity(directory)
+        try:
+            return _read(directory)
+        except CVMError:
+            if _identity(directory) == before:
+                raise  # else a new model took the place while the old one was read
+
+
+def _identity(directory: Path) -> tuple[int, int]:
+    try:
+        status = os.stat(directory)
+    except (OSError, ValueError):
+        raise CVMError(f"{directory} is not a model directory") from None
+    return status.st_dev, status.st_ino
+
+
+def _read(directory: Path) -> Files:
     if not directory.is_dir():
         raise CVMError(f"{directory} is not a model directory")
-    model = model_format.load(directory / SYMBOL, directory / PARAMS)
-    path = directory / EXT
-    if not path.exists():
-        return Package(model)
+    if not os.path.lexists(directory / MANIFEST):
+        names = [SYMBOL, PARAMS, *([EXT] if os.path.lexists(directory / EXT) else [])]
+        contents = {name: _content(directory / name) for name in names}
+        warnings.warn(f"{directory} has no {MANIFEST}: nothing says that its files belong together", CVMWarning, 3)
+        return Files(contents)
     try:
-        ext = json.loads(read_file(path).decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise CVMError(f"{path} is not valid JSON ({str(error)[:80]})") from None
-    if not isinstance(ext, dict):
-        raise CVMError(f"{path} must hold an object")
-    return Package(model, ext)
+        manifest = Manifest.decode(_content(directory / MANIFEST))
+    except CVMError as error:
+        raise CVMError(f"{directory}: {error}") from None
+    for name in (SYMBOL, PARAMS):
+        if name not in manifest.files:
+            raise CVMError(f"{directory}: {MANIFEST} does not list {name}")
+    contents = {name: _content(directory / name) for name in manifest.files}
+    for name, content in contents.items():
+        if digest(content) != manifest.files[name]:
+            raise CVMError(
+                f"{directory / name} is not the file that {MANIFEST} lists: it was changed or damaged, or comes from "
+                "another model"
+            )
+    return Files(contents, manifest.sha256)
+
+
+def _content(path: Path) -> bytes:
+    return read_file(path, strict_json.MAX_BYTES if path.name in (SYMBOL, EXT, MANIFEST) else None)
+
+
+def _files_of(directory: Path) -> set[str]:
+    """The files of the model that is there, if one is."""
+    try:
+        return {*_OWN, *Manifest.decode(read_file(directory / MANIFEST)).files}
+    except CVMError:
+        return {*_OWN, *_BEFORE_MANIFESTS}
 
 
 def _sample_bytes(model: Model, sample: Array) -> bytes:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvm import _native
+from cvm.description import Description
 from cvm.errors import CVMError, LimitError
-from cvm.quantization import dequantize, quantize, saturate
+from cvm.interface import Interface, Prediction, Values
+from cvm.package import PARAMS, SYMBOL, read_package
 from cvm.table import table
 
 Array = NDArray[Any]
@@ -27,10 +28,11 @@ __all__ = ["Model", "load"]
 class Model:
     """A loaded model. Calls may come from several Python threads at a time; they run in parallel."""
 
-    def __init__(self, native: _native.Model, ext: dict[str, Any]) -> None:
+    def __init__(self, native: _native.Model, interface: Interface, sha256: str | None = None) -> None:
         """Wrap a native model; use `load`."""
         self._native = native
-        self._ext = ext
+        self._interface = interface
+        self._sha256 = sha256
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -53,18 +55,23 @@ class Model:
         return int(self._native.threads)
 
     @property
-    def ext(self) -> dict[str, Any]:
-        """The contents of `ext.json`, empty where the directory has none."""
-        return self._ext
+    def description(self) -> Description:
+        """What `ext.json` says of inputs, outputs and labels; empty where the directory has none."""
+        return self._interface.description
 
-    def __call__(self, x: Array) -> Array | tuple[Array, ...]:
-        """Run a batch of integers, shape (batch, ...), int8 or int32.
+    @property
+    def sha256(self) -> str | None:
+        """The digest of the whole directory, as its `manifest.json` has it; None for an older directory without one."""
+        return self._sha256
+
+    def __call__(self, x: Values) -> Array | tuple[Array, ...]:
+        """Run a batch of integers, shape (batch, ...), int8 or int32; or a dict of them, one for each input by name.
 
         Returns one array, or a tuple with one per head; int8 if every head has a precision of at most 8, else
         int32. Raises `CVMError` for a wrong shape or type.
         """
         try:
-            outputs = self._native.run(self._integers(x))
+            outputs = self._native.run(np.ascontiguousarray(self._interface.integers(x)))
         except _native.Error as error:
             raise _public(error) from None
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
@@ -93,88 +100,69 @@ class Model:
             + f"{plan['constant_bytes']} bytes of packed constants.\n"
         )
 
-    def profile(self, x: Array) -> list[float]:
+    def profile(self, x: Values) -> list[float]:
         """Seconds that each step of the plan takes on one thread for this batch, in the order of `plan`."""
         try:
-            return list(self._native.profile(self._integers(x)))
+            return list(self._native.profile(np.ascontiguousarray(self._interface.integers(x))))
         except _native.Error as error:
             raise _public(error) from None
 
-    def quantize_input(self, x: Array) -> Array:
-        """Integers of real inputs: round(x / scale) - offset, halves up, clipped to the precision.
+    def quantize_input(self, x: Values) -> Array:
+        """Integers of real inputs: floor(x / scale + 0.5) - offset, clipped to the precision; several inputs packed.
 
-        int8 if the input's precision is at most 8, else int32. Raises `CVMError` where `ext.json` has no input scale.
+        int8 if the input's precision is at most 8, else int32. Integers of an input with scale 1 are taken as they are.
+        Warns once (`CVMWarning`) of values outside the input's range. Raises `CVMError` where `ext.json` has no input
+        scale.
         """
-        entry = self._entry("input", 0)
-        return quantize(x, _scales(entry, np.ndim(x)), int(entry.get("offset", 0)), self.input_precision)
+        return self._interface.quantize(x)
 
     def dequantize_output(self, y: Array, head: int = 0) -> Array:
         """Real values of the integers of a head: (y + offset) * scale, in float64.
 
         Raises `CVMError` where `ext.json` has no scale for that output.
         """
-        entry = self._entry("outputs", head)
-        return dequantize(y, _scales(entry, np.ndim(y)), int(entry.get("offset", 0)))
+        return self._interface.dequantize(y, head)
 
-    def _integers(self, x: Array) -> Array:
-        values: Array = np.asarray(x)
-        if values.dtype not in (np.int8, np.int32):
-            if values.dtype.kind not in "iu":
-                raise CVMError(f"the input must hold integers, got {values.dtype}; see quantize_input")
-            values = saturate(values, self.input_precision)
-        return np.ascontiguousarray(values)
+    def preprocess(self, picture: Any, name: str | None = None) -> Array:
+        """The real network input (1, C, H, W) of a picture, made as the calibration data was (`cvm.picture`).
 
-    def _entry(self, key: str, index: int) -> dict[str, Any]:
-        entry = self._ext.get(key)
-        if isinstance(entry, list):
-            entry = entry[index] if 0 <= index < len(entry) else None
-        if not isinstance(entry, dict) or "scale" not in entry:
-            raise CVMError(f"ext.json gives no scale for {key}" + (f" {index}" if key == "outputs" else ""))
-        return entry
+        `picture` is uint8 of shape (H, W, C), a PIL picture, or the path of a PNG or JPEG file; `name` says which
+        input, where several take pictures. Raises `CVMError` where `ext.json` does not record how, or the picture does
+        not fit.
+        """
+        return self._interface.preprocess(picture, name)
+
+    def predict(self, picture: Any, top: int = 5) -> list[Prediction]:
+        """The `top` best classes of a picture with their labels and scores, as `preprocess` takes it.
+
+        Raises `CVMError` as `preprocess` does, and where the model has several inputs or outputs, or is no classifier.
+        """
+        outputs = self(self.quantize_input(self.preprocess(picture)))
+        if isinstance(outputs, tuple):
+            raise CVMError(f"the model has {len(outputs)} outputs, not one with class scores")
+        return self._interface.best(outputs, top)
 
 
 def load(directory: str | os.PathLike[str], threads: int | None = None) -> Model:
-    """Load a model directory (`symbol`, `params`, optionally `ext.json`); `threads` defaults to all processors.
+    """Load a model directory (`cvm.package`); `threads` defaults to all processors.
 
     Raises `CVMError` for missing or damaged files and for models that the target refuses.
     """
     if threads is not None and threads < 1:
         raise CVMError(f"threads={threads}: must be at least 1")
-    path = Path(directory)
-    if not path.is_dir():
-        raise CVMError(f"{path} is not a model directory")
+    files = read_package(directory)
     try:
-        native = _native.load(str(path), threads or 0)
+        native = _native.load(files.contents[SYMBOL], files.contents[PARAMS], threads or 0)
     except _native.Error as error:
-        raise _public(error, f"{path}: ") from None
-    return Model(native, _read_ext(path / "ext.json"))
+        raise _public(error, f"{Path(directory)}: ") from None
+    try:
+        interface = Interface(files.description(), tuple(native.input_shape), native.input_precision)
+    except CVMError as error:
+        raise CVMError(f"{Path(directory)}: {error}") from None
+    return Model(native, interface, files.sha256)
 
 
 def _public(error: _native.Error, where: str = "") -> CVMError:
     """The public form of what the native runtime raises."""
     kind = LimitError if isinstance(error, _native.LimitError) else CVMError
     return kind(f"{where}{error}")
-
-
-def _read_ext(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
-    try:
-        ext = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise CVMError(f"{path} is not valid JSON ({str(error)[:80]})") from None
-    if not isinstance(ext, dict):
-        raise CVMError(f"{path} must hold an object")
-    return ext
-
-
-def _scales(entry: dict[str, Any], rank: int) -> Array:
-    """The scale of an entry, shaped to broadcast along axis 1 where there is one per channel."""
-    scale = entry["scale"]
-    try:
-        if isinstance(scale, list):
-            values = np.array([float(Fraction(item)) for item in scale])
-            return values.reshape((1, -1) + (1,) * max(rank - 2, 0))
-        return np.asarray(float(Fraction(scale)))
-    except (TypeError, ValueError, ZeroDivisionError):
-        raise CVMError(f"ext.json: {scale!r:.60} is not a scale") from None

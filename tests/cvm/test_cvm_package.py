@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from cvm import CVMError, formal
 from cvm.__main__ import main
+from cvm.description import Description, parse
+from cvm.errors import CVMWarning
 from cvm.package import load_package, save_package
 
 EXT = {"producer": "test", "input": {"name": "data", "scale": "1/64"}, "outputs": [{"name": "fc", "scale": "1/4096"}]}
@@ -27,29 +29,38 @@ def directory(tmp_path):
 
 def test_round_trip(directory):
     package = load_package(directory)
-    assert package.ext == EXT
+    assert package.description == parse(EXT) and package.sha256
     assert package.model.nodes == models.small().nodes
-    assert sorted(path.name for path in directory.iterdir()) == ["data.npy", "ext.json", "params", "symbol"]
+    names = ["data.npy", "ext.json", "manifest.json", "params", "symbol"]
+    assert sorted(path.name for path in directory.iterdir()) == names
     sample = np.load(directory / "data.npy")
     assert sample.dtype == np.int8
     np.testing.assert_array_equal(sample, models.batch_of(package.model, 2))
 
 
-def test_a_directory_without_ext_loads(directory):
+def test_an_older_directory_loads_with_a_warning(directory):
+    (directory / "manifest.json").unlink()
+    with pytest.warns(CVMWarning, match="no manifest"):
+        assert load_package(directory).description == parse(EXT)
     (directory / "ext.json").unlink()
-    assert load_package(directory).ext == {}
+    with pytest.warns(CVMWarning, match="no manifest"):
+        package = load_package(directory)
+    assert package.description == Description() and package.sha256 is None
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "\0"])
 def test_a_damaged_ext_is_refused(directory, content):
     (directory / "ext.json").write_text(content)
-    with pytest.raises(CVMError, match=r"ext\.json"):
+    with pytest.raises(CVMError, match=r"ext\.json is not the file"):
+        load_package(directory)
+    (directory / "manifest.json").unlink()
+    with pytest.warns(CVMWarning), pytest.raises(CVMError, match=r"ext\.json"):
         load_package(directory)
 
 
 def test_saving_again_replaces_and_a_refusal_keeps(directory):
     save_package(directory, models.small(1), {}, None)
-    assert load_package(directory).ext == {}
+    assert load_package(directory).description == Description()
     assert not (directory / "data.npy").exists()
     before = {path.name: path.read_bytes() for path in directory.iterdir()}
     with pytest.raises(CVMError, match=r"ext\.json"):
@@ -90,21 +101,23 @@ def test_bad_input_gets_one_line_and_status_2(directory, tmp_path, capsys):
     out.write_text("before")
     np.save(tmp_path / "float.npy", np.zeros((1, 3, 8, 8)))
     np.savez(tmp_path / "many.npz", a=1)
+    unscaled = tmp_path / "unscaled"
+    save_package(unscaled, models.small(), {})
     (tmp_path / "junk.npy").write_text("junk")
     for name, message in [
         ("absent.npy", "cannot read"),
         ("junk.npy", "not a .npy"),
-        ("many.npz", "archive"),
-        ("float.npy", "expected integers"),
+        ("many.npz", "no input 'a'"),
+        ("float.npy", "no scale"),
     ]:
-        assert message in _refused(["run", directory, "--input", tmp_path / name, "--output", out], capsys)
+        assert message in _refused(["run", unscaled, "--input", tmp_path / name, "--output", out], capsys)
     np.save(tmp_path / "x.npy", np.zeros((1, 3, 8, 8), np.int8))
     run = ["run", directory, "--input", tmp_path / "x.npy", "--output", out]
     assert "--threads 0" in _refused([*run, "--threads", "0"], capsys)
     assert "cannot write" in _refused([*run[:-1], tmp_path / "absent" / "y.npy"], capsys)
     assert "not a model directory" in _refused(["inspect", tmp_path / "absent"], capsys)
     (directory / "params").write_bytes(b"")
-    assert "params" in _refused(run, capsys)
+    assert "params is not the file that manifest.json lists" in _refused(run, capsys)
     assert out.read_text() == "before"
 
 

@@ -90,6 +90,7 @@ def test_preprocessing_of_the_model_replaces_the_datasets_own(digits: Dataset) -
         "label_offset": 1,
         "crop": None,
         "resize": None,
+        "interpolation": None,
         "channels": "grey",
         "layout": "NCHW",
     }

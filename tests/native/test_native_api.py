@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import threading
@@ -147,13 +146,10 @@ def test_quantize_and_dequantize(tmp_path) -> None:
 def test_without_scales_there_is_no_quantization(tmp_path) -> None:
     model = Model([Node("null", "data"), Node("negative", "y", ((0, 0),))], [(1, 0)], {}, {"data": 8}, (1, 2))
     save(tmp_path, model)
-    (tmp_path / "ext.json").unlink()
     with pytest.raises(CVMError, match="no scale for input"):
         load(tmp_path).quantize_input(np.zeros((1, 2)))
-    for text in ("[]", "{", json.dumps({"outputs": [{"scale": "x"}]})):
-        (tmp_path / "ext.json").write_text(text)
-        with pytest.raises(CVMError):
-            load(tmp_path).dequantize_output(np.zeros((1, 2)))
+    with pytest.raises(CVMError, match="no scale for output 0"):
+        load(tmp_path).dequantize_output(np.zeros((1, 2)))
 
 
 def test_inspect_shows_the_plan(folder, capsys) -> None:

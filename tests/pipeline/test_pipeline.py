@@ -22,7 +22,7 @@ from mrt.frontends import mxnet as mxnet_files
 from mrt.integer.tensor_info import TensorInfo, quantize_input
 
 STAGES = ("PREPARE", "CALIBRATION", "QUANTIZATION")
-MODEL_FILES = ("symbol", "params", "ext.json", "data.npy", "certificate.json", "certificate.txt")
+MODEL_FILES = ("symbol", "params", "ext.json", "data.npy", "manifest.json", "certificate.json", "certificate.txt")
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -101,7 +101,7 @@ def test_the_compiled_model_computes_what_the_float_network_does(project: Path, 
     network = mxnet_files.load(
         project / "data" / "digits-symbol.json", project / "data" / "digits-0000.params", {"data": (-1, 1, 8, 8)}
     )
-    (expected,) = Executor(network)(sample * extension["input"]["scale_float"])
+    (expected,) = Executor(network)(sample * extension["inputs"][0]["scale_float"])
     assert np.abs(real - expected).max() < 0.05 * np.abs(expected).max()
     assert extension["labels"] == [str(digit) for digit in range(10)]
 
@@ -314,7 +314,7 @@ def test_lambda_narrows_and_thresholds_set_the_input_scale(project: Path, tmp_pa
         sets = [part for value in (*more, "EVALUATION.Iter_num=0") for part in ("--set", value)]
         assert cli.main(arguments(project, tmp_path, *sets)) == 0
         extension = json.loads((tmp_path / "digits_cvm" / "ext.json").read_text())
-        return float(extension["input"]["scale_float"])
+        return float(extension["inputs"][0]["scale_float"])
 
     absolute = input_scale("CALIBRATION.Calibrator=absmax")
     assert absolute == pytest.approx(1 / 127, rel=1e-6)

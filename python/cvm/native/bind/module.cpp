@@ -93,8 +93,9 @@ NB_MODULE(_native, m) {
                          return precisions;
                      })
         .def("plan", &cvm::Model::plan_json, nb::call_guard<nb::gil_scoped_release>());
-    m.def("load", [](const std::string& directory, int threads) {
+    m.def("load", [](const nb::bytes& symbol, const nb::bytes& params, int threads) {
+        const std::string_view text(symbol.c_str(), symbol.size());
         nb::gil_scoped_release released;
-        return cvm::Model::load(directory, threads);
+        return cvm::Model::parse(text, params.c_str(), params.size(), threads);
     });
 }
