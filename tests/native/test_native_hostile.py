@@ -21,6 +21,8 @@ SETTINGS = settings(
     max_examples=150, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*has no manifest.json")  # its files are written one by one
+
 
 def _random() -> native_models.Model:
     return native_models.random_net(np.random.default_rng(12), 4)
