@@ -22,7 +22,7 @@ from cvm.inspection import describe
 from cvm.interface import Interface, Values
 from cvm.model import INPUT
 from cvm.ops.base import Array
-from cvm.package import Package, load_package
+from cvm.package import SYMBOL, Package, load_package
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -205,6 +205,7 @@ def test_inspect_strict_says_what_the_reference_would_not_take(tmp_path, capsys,
     save_package(tmp_path, models.small(), {}, None)
     document = json.loads((tmp_path / "symbol").read_text())
     change(document)
+    (tmp_path / "manifest.json").unlink()
     (tmp_path / "symbol").write_text(json.dumps(document).replace("MARK", "\\u0072elu"))
     assert main(["inspect", str(tmp_path)]) == 0
     capsys.readouterr()
