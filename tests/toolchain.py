@@ -9,8 +9,9 @@ from typing import Any
 import cvm
 import mxnet as mx
 import numpy as np
-from cvm import formal
+from cvm import conformance, formal, format
 from cvm.certificate import Certificate, certify
+from cvm.symbol import decode
 
 from mrt.calibrate.calibrator import calibrate
 from mrt.calibrate.gather import gather
@@ -97,6 +98,7 @@ def check(compiled: Compiled, bar: float) -> None:
     check_prepared(compiled)
     check_bit_exact(compiled)
     assert compiled.certificate.ok, compiled.certificate.verdict()
+    check_writable(compiled.model)
     graph = compiled.quantized.graph
     restored = from_symbol(to_symbol(graph), graph.params, graph.inputs)
     again = compile_model(restored, compiled.quantized.input.precision)
@@ -111,6 +113,13 @@ def feed(graph: Graph, data: Array) -> Mapping[str, Array]:
     """The data for the first input and zeros for the others (labels)."""
     inputs = {name: np.zeros(shape, np.float32) for name, shape in graph.input_shapes(len(data)).items()}
     return {**inputs, next(iter(graph.inputs)): data}
+
+
+def check_writable(model: cvm.Model) -> None:
+    """The reference takes the model, and its default build has all its operators."""
+    symbol, _ = format.encode(model)
+    departures = conformance.departures(symbol, decode(symbol), model)
+    assert not [line for line in departures if "cannot be joined" not in line], departures
 
 
 def check_prepared(compiled: Compiled) -> None:

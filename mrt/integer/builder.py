@@ -112,6 +112,20 @@ class IntegerBuilder:
         """The same integers with an inferred precision of at most `bits`; clips where the proof does not suffice."""
         return value if value.precision <= bits else self.emit("cvm_clip", [value], {"precision": bits})
 
+    def double(self, value: IntValue, times: int) -> IntValue:
+        """value * 2^times, with an inferred precision of `times` bits more.
+
+        Not by cvm_left_shift, which the reference's default build does not have. The constant 2^n takes n + 2 bits, of
+        which the last two may be more than int32 has: these are additions.
+        """
+        multiplied = min(times, INT32_BITS - 2 - value.precision)
+        if multiplied > 0:
+            product = self.emit("broadcast_mul", [value, self.scalar(2**multiplied)])
+            value, times = self.fit(product, value.precision + multiplied), times - multiplied
+        for _ in range(times):
+            value = self.emit("elemwise_add", [value, value])
+        return value
+
     def clamp(self, value: IntValue, low: int, high: int) -> IntValue:
         """min(max(value, low), high); nothing is emitted where the range is proven already."""
         if value.range.min() >= low and value.range.max() <= high:

@@ -29,8 +29,7 @@ def limbs(builder: IntegerBuilder, x: IntValue) -> tuple[IntValue, ...]:
     if x.precision <= LIMB_BITS:
         return (x,)
     high = builder.emit("cvm_right_shift", [x], {"precision": LIMB_BITS, "shift_bit": LIMB_BITS})
-    back = builder.emit("cvm_left_shift", [high], {"precision": 2 * LIMB_BITS, "shift_bit": LIMB_BITS})
-    return high, builder.fit(builder.emit("elemwise_sub", [x, back]), LIMB_BITS)
+    return high, builder.fit(builder.emit("elemwise_sub", [x, builder.double(high, LIMB_BITS)]), LIMB_BITS)
 
 
 def constant_limbs(builder: IntegerBuilder, weight: Array) -> tuple[IntValue, ...]:
@@ -66,6 +65,5 @@ def accumulate(
         total = builder.emit("cvm_right_shift", [total], {"precision": total.precision, "shift_bit": dropped})
     high = builder.fit(high, high.bits)
     if dropped < LIMB_BITS:
-        shift = LIMB_BITS - dropped
-        high = builder.emit("cvm_left_shift", [high], {"precision": high.precision + shift, "shift_bit": shift})
+        high = builder.double(high, LIMB_BITS - dropped)
     return builder.emit("elemwise_add", [high, builder.fit(total, min(total.precision, ADDABLE_BITS))])

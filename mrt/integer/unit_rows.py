@@ -110,7 +110,7 @@ def _differences(ctx: QuantizeContext, x: QValue, axes: tuple[int, ...], count: 
     free = _WORKING - 1 - x.tensor.precision - count.bit_length()
     if free >= 0:
         total = ctx.emit("sum", [x.tensor], along)
-        total = _doubled(ctx, total, free)
+        total = ctx.double(total, free)
         scaled = ctx.emit("broadcast_mul", [x.tensor, ctx.scalar(count << free)])
         kind = "elemwise_sub" if scaled.shape == total.shape else "broadcast_sub"
         difference = ctx.emit(kind, [scaled, total])
@@ -122,7 +122,7 @@ def _differences(ctx: QuantizeContext, x: QValue, axes: tuple[int, ...], count: 
         x = QValue(tensor, x.scale * 2**spare)
     free = _WORKING - 1 - x.tensor.precision
     mean = _mean(ctx, ctx.emit("sum", [x.tensor], along), count, x.tensor.precision, free)
-    difference = ctx.emit("broadcast_sub", [_doubled(ctx, x.tensor, free), mean])
+    difference = ctx.emit("broadcast_sub", [ctx.double(x.tensor, free), mean])
     return _Rows(difference, x.scale / 2**free, 1 << free, 1 << max(free - 1, 0))
 
 
@@ -133,20 +133,14 @@ def _mean(ctx: QuantizeContext, total: IntValue, count: int, bits: int, free: in
     multiple = ctx.fit(ctx.emit("broadcast_mul", [whole, number]), _WORKING)
     rest = ctx.fit(ctx.emit("broadcast_sub", [total, multiple]), number.precision)
     digits = min(free, _WORKING - number.precision)
-    fraction = ctx.fit(ctx.emit("broadcast_div", [_doubled(ctx, rest, digits), number]), digits + 1)
-    return ctx.emit("broadcast_add", [_doubled(ctx, whole, free), _doubled(ctx, fraction, free - digits)])
+    fraction = ctx.fit(ctx.emit("broadcast_div", [ctx.double(rest, digits), number]), digits + 1)
+    return ctx.emit("broadcast_add", [ctx.double(whole, free), ctx.double(fraction, free - digits)])
 
 
 def _lengthened(ctx: QuantizeContext, x: QValue) -> _Rows:
     """x with as many bits as there are, so that its smallest rows have enough to be divided."""
     free = _WORKING - x.tensor.precision
-    return _Rows(_doubled(ctx, x.tensor, free), x.scale / 2**free, 1 << free, 1 << free)
-
-
-def _doubled(ctx: QuantizeContext, value: IntValue, times: int) -> IntValue:
-    if not times:
-        return value
-    return ctx.emit("cvm_left_shift", [value], {"precision": value.precision + times, "shift_bit": times})
+    return _Rows(ctx.double(x.tensor, free), x.scale / 2**free, 1 << free, 1 << free)
 
 
 def _added(ctx: QuantizeContext, divisor: IntValue, guard: float, relative: float, dropped: int) -> IntValue:

@@ -88,8 +88,7 @@ class Where(Operator):
         """A value that is 0 everywhere is 0 on any scale; others are brought to the output's where theirs differ."""
         condition = ctx.wide(node.inputs[0]).tensor
         if condition.precision < _CHOICE_BITS:
-            shift = {"precision": _CHOICE_BITS, "shift_bit": _CHOICE_BITS - condition.precision}
-            condition = ctx.emit("cvm_left_shift", [condition], shift)
+            condition = ctx.double(condition, _CHOICE_BITS - condition.precision)
         a, b = (ctx.wide(value) for value in node.inputs[1:])
         if a.scale != b.scale:
             zero = [q.tensor.range.magnitude() == 0 for q in (a, b)]

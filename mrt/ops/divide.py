@@ -36,7 +36,7 @@ class Divide(Operator):
         """Sa a / (Sb b) = Sa / Sb 2^-s (a 2^s / b); what may be 0 is replaced by 2 b + 1, half a step more than b."""
         a, b = (ctx.wide(value) for value in node.inputs)
         shift = _DIVIDEND_BITS - a.tensor.precision
-        dividend = ctx.emit("cvm_left_shift", [a.tensor], {"precision": _DIVIDEND_BITS, "shift_bit": shift})
+        dividend = ctx.double(a.tensor, shift)
         divisor, scale = b.tensor, b.scale
         if divisor.range.min() <= 0 <= divisor.range.max():
             doubled = ctx.emit("broadcast_mul", [divisor, ctx.scalar(2)])

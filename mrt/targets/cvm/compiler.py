@@ -15,6 +15,7 @@ from mrt.errors import MRTError
 from mrt.graph import Graph, Node
 
 _INPUT = "data"
+_LONGEST_NAME = 1000
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,11 @@ def compile_model(graph: Graph, input_precision: int, batch: int = 1) -> cvm.Mod
 
 
 def _ascii(name: str, taken: dict[str, str]) -> str:
-    """A unique ASCII name; the target allows no others, and strips `_<digits>` from operators only."""
-    base = re.sub(r"[^A-Za-z0-9_.]", "_", name)
+    """A unique ASCII name that is neither empty nor too long: the target allows no others.
+
+    It strips `_<digits>` from operators only.
+    """
+    base = re.sub(r"[^A-Za-z0-9_.]", "_", name)[:_LONGEST_NAME] or "_"
     candidate, count = base, 0
     while candidate in taken or (candidate == _INPUT and name != _INPUT):
         count += 1
