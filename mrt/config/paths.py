@@ -8,12 +8,14 @@ working directory's. (`~` is expanded before.)
 
 from __future__ import annotations
 
+import glob
+import re
 from pathlib import Path
 
-__all__ = ["code", "dataset_dir", "model_dir", "model_files", "spellings", "written_dir"]
+__all__ = ["code", "dataset_dir", "epochs", "model_dir", "model_files", "spellings", "written_dir"]
 
 _PROJECT = Path(__file__).resolve().parents[2]
-_SPELLINGS = ((".json", ".params"), ("-symbol.json", "-0000.params"))
+_EPOCH = re.compile(r".*-(\d{4,})\.params", re.DOTALL)
 
 
 def model_files(folder: Path, name: str) -> tuple[Path, Path] | None:
@@ -23,8 +25,18 @@ def model_files(folder: Path, name: str) -> tuple[Path, Path] | None:
 
 
 def spellings(folder: Path, name: str) -> list[tuple[Path, Path]]:
-    """Return the paths that a model's symbol and parameter files may have, in either spelling."""
-    return [(folder / f"{name}{symbol}", folder / f"{name}{parameters}") for symbol, parameters in _SPELLINGS]
+    """Return the paths that a model's symbol and parameter files may have, in either spelling.
+
+    `net.export` and Module's checkpoints number the parameters by epoch: of several, those of the last.
+    """
+    numbered = epochs(folder, name) or [folder / f"{name}-0000.params"]
+    return [(folder / f"{name}.json", folder / f"{name}.params"), (folder / f"{name}-symbol.json", numbered[-1])]
+
+
+def epochs(folder: Path, name: str) -> list[Path]:
+    """Return the numbered parameter files of a model that are there, by epoch."""
+    found = ((_EPOCH.fullmatch(path.name), path) for path in folder.glob(f"{glob.escape(name)}-*.params"))
+    return [path for _, path in sorted((int(match[1]), path) for match, path in found if match)]
 
 
 def model_dir(folder: Path, name: str, configuration: Path) -> Path:

@@ -16,6 +16,7 @@ def _device(section: str) -> dict[str, Target]:
     return {"DEVICE_TYPE": (section, "Device_type"), "DEVICE_IDS": (section, "Device_ids")}
 
 
+_LARGEST = 100_000  # values in a file
 _START, _RUN_EVALUATE, _RUN_COMPILE = ("START_AFTER", "RUN_EVALUATE", "RUN_COMPILE")
 
 VOCABULARY = Vocabulary(
@@ -94,11 +95,39 @@ class _Loader(yaml.SafeLoader):
     """PyYAML's safe loader, without its silent acceptance of a key given twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value]
-        for key, value in zip(keys, node.value):
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"{key} is given twice", value[0].start_mark)
+        seen: set[Any] = set()
+        for key, _ in node.value:
+            text = key.value if isinstance(key.value, str) else id(key)
+            if text in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value} is given twice", key.start_mark)
+            seen.add(text)
         return super().construct_mapping(node, deep)
+
+    def get_single_node(self) -> yaml.Node | None:
+        """The document, unless what it refers to (`*name`) makes it larger than any configuration is, or endless."""
+        root = super().get_single_node()
+        if root is not None:
+            _size(root, {}, set())
+        return root
+
+
+def _size(node: yaml.Node, known: dict[int, int], above: set[int]) -> int:
+    """How many values there are with every reference written out.
+
+    Raises:
+        yaml.constructor.ConstructorError: too many, or the node is part of itself.
+    """
+    if id(node) in above:
+        raise yaml.constructor.ConstructorError(None, None, "refers to itself", node.start_mark)
+    if id(node) not in known:
+        parts = node.value if isinstance(node, yaml.CollectionNode) else []
+        children = [part for pair in parts for part in pair] if isinstance(node, yaml.MappingNode) else parts
+        above.add(id(node))
+        known[id(node)] = 1 + sum(_size(child, known, above) for child in children)
+        above.discard(id(node))
+    if known[id(node)] > _LARGEST:
+        raise yaml.constructor.ConstructorError(None, None, f"holds over {_LARGEST} values", node.start_mark)
+    return known[id(node)]
 
 
 def read(text: str, source: str) -> Raw:

@@ -65,7 +65,7 @@ def restored(graph: Graph) -> Graph:
                 note = json.loads(attrs[_NOTE])
                 op, attrs, names = note["op"], note["attrs"], note["inputs"]
             inputs = tuple(_value(by_name, name) for name in names)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise MRTError(f"node {node.name}: what MRT noted of it is damaged ({type(error).__name__})") from None
         by_name[node.name] = Node(op, node.name, inputs, attrs, node.origin)
     outputs = tuple(Value(by_name[value.node.name], value.index) for value in graph.outputs)

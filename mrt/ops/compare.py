@@ -43,6 +43,23 @@ class Compare(Operator):
         )
 
 
+class CompareEqual(Operator):
+    """x == y and x != y."""
+
+    names = ("broadcast_equal", "broadcast_not_equal", "_equal_scalar", "_not_equal_scalar")
+    summary = "x >= y times x <= y; x > y plus x < y"
+    selects = True
+
+    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
+        """Of integers: whether they are on the same step."""
+        other = rw.param(np.array([number(node, "scalar", 1.0)])) if "scalar" in node.op else inputs[1]
+        if rw.constant(inputs[0]) is not None:
+            inputs, other = (other,), inputs[0]
+        apart, end = "not" in node.op, "" if "not" in node.op else "_equal"
+        ways = [rw.op(f"broadcast_{kind}{end}", [inputs[0], other]) for kind in ("greater", "lesser")]
+        return [rw.op("broadcast_add" if apart else "broadcast_mul", ways)]
+
+
 class CompareReversed(Operator):
     """x < y and x <= y."""
 
@@ -51,8 +68,12 @@ class CompareReversed(Operator):
     selects = True
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
-        """y > x, y >= x."""
-        return [rw.op(node.op.replace("lesser", "greater"), [inputs[1], inputs[0]])]
+        """y > x, y >= x; -x > -c of a constant, which stays on the right."""
+        kind = node.op.replace("lesser", "greater")
+        if rw.constant(inputs[1]) is None:
+            return [rw.op(kind, [inputs[1], inputs[0]])]
+        negative = [rw.op("negative", [inputs[0]]), rw.param(-np.asarray(rw.constant(inputs[1])))]
+        return [rw.op(kind, negative)]
 
 
 class CompareScalar(Operator):

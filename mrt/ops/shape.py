@@ -43,15 +43,16 @@ class Flatten(Mover):
 
 
 class Reshape(Mover):
-    """Reshape with MXNet's codes; the batch axis must stay first."""
+    """Reshape with MXNet's codes."""
 
     names = ("Reshape", "reshape")
     summary = "reshape"
 
-    def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
-        """reverse=True is not on the target."""
-        if flag(node, "reverse", False):
-            raise refuse(node, "reverse=True is not supported")
+    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
+        """Codes that are read from the right (reverse), or the old target_shape: the shape that they lead to."""
+        if integers(node, "shape", ()) and not flag(node, "reverse", False):
+            return None
+        return [rw.op("Reshape", inputs, {"shape": rw.open_shape(Value(node))})]
 
     def moved(self, node: Node, shape: Shape) -> tuple[str, Mapping[str, object]]:
         """reshape."""
@@ -146,18 +147,12 @@ class UpSampling(Mover):
     """Enlargement by a whole number."""
 
     names = ("UpSampling",)
-    summary = "nearest: upsampling; bilinear: Deconvolution of each channel by itself"
-
-    def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
-        """One tensor to enlarge."""
-        bilinear = text(node, "sample_type", "nearest") == "bilinear"
-        if len(node.inputs) != (2 if bilinear else 1):
-            raise refuse(node, "only the enlargement of one input is supported")
+    summary = "nearest: upsampling, of several each to the same size, then Concat or sums; bilinear: Deconvolution"
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
-        """bilinear: MXNet's deconvolution with the weights that are its second input."""
+        """bilinear: MXNet's deconvolution with the weights that are its second input. Several: one by one."""
         if text(node, "sample_type", "nearest") == "nearest":
-            return None
+            return None if len(inputs) == 1 else [self._joined(node, inputs, rw)]
         scale, channels = integer(node, "scale"), rw.shape(node.inputs[0])[1]
         attrs = {
             "kernel": (2 * scale - scale % 2,) * 2,
@@ -168,6 +163,18 @@ class UpSampling(Mover):
             "no_bias": True,
         }
         return [rw.op("Deconvolution", inputs, attrs)]
+
+    def _joined(self, node: Node, inputs: Sequence[Value], rw: Rewriter) -> Value:
+        """Each input enlarged to the height of the result, joined along the channels or added up."""
+        height = rw.shape(Value(node))[2]
+        enlarged = []
+        for before, value in zip(node.inputs, inputs):
+            scale = height // rw.shape(before)[2]
+            attrs = {"scale": scale, "sample_type": "nearest", "num_args": 1}
+            enlarged.append(value if scale == 1 else rw.op("UpSampling", [value], attrs))
+        if text(node, "multi_input_mode", "concat") == "sum":
+            return rw.op("add_n", enlarged, {"num_args": len(enlarged)})
+        return rw.op("Concat", enlarged, {"dim": 1, "num_args": len(enlarged)})
 
     def moved(self, node: Node, shape: Shape) -> tuple[str, Mapping[str, object]]:
         """upsampling."""

@@ -76,6 +76,23 @@ class SliceAxis(Operator):
         return [rw.op("slice", inputs, {"begin": begins, "end": ends})]
 
 
+class Crop(Operator):
+    """A window of pictures, at a place or in the middle, of a given size or of that of another tensor."""
+
+    names = ("Crop",)
+    summary = "slice"
+    moves = True
+
+    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
+        """slice."""
+        before, after = rw.shape(node.inputs[0])[2:], rw.shape(Value(node))[2:]
+        first = integers(node, "offset", (0, 0))
+        if flag(node, "center_crop", False):
+            first = tuple((a - b) // 2 for a, b in zip(before, after))
+        begin, end = (None, None, *first), (None, None, *(a + b for a, b in zip(first, after)))
+        return [rw.op("slice", [inputs[0]], {"begin": begin, "end": end})]
+
+
 class SliceLike(Operator):
     """x cut to the shape of another tensor."""
 
@@ -84,10 +101,12 @@ class SliceLike(Operator):
     moves = True
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
-        """slice."""
-        shape, like = rw.shape(node.inputs[0]), rw.shape(node.inputs[1])
+        """slice; an axis as long as the batch stays."""
+        shape, like = rw.open_shape(node.inputs[0]), rw.open_shape(node.inputs[1])
         axes = {axis % len(shape) for axis in integers(node, "axes", ())} or set(range(len(shape)))
-        ends = tuple(like[i] if i in axes and i > 0 else None for i in range(len(shape)))
+        if any(like[axis] == -1 and shape[axis] != -1 for axis in axes):
+            raise refuse(node, "what a sample gives depends on its place in the batch")
+        ends = tuple(like[i] if i in axes and like[i] != -1 else None for i in range(len(shape)))
         return [rw.op("slice", [inputs[0]], {"begin": (None,) * len(shape), "end": ends})]
 
 

@@ -12,7 +12,7 @@ import mxnet as mx
 
 from mrt import nets
 from mrt.config import Config
-from mrt.config.paths import spellings
+from mrt.config.paths import epochs, spellings
 from mrt.errors import MRTError
 from mrt.executors.guarded import first_forward, first_shapes
 from mrt.frontends import mxnet as mxnet_files
@@ -56,8 +56,18 @@ def load_network(config: Config) -> Graph:
     files = spellings(folder, name)
     for symbol_path, params_path in files:
         if symbol_path.is_file():
+            _tell_epoch(folder, name, params_path)
             return _from_files(symbol_path, params_path, config.default.input_shape)
     return _from_zoo(name, [symbol_path for symbol_path, _ in files], config.default.input_shape)
+
+
+def _tell_epoch(folder: Path, name: str, taken: Path) -> None:
+    """Say which of a network's numbered parameter files are taken, where that is not clear."""
+    numbered = epochs(folder, name)
+    if taken not in numbered or numbered == [folder / f"{name}-0000.params"]:
+        return
+    others = f", the last of {len(numbered)}" if len(numbered) > 1 else ""
+    logger.warning("Model_name=%s: the parameters are those of %s%s", name, taken.name, others)
 
 
 def _from_files(symbol_path: Path, params_path: Path, shape: Shape) -> Graph:

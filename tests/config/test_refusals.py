@@ -114,6 +114,10 @@ def test_bad_ini(tmp_path: Path, text: str | bytes, message: str) -> None:
     assert message in refusal(tmp_path / "net.ini", text)
 
 
+DOUBLING = "a: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 60))
+"""Sixty lines that stand for 2^60 values."""
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -121,6 +125,11 @@ def test_bad_ini(tmp_path: Path, text: str | bytes, message: str) -> None:
         ("COMMON: 3\n", "must be sections (COMMON, PREPARE, CALIBRATE,"),
         ("COMMON: [\n", "line 2: "),
         ("COMMON: {MODEL_NAME: a, MODEL_NAME: b}\n", "MODEL_NAME is given twice"),
+        ("COMMON: &a\n  MODEL_NAME: *a\n", "line 1: refers to itself"),
+        ("a: &a [*a]\n", "line 1: refers to itself"),
+        (DOUBLING, "holds over 100000 values"),
+        ("COMMON:\n" + "".join(f"  K{i}: 1\n" for i in range(20_000)), "COMMON.K0: unknown key"),
+        ("COMMON: " + "[" * 3000, "is not YAML"),
         ("COMMON: {MODEL_NAME: a, model_name: b}\n", "COMMON.model_name: given twice"),
         ("COMMON: {MODEL: a}\n", "COMMON.MODEL: unknown key; did you mean MODEL_DIR? (allowed: MODEL_NAME,"),
         ("CALIBRATION: {BATCH: 1}\n", "CALIBRATION: unknown section; did you mean CALIBRATE? (allowed: COMMON,"),

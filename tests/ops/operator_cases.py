@@ -496,6 +496,36 @@ add(
         conv(x), sym.reshape(sym.contrib.arange_like(x, axis=3, step=0.3), shape=(1, 1, 1, -1))
     ),
 )
+add(
+    "upsampling-several",
+    lambda x: sym.UpSampling(
+        sym.Pooling(conv(x, 3), kernel=(2, 2), stride=(2, 2), pool_type="max"),
+        conv(x, 2),
+        scale=2,
+        sample_type="nearest",
+        num_args=2,
+    ),
+    (-1, 4, 6, 8),
+)
+add(
+    "upsampling-sum",
+    lambda x: sym.UpSampling(
+        sym.Pooling(conv(x, 3), kernel=(2, 2), stride=(2, 2), pool_type="max"),
+        conv(x, 3),
+        scale=2,
+        sample_type="nearest",
+        num_args=2,
+        multi_input_mode="sum",
+    ),
+    (-1, 4, 6, 8),
+)
+add("reshape-reverse", lambda x: sym.Reshape(sym.Reshape(conv(x), shape=(0, 0, -1)), shape=(0, 7, -1), reverse=True))
+add("reshape-old", lambda x: dense(sym.Reshape(conv(x), target_shape=(0, 252))))
+add("crop", lambda x: sym.Crop(conv(x), h_w=(4, 3), offset=(2, 1), num_args=1))
+add("crop-middle", lambda x: sym.Crop(conv(x), h_w=(4, 3), center_crop=True, num_args=1))
+add("crop-like", lambda x: sym.Crop(conv(x), conv(x, 2, pad=(0, 0)), num_args=2))
+add("equal-zero", lambda x: sym.Group([relu(conv(x, name="c")) == 0, relu(conv(x, name="d")) != 0]), bar=12)
+add("equal-largest", lambda x: (lambda c: sym.broadcast_equal(c, sym.max(c, axis=1, keepdims=True)))(conv(x)), bar=12)
 add("upsampling", lambda x: sym.UpSampling(conv(x), scale=2, sample_type="nearest"))
 add(
     "upsampling-bilinear",

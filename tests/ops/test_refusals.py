@@ -73,7 +73,6 @@ REFUSED: dict[str, tuple[Build, Shape, str]] = {
     "sum-over-all": (lambda x: sym.sum(x, name="bad"), IMAGE, "batch axis"),
     "max-over-batch": (lambda x: sym.max(x, axis=(0, 1), name="bad"), IMAGE, "batch axis"),
     "min-over-batch": (lambda x: sym.min(x, axis=0, name="bad"), IMAGE, "batch axis"),
-    "reshape-reverse": (lambda x: sym.reshape(x, shape=(0, -1), reverse=True, name="bad"), IMAGE, "reverse=True"),
     "repeat-without-axis": (lambda x: sym.repeat(x, repeats=2, name="bad"), IMAGE, "without an axis"),
     "dropout-always": (lambda x: sym.Dropout(x, p=0.5, mode="always", name="bad"), IMAGE, "mode=always"),
     "cast-int": (lambda x: sym.cast(x, dtype="int32", name="bad"), IMAGE, "cast to int32"),
@@ -115,11 +114,6 @@ REFUSED: dict[str, tuple[Build, Shape, str]] = {
         lambda x: sym.batch_dot(sym.reshape(x, shape=(0, 0, -1)), constant("w", (2, 42, 3)), name="bad"),
         (2, 4, 7, 6),
         "must be the network's data",
-    ),
-    "upsampling-of-several": (
-        lambda x: sym.UpSampling(x, conv(x), scale=2, sample_type="nearest", num_args=2, name="bad"),
-        IMAGE,
-        "one input",
     ),
     "batchnorm-statistics": (
         lambda x: sym.BatchNorm(x, output_mean_var=True, name="bad")[0],
