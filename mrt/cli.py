@@ -91,7 +91,11 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
             command.add_argument("--start", metavar="STAGE", help="resume after this stage's checkpoint")
         if name == "sensitivity":
             command.add_argument(
-                "--pictures", metavar="N", type=_positive, default=_PICTURES, help=f"at most (default {_PICTURES})"
+                "--pictures",
+                metavar="N",
+                type=zoo_command.positive,
+                default=_PICTURES,
+                help=f"at most (default {_PICTURES})",
             )
         if name == "ablate":
             command.add_argument("--quick", action="store_true", help="leave out learned rounding, which takes minutes")
@@ -104,13 +108,6 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     commands.add_parser("ops", help="list the supported operators, as a Markdown table")
     zoo_command.add_to(commands)
     return parser.parse_args(arguments)
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
 
 
 def _log_to(console: Console, level: int) -> None:

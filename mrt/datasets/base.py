@@ -172,6 +172,11 @@ class Dataset(ABC):
         """A fresh metric that judges the network's outputs on this dataset; of no use where it is not `labelled`."""
         return TopK((1, 5))
 
+    @property
+    def title(self) -> str:
+        """What a reader of a report knows it by."""
+        return self.name
+
     def split_name(self, split: str) -> str:
         """What a reader of a report knows the split by."""
         return self.splits.get(split, split)

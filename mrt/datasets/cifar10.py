@@ -6,7 +6,8 @@ https://www.cs.toronto.edu/~kriz/cifar.html. Mean and standard deviation are tho
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,10 @@ class CIFAR10(Dataset):
     """CIFAR-10; calibration uses the training pictures."""
 
     name = "cifar10"
+    splits: ClassVar[Mapping[str, str]] = {
+        "calibration": "data_batch_1..5",
+        "evaluation": "test_batch",
+    }
     default = Preprocess(mean=(0.4914, 0.4822, 0.4465), std=(0.2023, 0.1994, 0.2010), scale=255.0)
     padding = 4
     mirrored = True

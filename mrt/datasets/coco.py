@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import io
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ class COCO(Detection):
     """
 
     name = "coco"
+    splits: ClassVar[Mapping[str, str]] = {"calibration": "val2017", "evaluation": "val2017"}
     shared_calibration = True
 
     def _open(self) -> None:

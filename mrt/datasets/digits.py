@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ class Digits(Dataset):
     """scikit-learn's digits, no files needed; 500 are kept for evaluation, calibration uses the training pictures."""
 
     name = "digits"
+    splits: ClassVar[Mapping[str, str]] = {"calibration": "train", "evaluation": "500 held out"}
     default = Preprocess(mean=(0.0,), std=(1.0,), scale=16.0)
     padding = 1
 

@@ -24,6 +24,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg")
 TRAIN, HELD_OUT = "train", ("val", "test")
 _GREY = Preprocess(mean=(0.0,), std=(1.0,), scale=255.0, crop=ImageNet.default.crop)
 _LOOKED_AT = 256
+_WHOLE = "."
 
 Item = tuple[Path, int]
 
@@ -65,7 +66,7 @@ class Folder(Dataset):
             raise MissingDataError(f"dataset {self.name}: there is no folder {self.root}; name it with Dataset_dir")
         parts = [part for part in (TRAIN, *HELD_OUT) if _folders(self.root / part)]
         held_out = next((part for part in HELD_OUT if part in parts), None)
-        evaluated = held_out or (TRAIN if parts else ".")
+        evaluated = held_out or (TRAIN if parts else _WHOLE)
         calibrated = TRAIN if TRAIN in parts else evaluated
         self.shared_calibration = evaluated == calibrated
         self._parts = {"calibration": calibrated, "evaluation": evaluated}
@@ -105,9 +106,14 @@ class Folder(Dataset):
         except (OSError, ValueError):
             return False  # said where it is read
 
+    @property
+    def title(self) -> str:
+        """See `Dataset.title`."""
+        return f"{self.name} {self.root}"
+
     def split_name(self, split: str) -> str:
         """See `Dataset.split_name`: the folder's."""
-        return str(self.root / self._parts[split])
+        return self._parts[split] if self._parts[split] != _WHOLE else "all"
 
     def size(self, split: str) -> int:
         """See `Dataset.size`."""

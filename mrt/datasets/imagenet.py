@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import mxnet as mx
 import numpy as np
@@ -25,6 +26,7 @@ class ImageNet(Dataset):
     """
 
     name = "imagenet"
+    splits: ClassVar[Mapping[str, str]] = {"calibration": "val.rec", "evaluation": "val.rec"}
     default = Preprocess(mean=(123.68, 116.779, 103.939), std=(58.393, 57.12, 57.375), scale=1.0, crop=0.875)
     shared_calibration = True
 

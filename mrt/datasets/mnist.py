@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from mrt.datasets.base import Dataset, Preprocess
 from mrt.errors import MRTError
 
 LAYOUTS = ("mnist", "")
+_MOST_BYTES = 64 * 2**20
 FILES = {"train": "train", "calibration": "train", "evaluation": "t10k"}
 
 
@@ -25,6 +27,7 @@ class MNIST(Dataset):
     """MNIST; calibration uses the training pictures."""
 
     name = "mnist"
+    splits: ClassVar[Mapping[str, str]] = {"calibration": "train", "evaluation": "t10k"}
     default = Preprocess(mean=(0.0,), std=(1.0,), scale=255.0)
     padding = 2
 
@@ -62,9 +65,14 @@ class MNIST(Dataset):
     def _idx(self, filename: str, shape: tuple[int, ...]) -> NDArray[Any]:
         path = self._packed_or_not(filename)
         try:
-            content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+            with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as stream:
+                content = stream.read(_MOST_BYTES + 1)  # never what a small file unpacks to
         except (OSError, EOFError, zlib.error) as error:
             raise MRTError(f"dataset {self.name}: {path} cannot be unpacked ({error}); fetch it again") from None
+        if len(content) > _MOST_BYTES:
+            raise MRTError(
+                f"dataset {self.name}: {path} holds more than {_MOST_BYTES:,} bytes, so it is not MNIST; fetch it again"
+            )
         axes = 1 + len(shape)
         header = 4 + 4 * axes
         sizes = tuple(int(size) for size in np.frombuffer(content[4 : header if len(content) >= header else 4], ">u4"))

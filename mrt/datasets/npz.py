@@ -87,10 +87,14 @@ class Npz(Ready):
         """See `Ready.where`."""
         return f"{_LABELS if name == _LABELS else self._key(name)} of {self._path}"
 
+    @property
+    def title(self) -> str:
+        """See `Dataset.title`."""
+        return f"{self.name} {self._path}"
+
     def split_name(self, split: str) -> str:
         """See `Dataset.split_name`: the names of the arrays."""
-        suffix = self._suffixes[split]
-        return f"{', '.join(self._key(name) + suffix for name in self.inputs)} in {self._path}"
+        return ", ".join(self._key(name) + self._suffixes[split] for name in self.inputs)
 
     def size(self, split: str) -> int:
         """See `Dataset.size`."""

@@ -9,7 +9,7 @@ from typing import Any
 import mxnet as mx
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mrt.errors import MRTError
 
@@ -37,7 +37,7 @@ def resize_and_crop(picture: Any, size: tuple[int, int], crop: float) -> NDArray
 
 
 def read_picture(path: Path, channels: int) -> NDArray[Any]:
-    """The pixels of a PNG or JPEG file, (H, W, channels) bytes: grey of 1 channel, RGB of 3.
+    """The pixels of a PNG or JPEG file, turned as its EXIF data says: (H, W, channels) bytes, grey of 1, RGB of 3.
 
     Raises:
         MRTError: it is no picture, is damaged, or has more than 8 bits a channel.
@@ -46,7 +46,7 @@ def read_picture(path: Path, channels: int) -> NDArray[Any]:
         with Image.open(path) as picture:
             if picture.mode.startswith(_DEEP):
                 raise MRTError(f"{path}: has more than 8 bits for a pixel; save it with 8, or take Dataset=npz")
-            pixels = np.asarray(picture.convert("L" if channels == 1 else "RGB"))
+            pixels = np.asarray(ImageOps.exif_transpose(picture).convert("L" if channels == 1 else "RGB"))
     except UnidentifiedImageError:
         raise MRTError(f"{path}: is no picture that can be read") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,10 @@ class Trec(Dataset):
     """
 
     name = "trec"
+    splits: ClassVar[Mapping[str, str]] = {
+        "calibration": "TREC.train.all",
+        "evaluation": "TREC.test.all",
+    }
     default = Preprocess(mean=(0.0,), std=(1.0,), scale=1.0)
 
     def _check_shape(self) -> None:

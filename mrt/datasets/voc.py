@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 from xml.etree import ElementTree
@@ -27,6 +28,7 @@ class VOC(Detection):
     """
 
     name = "voc"
+    splits: ClassVar[Mapping[str, str]] = {"calibration": "trainval", "evaluation": "test"}
     layouts: ClassVar[tuple[str, ...]] = ("voc", "")
     classes: ClassVar[tuple[str, ...]] = (
         "aeroplane",

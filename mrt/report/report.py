@@ -157,7 +157,7 @@ class Report(_Part):
     def _notes(self) -> Iterator[str]:
         """What the table leaves open."""
         if self.evaluated:
-            yield f"evaluated on {self.evaluated}" + (f", calibrated on {self.calibrated}" if self.calibrated else "")
+            yield f"evaluated on {self.evaluated}" + (f", calibrated on {self._others()}" if self.calibrated else "")
         if self.no_accuracy:
             yield f"no accuracy: {self.no_accuracy}"
         if self.agreement is not None and self.agreement_per_pixel:
@@ -165,6 +165,10 @@ class Report(_Part):
         if self.bit_exact and self.bit_exact.samples < self.samples:
             same = "the same integers" if not self.bit_exact.mismatches else f"{self.bit_exact.mismatches} differences"
             yield f"integer graph and compiled model compared on the first {self.bit_exact.samples:,} pictures: {same}"
+        speeds = self.throughput.model_dump(by_alias=True, exclude_none=True)
+        said = [f"{name} {speed:,.0f}" for name, speed in speeds.items()]
+        if said:
+            yield f"pictures per second, in batches: {', '.join(said)}"
 
     def _row_markdown(self) -> str:
         if self.weights == "random":
@@ -179,6 +183,13 @@ class Report(_Part):
             self.samples,
         )
         return tabulate([row], headers=COLUMNS, tablefmt="github", disable_numparse=True) + "\n"
+
+    def _others(self) -> str:
+        """Which pictures were calibrated on, next to those evaluated on."""
+        one, other = self.calibrated, self.evaluated
+        if one and other and (one.dataset, one.split) == (other.dataset, other.split):
+            return f"{one.samples:,} others of it"
+        return str(one)
 
     def _metrics(self, name: str) -> str:
         """`top1=92.88% top5=99.78%`, MRT's form."""

@@ -8,7 +8,8 @@ from mrt.calibrate.calibrator import calibrate
 from mrt.calibrate.gather import gather
 from mrt.config.model import CalibrationSwitches, QuantizationSwitches
 from mrt.executors.device import context
-from mrt.graph import Array, Graph
+from mrt.graph import Graph
+from mrt.graph.batch import Feed
 from mrt.integer.rounding import NEAREST
 from mrt.report import Progress
 from mrt.run.prepare import SAMPLE_PICTURES
@@ -36,7 +37,7 @@ class Calibrate(Stage):
         count = self._samples.calibrated
         with progress.stage("calibrate", total=count) as step:
 
-            def batches() -> Iterator[Array]:
+            def batches() -> Iterator[Feed]:
                 for data, labels in self._samples.labelled(count):
                     yield data
                     step.advance(len(labels))

@@ -12,6 +12,7 @@ from cvm.package import save_package
 
 from mrt.config.model import QuantizationSwitches
 from mrt.errors import MRTError
+from mrt.graph.batch import only
 from mrt.integer.tensor_info import quantize_input
 from mrt.quantizer.quantize import Quantized
 from mrt.report import Progress
@@ -82,7 +83,7 @@ def write_model(
 ) -> None:
     """Write a compiled model's folder; see `Write`."""
     model = compiled.model
-    sample = quantize_input(samples.first(model.input_shape[batch_axis]), quantized.input)
+    sample = quantize_input(only(samples.first(model.input_shape[batch_axis])), quantized.input)
     proof = compiled.certificate
     certificate = {"certificate.json": proof.to_json().encode(), "certificate.txt": proof.to_text().encode()}
     save_package(folder, model, describe(model, quantized), np.resize(sample, model.input_shape), certificate)

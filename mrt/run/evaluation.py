@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 
 import cvm
-import numpy as np
 from cvm import formal
 from cvm.errors import CVMError
 
@@ -17,7 +16,7 @@ from mrt.config import Config
 from mrt.executors.device import context
 from mrt.executors.mxnet import Executor
 from mrt.graph import Array
-from mrt.graph.batch import Feed, Samples
+from mrt.graph.batch import Feed, Samples, only
 from mrt.integer.tensor_info import dequantize, quantize_input
 from mrt.ops.box_nms import SUPPRESSING
 from mrt.quantizer.quantize import Quantized
@@ -97,7 +96,7 @@ class Evaluate(Stage):
             return top(dict(zip(cut.top.inputs, real))) if top and cut else real
 
         def to_integers(feed: Feed) -> Feed:
-            return quantize_input(np.asarray(feed), quantized.input)
+            return quantize_input(only(feed), quantized.input)
 
         executors = self._executors(have)
         float_run: Run = self._kept.outputs if self._kept else Executor(network, context=where)
@@ -155,7 +154,7 @@ class Costs(Stage):
         """The costliest layers."""
         if not self._asked:
             return {COSTS: []}
-        return {COSTS: costly_layers(have[PREPARED], have[QUANTIZED], self._samples.first(VERIFIED_PICTURES))}
+        return {COSTS: costly_layers(have[PREPARED], have[QUANTIZED], only(self._samples.first(VERIFIED_PICTURES)))}
 
 
 class Compare(Stage):
@@ -175,9 +174,10 @@ class Compare(Stage):
         native = native_run(folder) if folder else None
         if compiled is None or native is None:
             return {SAME: have[EVALUATED].bit_exact}
-        integers = quantize_input(self._samples.first(VERIFIED_PICTURES), quantized.input)
-        run = any_batch(native, compiled, quantized)
-        return {SAME: compare(twin(quantized, self._config)(integers), run(integers), VERIFIED_PICTURES)}
+        pictures = only(self._samples.first(VERIFIED_PICTURES))
+        integers = quantize_input(pictures, quantized.input)
+        exact, found = twin(quantized, self._config)(integers), any_batch(native, compiled, quantized)(integers)
+        return {SAME: compare(exact, found, Samples(quantized.graph.inputs).count(pictures))}
 
 
 def twin(quantized: Quantized, config: Config) -> Run:
@@ -196,7 +196,7 @@ def any_batch(run: Run, compiled: Compiled, quantized: Quantized) -> Run:
 
 def formal_run(compiled: Compiled) -> Run:
     """The compiled model on the target's specification, slowly."""
-    return lambda feed: formal.run(compiled.model, np.asarray(feed))
+    return lambda feed: formal.run(compiled.model, only(feed))
 
 
 def native_run(folder: Path) -> Run | None:

@@ -66,8 +66,11 @@ class Origin:
     @cached_property
     def _data(self) -> str:
         count = self._samples.calibrated
-        picture = np.ascontiguousarray(self._samples.first(min(_PICTURES, count)))
-        return f"{count} of {hashlib.sha256(picture.tobytes()).hexdigest()[:16]}"
+        feed = self._samples.first(min(_PICTURES, count))
+        found = hashlib.sha256()
+        for array in feed.values() if isinstance(feed, Mapping) else [feed]:
+            found.update(np.ascontiguousarray(array).tobytes())
+        return f"{count} of {found.hexdigest()[:16]}"
 
 
 def _files_digest(folder: Path, name: str) -> str:

@@ -11,6 +11,7 @@ from mrt.config import Config
 from mrt.datasets import Dataset, MissingDataError, Preprocess, Synthetic
 from mrt.errors import MRTError
 from mrt.graph import Array
+from mrt.graph.batch import Feed
 from mrt.report import Used
 
 logger = logging.getLogger(__name__)
@@ -45,17 +46,18 @@ class Pictures:
         settings = self._config.calibration
         return min(settings.batch * settings.calibrate_num, self.calibration.size("calibration"))
 
-    def batches(self, count: int) -> Iterator[Array]:
+    def batches(self, count: int) -> Iterator[Feed]:
         """The first `count` pictures of the calibration data, in batches as [CALIBRATION] has them."""
         return (data for data, _ in self.labelled(count))
 
-    def labelled(self, count: int) -> Iterator[tuple[Array, Array]]:
+    def labelled(self, count: int) -> Iterator[tuple[Feed, Array]]:
         """Likewise, with labels."""
         return self.calibration.batches("calibration", min(self._config.calibration.batch, count), 0, count)
 
-    def first(self, count: int) -> Array:
-        """The first `count` pictures of the calibration data, together."""
-        data: Array
+    def first(self, count: int) -> Feed:
+        """The first `count` pictures of the calibration data, together; fewer where there are no more."""
+        count = min(count, self.calibration.size("calibration"))
+        data: Feed
         (data, _), *_ = self.calibration.batches("calibration", count, 0, count)
         return data
 
@@ -72,7 +74,8 @@ class Pictures:
         available = dataset.size("evaluation") - start
         if available <= 0:
             raise MRTError(
-                f"[EVALUATION] Dataset={settings.dataset}: calibration uses all {start} pictures; lower Calibrate_num"
+                f"[EVALUATION] Dataset={settings.dataset}: calibration uses all {start} pictures; lower "
+                "[CALIBRATION] Batch or Calibrate_num, or evaluate on another split"
             )
         return dataset, start, available
 
@@ -89,8 +92,8 @@ class Pictures:
             dataset, count = self.calibration, self.calibrated
         else:
             dataset, _, count = self.compared()
-        size = dataset.size(stage)
-        return Used(dataset=dataset.name, split=dataset.split_name(stage), samples=count, available=size)
+        split, size = dataset.split_name(stage), dataset.size(stage)
+        return Used(dataset=dataset.title, split=split, samples=count, available=size)
 
     def _dataset(self, name: str, folder: Path | None) -> Dataset:
         if (name, folder) not in self._opened:

@@ -14,6 +14,7 @@ from mrt.config.model import QuantizationSwitches
 from mrt.errors import MRTError
 from mrt.executors.device import context
 from mrt.graph import Graph, Value
+from mrt.graph.batch import only
 from mrt.integer.form import ExtraBits
 from mrt.integer.limbs import LIMB_BITS
 from mrt.integer.rounding import Rounding
@@ -108,7 +109,7 @@ class Quantize(Stage):
         count = min(_WIDENING_PICTURES, self._samples.calibrated)
         target, budget = self._switches.precision_target, self._switches.precision_budget
         with progress.stage("precision", total=count * len(operators_of(prepared, quantized))) as step:
-            pictures = self._samples.labelled(count)
+            pictures = ((only(feed), labels) for feed, labels in self._samples.labelled(count))
             wider, gain = widen(prepared, quantized, quantized_with, pictures, target, budget, step.advance)
         return {QUANTIZED: wider, PRECISION: gain}
 

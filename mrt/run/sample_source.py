@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from mrt.graph import Array
+from mrt.graph.batch import Feed
 
 
 class SampleSource(Protocol):
@@ -15,11 +16,11 @@ class SampleSource(Protocol):
     def calibrated(self) -> int:
         """How many to calibrate on."""
 
-    def batches(self, count: int) -> Iterator[Array]:
+    def batches(self, count: int) -> Iterator[Feed]:
         """The first `count` samples, in batches."""
 
-    def labelled(self, count: int) -> Iterator[tuple[Array, Array]]:
+    def labelled(self, count: int) -> Iterator[tuple[Feed, Array]]:
         """Likewise, with labels."""
 
-    def first(self, count: int) -> Array:
-        """The first `count` samples, together."""
+    def first(self, count: int) -> Feed:
+        """The first `count` samples, together; fewer where there are no more."""

@@ -30,6 +30,7 @@ from mrt.executors.mxnet import Executor
 from mrt.executors.training import training_mode
 from mrt.graph import Array, Graph, Node, Shape, Value
 from mrt.graph.attrs import number
+from mrt.graph.batch import Feed
 from mrt.integer.row_blocks import row_blocks
 
 _LAYERS = ("Convolution", "FullyConnected", "Deconvolution")
@@ -43,7 +44,7 @@ _HOMOGENEOUS = ("Activation", "LeakyReLU", "Dropout", "broadcast_mul", "elemwise
 _GAMMA, _BETA, _MEAN, _VARIANCE = 1, 2, 3, 4
 
 
-def structural_network(network: Graph, pictures: Array, seed: int = 0) -> Graph:
+def structural_network(network: Graph, pictures: Feed, seed: int = 0) -> Graph:
     """The network with seeded weights and with BatchNorm statistics fitted on pictures.
 
     The same seed gives the same weights everywhere; a parameter's values depend on its name and shape only.
@@ -113,7 +114,7 @@ def _weight(shape: Shape, rng: np.random.Generator) -> Array:
     return weight.reshape(shape)
 
 
-def fit_batch_norm(network: Graph, pictures: Array) -> Graph:
+def fit_batch_norm(network: Graph, pictures: Feed) -> Graph:
     """The network with moving means and variances that are those of the pictures.
 
     One pass in training mode does it: there, each BatchNorm normalises by the batch's own statistics, so what reaches

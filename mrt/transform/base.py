@@ -11,6 +11,7 @@ import numpy as np
 from mrt.errors import MRTError
 from mrt.executors.mxnet import Executor, infer_shapes
 from mrt.graph import Array, Graph, Namer, Node, Shape, Value, as_param
+from mrt.graph.batch import Feed
 from mrt.ops.box_nms import SUPPRESSING
 
 logger = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ class PassManager:
     first. There, one entry in a thousand may differ, as scores next to a threshold do.
     """
 
-    def __init__(self, passes: Sequence[Pass], verify: Array | None = None, tolerance: float = 1e-3) -> None:
+    def __init__(self, passes: Sequence[Pass], verify: Feed | None = None, tolerance: float = 1e-3) -> None:
         self.passes = tuple(passes)
         self.verify = verify
         self.tolerance = tolerance
@@ -79,8 +80,11 @@ class PassManager:
     def _outputs(self, graph: Graph) -> list[Array] | None:
         if self.verify is None:
             return None
-        feed = {name: np.zeros(shape, np.float32) for name, shape in graph.input_shapes(len(self.verify)).items()}
-        feed[next(iter(graph.inputs))] = self.verify
+        feed = self.verify
+        if not isinstance(feed, Mapping):
+            (name, shape), *_ = graph.inputs.items()
+            sizes = graph.input_shapes(feed.shape[shape.index(-1)])
+            feed = {**{other: np.zeros(size, np.float32) for other, size in sizes.items()}, name: feed}
         selected = [node.inputs for node in graph.nodes() if node.op in SUPPRESSING]
         if not selected:
             return Executor(graph)(feed)

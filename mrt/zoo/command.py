@@ -49,10 +49,11 @@ def add_to(commands: Any) -> None:
                 action="store_true",
                 help="where weights are not found, a structural run: seeded weights, agreement with float, no accuracy",
             )
-            action.add_argument("--pictures", metavar="N", type=_positive, help="evaluate N pictures of each dataset")
+            action.add_argument("--pictures", metavar="N", type=positive, help="evaluate N pictures of each dataset")
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """An argument that is a whole number of 1 or more."""
     if not text.isascii() or not text.isdigit() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
     return int(text)

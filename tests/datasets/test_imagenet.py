@@ -115,6 +115,31 @@ def test_refuses_a_record_that_is_no_picture(tmp_path: Path) -> None:
         list(imagenet(tmp_path).batches("evaluation", 1))
 
 
+def test_the_header_of_insightfaces_files_is_no_picture(tmp_path: Path, pictures: list[np.ndarray]) -> None:
+    records = mx.recordio.MXIndexedRecordIO(str(tmp_path / "val.idx"), str(tmp_path / "val.rec"), "w")
+    header = mx.recordio.IRHeader
+    records.write_idx(0, mx.recordio.pack(header(2, [4.0, 5.0], 0, 0), b""))
+    for i, picture in enumerate(pictures, 1):
+        encoded = io.BytesIO()
+        Image.fromarray(picture).save(encoded, "PNG")
+        records.write_idx(i, mx.recordio.pack(header(0, float(i), i, 0), encoded.getvalue()))
+    records.write_idx(4, mx.recordio.pack(header(2, [1.0, 4.0], 4, 0), b""))  # which pictures one person has
+    records.close()
+    ((_, labels),) = imagenet(tmp_path).batches("evaluation", 10)
+    assert labels.tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("label", [float("nan"), 0.5])
+def test_refuses_labels_that_are_no_class_numbers(tmp_path: Path, label: float) -> None:
+    encoded = io.BytesIO()
+    Image.new("RGB", (32, 32)).save(encoded, "PNG")
+    records = mx.recordio.MXIndexedRecordIO(str(tmp_path / "val.idx"), str(tmp_path / "val.rec"), "w")
+    records.write_idx(0, mx.recordio.pack(mx.recordio.IRHeader(0, label, 0, 0), encoded.getvalue()))
+    records.close()
+    with pytest.raises(MRTError, match=rf"record 0 of .* has the label {label}, no class number"):
+        list(imagenet(tmp_path).batches("evaluation", 1))
+
+
 @pytest.mark.parametrize("crop", [0.0, 1.5])
 def test_refuses_crops_larger_than_the_picture(tmp_path: Path, crop: float) -> None:
     with pytest.raises(MRTError, match=r"crop .* must lie in \(0, 1\]"):

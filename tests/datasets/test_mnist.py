@@ -69,6 +69,24 @@ def test_refuses_truncated_packed_files(tmp_path: Path) -> None:
         mnist(tmp_path).size("evaluation")
 
 
+def test_a_packed_file_is_never_unpacked_beyond_what_mnist_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mrt.datasets.mnist._MOST_BYTES", 10_000)
+    packed = gzip.compress(ENCODED_PICTURES + bytes(50_000_000))
+    (tmp_path / f"{PICTURES}.gz").write_bytes(packed)
+    read: list[int] = []
+    whole = gzip.GzipFile.read
+
+    def counted(self: gzip.GzipFile, size: int | None = -1) -> bytes:
+        content = whole(self, size)
+        read.append(len(content))
+        return content
+
+    monkeypatch.setattr(gzip.GzipFile, "read", counted)
+    with pytest.raises(MRTError, match="not MNIST"):
+        mnist(tmp_path).size("evaluation")
+    assert sum(read) <= 10_001
+
+
 @pytest.mark.parametrize("labels", [bytes([7, 2]), bytes([7, 2, 10])])
 def test_refuses_labels_that_do_not_fit(tmp_path: Path, labels: bytes) -> None:
     write(tmp_path, labels=struct.pack(">BBBBI", 0, 0, 8, 1, len(labels)) + labels)
