@@ -9,7 +9,7 @@ from typing import Any
 import mxnet as mx
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from mrt.errors import MRTError
 
@@ -42,6 +42,7 @@ def read_picture(path: Path, channels: int) -> NDArray[Any]:
     Raises:
         MRTError: it is no picture, is damaged, or has more than 8 bits a channel.
     """
+    ImageFile.LOAD_TRUNCATED_IMAGES = False  # importing GluonCV switches it on, for everybody
     try:
         with Image.open(path) as picture:
             if picture.mode.startswith(_DEEP):
