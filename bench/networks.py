@@ -43,7 +43,7 @@ def make(name: str, folder: Path) -> None:
     (folder / f"{model}_cvm").rename(folder / "model")
     (folder / "macs").write_text(str(sum(step["macs"] for step in cvm.load(folder / "model").plan(1)["steps"])))
 
-    shape = config.default.input_shape
+    shape = config.default.only_shape
     prepared = mxnet_files.load(folder / f"{model}.prepare.json", folder / f"{model}.prepare.params", {"data": shape})
     network = pool_means(prepared)
     mxnet_files.save(network, folder / "prepared.json", folder / "prepared.params")

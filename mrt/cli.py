@@ -13,10 +13,11 @@ from cvm.errors import CVMError
 from rich.console import Console
 from rich.logging import RichHandler
 
-from mrt import __version__
 from mrt.config import Config, load
 from mrt.errors import MRTError
 from mrt.report import Progress
+from mrt.report.summary import summary
+from mrt.version import __version__
 from mrt.zoo import command as zoo_command
 
 __all__ = ["main"]
@@ -130,7 +131,7 @@ def _run(config: Config, progress: Progress, options: argparse.Namespace) -> Non
     else:
         report = pipeline.run(config, progress)
     written, _ = report.write(config.default.output_dir)
-    print(report.markdown(), end="")
+    print(summary(report), end="")
     print(f"report: {written}")
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import cvm
 import numpy as np
 
-from mrt import __version__
 from mrt.config import Config
 from mrt.errors import MRTError
 from mrt.report import Progress, Report
@@ -21,6 +20,7 @@ from mrt.run.pictures import Pictures
 from mrt.run.products import COMPILED, COSTS, EVALUATED, FLOAT_BYTES, FOLDER, MERGED, PARTS, PRECISION, SAME
 from mrt.run.stage import Product, Products, Stage, run_stages
 from mrt.run.stages import compiled_stages, configured_stages
+from mrt.version import __version__
 
 
 def run(config: Config, progress: Progress, random_weights: bool = False, network: str | None = None) -> Report:
@@ -83,6 +83,7 @@ def _report(config: Config, have: Products, progress: Progress) -> Report:
         report.weights = "random"
         report.costly_layers = have[COSTS]
         report.bit_exact = have[SAME]
+    report.model_dir = str(folder) if folder and config.compilation else None
     report.seconds = dict(progress.seconds)
     return report
 

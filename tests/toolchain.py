@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cvm
@@ -84,7 +84,7 @@ def compile_network(
     data = pictures(network, CALIBRATION, 2, low, high)
     statistics = calibrate(prepared, [data])
     quantized = quantize(prepared, statistics, settings, gather(prepared, [data]))
-    model = compile_model(quantized.graph, quantized.input.precision)
+    model = compile_model(quantized)
     return Compiled(network, prepared, quantized, model, certify(model), data[:COMPARED])
 
 
@@ -101,7 +101,7 @@ def check(compiled: Compiled, bar: float) -> None:
     check_writable(compiled.model)
     graph = compiled.quantized.graph
     restored = from_symbol(to_symbol(graph), graph.params, graph.inputs)
-    again = compile_model(restored, compiled.quantized.input.precision)
+    again = compile_model(replace(compiled.quantized, graph=restored))
     assert [(n.op, n.name, n.inputs, n.attrs) for n in again.nodes] == [
         (n.op, n.name, n.inputs, n.attrs) for n in compiled.model.nodes
     ]

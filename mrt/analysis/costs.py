@@ -7,10 +7,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from mrt.executors.mxnet import Executor
-from mrt.graph import Array, Graph, Node, Value
-from mrt.graph.batch import Samples
+from mrt.graph import Graph, Node, Value
+from mrt.graph.batch import Feed, Samples
 from mrt.integer.qvalue import QValue
-from mrt.integer.tensor_info import quantize_input
 from mrt.quantizer.quantize import Quantized
 from mrt.report import LayerCost
 
@@ -18,7 +17,7 @@ _LIST = 5
 _BUDGET_BYTES = 128 * 2**20
 
 
-def costly_layers(prepared: Graph, quantized: Quantized, pictures: Array, count: int = _LIST) -> list[LayerCost]:
+def costly_layers(prepared: Graph, quantized: Quantized, pictures: Feed, count: int = _LIST) -> list[LayerCost]:
     """The layers that add most quantization noise, the worst first.
 
     A tensor's noise-to-signal ratio is sum (float - dequantized)^2 / sum float^2. What a layer adds is its output's
@@ -72,7 +71,7 @@ def _groups(pairs: Sequence[tuple[Value, QValue]]) -> Iterator[list[tuple[Value,
 
 
 def _noise_ratios(
-    prepared: Graph, quantized: Quantized, pictures: Array, pairs: Sequence[tuple[Value, QValue]]
+    prepared: Graph, quantized: Quantized, pictures: Feed, pairs: Sequence[tuple[Value, QValue]]
 ) -> dict[Value, float]:
     """Each tensor's noise-to-signal ratio over all pictures."""
     floats = Executor(prepared, [value for value, _ in pairs])
@@ -80,7 +79,7 @@ def _noise_ratios(
     integers = Executor(quantized.graph, [q.tensor.value for _, q in pairs])
     noise, signal = np.zeros(len(pairs)), np.zeros(len(pairs))
     for picture in Samples(prepared.inputs).pieces(pictures, 1):
-        both = zip(pairs, floats(picture), integers(quantize_input(picture, quantized.input)))
+        both = zip(pairs, floats(picture), integers(quantized.integers(picture)))
         for index, ((_, q), real, integer) in enumerate(both):
             noise[index] += np.sum(np.square(real - (integer + q.offset) * float(q.scale)))
             signal[index] += np.sum(np.square(real, dtype=np.float64))

@@ -180,8 +180,8 @@ class Twins:
 
     def _suffix(self, graph: Graph, old: Value, new: Value, dynamic: set[Node]) -> Suffix:
         after = _dependents(graph, old)
-        (source,) = (node for node in self.real.nodes() if node.name in self.real.inputs)
-        given = (dynamic - after - {old.node}) | {source}
+        sources = {node for node in self.real.nodes() if node.name in self.real.inputs}
+        given = (dynamic - after - {old.node}) | sources
         outputs = _rerouted(graph.outputs, {old: new})
         changed = [i for i, (a, b) in enumerate(zip(graph.outputs, outputs)) if a != b]
         piece = Piece([outputs[i] for i in changed], self._params, lambda value: value.node in given, self._shared)

@@ -17,7 +17,6 @@ from mrt.executors.mxnet import Executor
 from mrt.graph import Graph
 from mrt.integer.form import ExtraBits
 from mrt.integer.limbs import LIMB_BITS
-from mrt.integer.tensor_info import dequantize, quantize_input
 from mrt.quantizer.quantize import Quantized
 from mrt.report.precision import PrecisionGain, WiderLayer
 from mrt.report.sensitivity import Effect, OperatorSensitivity
@@ -130,8 +129,8 @@ def outcome(prepared: Graph, quantized: Quantized, pictures: Batches) -> Effect:
     reference, integers = Executor(prepared), Executor(quantized.graph, dtype="float64")
     tally = Tally(None)
     for data, labels in pictures:
-        outputs = integers(quantize_input(data, quantized.input))
-        tally.add(labels, reference(data), [dequantize(a, info) for a, info in zip(outputs, quantized.outputs)])
+        outputs = integers(quantized.integers(data))
+        tally.add(labels, reference(data), quantized.real(outputs))
     return tally.effect()
 
 

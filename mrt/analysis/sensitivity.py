@@ -27,15 +27,14 @@ from mrt.calibrate.gather import LAYERS
 from mrt.datasets.metric import Metric
 from mrt.executors.mxnet import Executor, infer_shapes
 from mrt.graph import Array, Graph, Node, Shape, Value
-from mrt.graph.batch import Samples, fitting
-from mrt.integer.tensor_info import TensorInfo, dequantize, quantize_input
+from mrt.graph.batch import Feed, Samples, fitting
 from mrt.quantizer.cheap import multiply_accumulates
 from mrt.quantizer.quantize import Quantized
 from mrt.report.sensitivity import CAUSES, Effect, OperatorSensitivity
 
 _BUDGET_BYTES = 384 * 2**20
 
-Batches = Iterable[tuple[Array, Array]]
+Batches = Iterable[tuple[Feed, Array]]
 
 
 @dataclass
@@ -155,27 +154,25 @@ def measure(
     """
     twins = Twins(prepared, quantized)
     probes = [_Probe(twins, unit, metric, left_too) for unit in twins.units]
-    (source,) = (node for node in twins.real.nodes() if node.name in twins.real.inputs)
-    (integer_source,) = (node for node in twins.integer.nodes() if node.name in twins.integer.inputs)
-    reals, integers = _needed(probes, Value(source), Value(integer_source), twins)
+    reals, integers = _needed(probes, twins)
     run_real = Executor(twins.real, [*twins.real.outputs, *reals])
     run_integer = Executor(twins.integer, [*twins.integer.outputs, *integers])
     whole, float_metric = Tally(metric() if metric else None), metric() if metric else None
-    for data, labels in _pieces(batches, twins, reals, integers):
-        expected, real = _environment(run_real(data), twins.real, reals, Value(source), data)
-        quantized_data = quantize_input(data, quantized.input)
-        raw, environment = _environment(
-            run_integer(quantized_data), twins.integer, integers, Value(integer_source), quantized_data
+    for feed, labels in _pieces(batches, prepared, twins, reals, integers):
+        real_inputs = _by_value(twins.real, feed)
+        expected, real = _computed(run_real, twins.real, reals, real_inputs)
+        raw, environment = _computed(
+            run_integer, twins.integer, integers, _by_value(twins.integer, quantized.integers(feed))
         )
-        environment[Value(source)] = data
-        outputs = _dequantized(raw, quantized.outputs)
+        environment.update(real_inputs)
+        outputs = quantized.real(raw)
         whole.add(labels, expected, outputs)
         if float_metric:
             float_metric.update(labels, float_metric.select(expected))
         for probe in probes:
             probe.only_tally.add(labels, expected, probe.only(real, expected))
             if probe.left:
-                left = _dequantized(probe.left(environment, raw), quantized.outputs)
+                left = quantized.real(probe.left(environment, raw))
                 probe.left_tally.add(labels, expected, left)
             probe.take_apart(real)
             advance(len(labels))
@@ -194,37 +191,43 @@ def measure(
     )
 
 
-def _needed(
-    probes: Sequence[_Probe], source: Value, integer_source: Value, twins: Twins
-) -> tuple[list[Value], list[Value]]:
+def _needed(probes: Sequence[_Probe], twins: Twins) -> tuple[list[Value], list[Value]]:
     """The tensors of the float and of the integer network that the probes are fed with, but for the inputs."""
     reals = dict.fromkeys(value for probe in probes for value in probe.reads())
     known = set(twins.real.nodes())
     left = dict.fromkeys(v for probe in probes if isinstance(probe.left, Suffix) for v in probe.left.piece.reads)
     return (
-        [value for value in reals if value != source],
-        [value for value in left if value != integer_source and value.node not in known],
+        [value for value in reals if value.node.name not in twins.real.inputs],
+        [v for v in left if v.node.name not in twins.integer.inputs and v.node not in known],
     )
 
 
-def _environment(
-    arrays: list[Array], graph: Graph, values: Sequence[Value], source: Value, data: Array
+def _by_value(graph: Graph, feed: Feed) -> dict[Value, Array]:
+    """A batch by the values of the graph's inputs, which come in the order of the network's own."""
+    nodes = {node.name: node for node in graph.nodes() if node.name in graph.inputs}
+    arrays = list(feed.values()) if isinstance(feed, Mapping) else [feed]
+    return {Value(nodes[name]): array for name, array in zip(graph.inputs, arrays)}
+
+
+def _computed(
+    run: Executor, graph: Graph, values: Sequence[Value], given: Mapping[Value, Array]
 ) -> tuple[list[Array], dict[Value, Array]]:
+    """The network's outputs, and every value that is known by then."""
+    arrays = run({value.node.name: array for value, array in given.items()})
     count = len(graph.outputs)
-    return arrays[:count], {source: data, **dict(zip(values, arrays[count:]))}
+    return arrays[:count], {**given, **dict(zip(values, arrays[count:]))}
 
 
-def _pieces(batches: Batches, twins: Twins, reals: Sequence[Value], integers: Sequence[Value]) -> Batches:
+def _pieces(
+    batches: Batches, prepared: Graph, twins: Twins, reals: Sequence[Value], integers: Sequence[Value]
+) -> Batches:
     shapes = {**infer_shapes(twins.real), **infer_shapes(twins.integer)}
     piece = fitting((shapes[value] for value in (*reals, *integers)), _BUDGET_BYTES)
-    samples = Samples(twins.real.inputs)
-    for data, labels in batches:
-        for feed, part in zip(samples.pieces(data, piece), samples.parts(data, piece)):
-            yield feed, labels[part]
-
-
-def _dequantized(outputs: Sequence[Array], infos: Sequence[TensorInfo]) -> list[Array]:
-    return [dequantize(array, info) for array, info in zip(outputs, infos)]
+    samples = Samples(prepared.inputs)
+    for feed, labels in batches:
+        ordered = {name: feed[name] for name in prepared.inputs} if isinstance(feed, Mapping) else feed
+        for part, which in zip(samples.pieces(ordered, piece), samples.parts(ordered, piece)):
+            yield part, labels[which]
 
 
 def _run(piece: Piece, given: dict[Value, Array]) -> Array:

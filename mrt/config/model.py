@@ -6,11 +6,12 @@ is allowed and is what error messages quote. `example.ini` documents every key.
 
 import enum
 from pathlib import Path
-from typing import Annotated, Any, Literal, Optional, get_args
+from typing import Annotated, Any, Literal, Optional, Union, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PositiveFloat, model_validator
 
 from mrt.config import values
+from mrt.errors import MRTError
 
 __all__ = [
     "SECTIONS",
@@ -110,13 +111,27 @@ class Default(OnDevice):
         default=20,
         description="0 (everything), 10 (DEBUG), 20 (INFO), 30 (WARNING), 40 (ERROR), 50 (CRITICAL), or the name",
     )
-    input_shape: Annotated[tuple[int, ...], BeforeValidator(values.shape)] = Field(
-        description="a shape with -1 for the batch axis, such as (-1, 3, 224, 224)"
+    input_shape: Annotated[
+        Union[tuple[int, ...], dict[str, tuple[int, ...]]], BeforeValidator(values.input_shape)
+    ] = Field(
+        description="a shape with -1 for the batch axis, such as (-1, 3, 224, 224), or one for each of several inputs, "
+        "such as data: (-1, 3, 224, 224), extra: (-1, 7)"
     )
     start: Annotated[Stage, BeforeValidator(_stage), PlainSerializer(lambda stage: stage.name, return_type=str)] = (
         Field(default=Stage.DEFAULT, description=", ".join(stage.name for stage in Stage))
     )
     batch: Batch = Field(default=16, description=_BATCH)
+
+    @property
+    def only_shape(self) -> tuple[int, ...]:
+        """The shape of the only input.
+
+        Raises:
+            MRTError: there are several.
+        """
+        if isinstance(self.input_shape, dict):
+            raise MRTError("[DEFAULT] Input_shape: this is for networks of one input")
+        return self.input_shape
 
 
 class PrepareSwitches(OnDevice):

@@ -8,10 +8,21 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["attribute_map", "choice_map", "names", "numbers", "output_map", "shape", "threshold_map", "verbosity"]
+__all__ = [
+    "attribute_map",
+    "choice_map",
+    "input_shape",
+    "names",
+    "numbers",
+    "output_map",
+    "shape",
+    "threshold_map",
+    "verbosity",
+]
 
 
 def names(value: Any) -> tuple[str, ...]:
@@ -39,6 +50,23 @@ def shape(value: Any) -> tuple[int, ...]:
     if min(axis for axis in (*axes, 1) if axis != -1) < 1:
         raise ValueError("every axis but the batch axis must be 1 or more")
     return axes
+
+
+def input_shape(value: Any) -> tuple[int, ...] | dict[str, tuple[int, ...]]:
+    """An input shape as `shape` reads it or, of several inputs, `data: (-1, 3, 224, 224), extra: (-1, 7)`."""
+    if isinstance(value, Mapping):
+        found = {str(name): shape(each) for name, each in value.items()}
+    elif isinstance(value, str) and ":" in value:
+        items = [item.strip(" ,\n\t") for item in re.split(r"(?<=[)\]])", value)]
+        pairs = [item.partition(":") for item in items if item]
+        found = {name.strip(): shape(each) for name, _, each in pairs}
+        if len(found) < len(pairs) or not all(found):
+            raise ValueError("every input needs a name of its own, such as data: (-1, 3, 224, 224), extra: (-1, 7)")
+    else:
+        return shape(value)
+    if not found:
+        raise ValueError("there is no input")
+    return found
 
 
 def threshold_map(value: Any) -> dict[str, Any]:

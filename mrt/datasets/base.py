@@ -7,15 +7,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Union
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mrt.datasets.metric import Metric, TopK
 from mrt.errors import MRTError
+from mrt.graph.batch import InputShape
 
-InputShape = Union[tuple[int, ...], Mapping[str, tuple[int, ...]]]
 SPLITS = ("calibration", "evaluation", "train")
 
 

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mrt.datasets.base import InputShape, Preprocess
+from mrt.datasets.base import Preprocess
 from mrt.datasets.code import blamed, named
 from mrt.datasets.metric import Metric
 from mrt.datasets.ready import Ready
 from mrt.errors import MRTError
+from mrt.graph.batch import InputShape
 
 
 class Own(Ready):

@@ -28,8 +28,9 @@ def infer_shapes(graph: Graph, batch: int = 1) -> dict[Value, Shape]:
         MRTError: the shapes do not fit together.
     """
     values = tuple(dict.fromkeys([v for node in graph.nodes() for v in node.inputs] + list(graph.outputs)))
-    known = {name: tuple(array.shape) for name, array in graph.params.items()}
-    known.update(graph.input_shapes(batch))
+    read = {node.name for node in graph.nodes() if node.is_variable}
+    sizes = {**{name: tuple(array.shape) for name, array in graph.params.items()}, **graph.input_shapes(batch)}
+    known = {name: size for name, size in sizes.items() if name in read}
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # where MXNet prints the arguments before it raises
             _, shapes, _ = to_symbol(Graph(values, graph.params, graph.inputs)).infer_shape(**known)

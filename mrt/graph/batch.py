@@ -14,6 +14,9 @@ _Array = npt.NDArray[Any]
 Feed = Union[_Array, Mapping[str, _Array]]
 """A batch of a network's inputs: an array where there is one input, else an array for each by its name."""
 
+InputShape = Union[tuple[int, ...], Mapping[str, tuple[int, ...]]]
+"""The shape of the only input, or shapes by the inputs' names; -1 marks the axis of the samples."""
+
 _Same = TypeVar("_Same", bound=Feed)
 _FLOAT_BYTES = 4
 

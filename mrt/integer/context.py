@@ -67,7 +67,7 @@ class QuantizeContext(IntegerBuilder):
 
     def input(self, node: Node, target: Target) -> QValue:
         """The run-time input as an integer tensor."""
-        (shape,) = self.graph.input_shapes(1).values()
+        shape = self.graph.input_shapes(1)[node.name]
         name = self.fresh_name(node.name)
         value = IntValue(
             Value(Node("null", name, origin=node.origin)),

@@ -6,16 +6,20 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import sympy
+
 from mrt import ops
 from mrt.calibrate.ranges import Ranges
 from mrt.errors import MRTError
-from mrt.graph import Graph, Value
+from mrt.graph import Array, Graph, Node, Value
 from mrt.graph.attrs import refuse
+from mrt.graph.batch import Feed
+from mrt.integer.annotation import Annotation
 from mrt.integer.context import QuantizeContext
 from mrt.integer.form import WIDE_BITS, ExtraBits, Form
 from mrt.integer.qvalue import QValue, Target
 from mrt.integer.rounding import Rounding
-from mrt.integer.tensor_info import TensorInfo
+from mrt.integer.tensor_info import TensorInfo, dequantize, quantize_input
 from mrt.quantizer.annotate import annotate
 from mrt.quantizer.restore import float_node, restored_nodes
 from mrt.statistics.moments import Moments
@@ -24,13 +28,13 @@ from mrt.statistics.tensor import Statistics
 
 @dataclass(frozen=True)
 class Quantized:
-    """An integer graph with the meaning of its input and outputs.
+    """An integer graph with the meaning of its inputs and outputs.
 
     What follows the outputs says what became of the prepared graph; it is empty after a checkpoint.
 
     Attributes:
         graph: the integer graph.
-        input: what the integers of its input mean.
+        inputs: what the integers of its inputs mean, in the graph's order.
         outputs: likewise of the outputs.
         stored: what stands for each value of the prepared graph that is stored.
         computed: likewise of every value, those that the saturation of a clamp's result stands in for included.
@@ -38,15 +42,32 @@ class Quantized:
     """
 
     graph: Graph
-    input: TensorInfo
+    inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
     stored: Mapping[Value, QValue] = field(default_factory=dict)
     computed: Mapping[Value, QValue] = field(default_factory=dict)
     layer_inputs: Mapping[str, QValue] = field(default_factory=dict)
 
+    @property
+    def input(self) -> TensorInfo:
+        """The meaning of the only input; ValueError where there are several."""
+        (info,) = self.inputs
+        return info
+
+    def integers(self, feed: Feed) -> Feed:
+        """A batch of real inputs to the integers that stand for them."""
+        if not isinstance(feed, Mapping):
+            return quantize_input(feed, self.input)
+        return {info.name: quantize_input(feed[info.name], info) for info in self.inputs}
+
+    def real(self, outputs: Sequence[Array]) -> list[Array]:
+        """What the integers of the outputs stand for."""
+        return [dequantize(array, info) for array, info in zip(outputs, self.outputs)]
+
     def describe(self) -> str:
-        """The input's and outputs' meaning as JSON."""
-        return json.dumps({"input": self.input.to_json(), "outputs": [o.to_json() for o in self.outputs]}, indent=1)
+        """The inputs' and outputs' meaning as JSON."""
+        parts = {"inputs": self.inputs, "outputs": self.outputs}
+        return json.dumps({name: [info.to_json() for info in infos] for name, infos in parts.items()}, indent=1)
 
 
 @dataclass(frozen=True)
@@ -62,6 +83,7 @@ class QuantizeSettings:
         softmax_lambd: how far below the largest logit softmax resolves, in nats.
         restore_name: what is left in float.
         extra: layers that take more than 8 bits.
+        whole: inputs whose values are whole numbers already, and taken as they are.
     """
 
     input_precision: int = 8
@@ -72,6 +94,7 @@ class QuantizeSettings:
     softmax_lambd: float = 10.0
     restore_name: Sequence[str] = ()
     extra: ExtraBits = field(default_factory=ExtraBits)
+    whole: frozenset[str] = frozenset()
 
 
 def quantize(
@@ -84,7 +107,7 @@ def quantize(
     """The integer graph that stands for `graph`.
 
     Args:
-        graph: prepared float graph with one input.
+        graph: prepared float graph.
         statistics: calibration statistics by value name.
         settings: precisions and thresholds.
         moments: input moments of the layers (`mrt.calibrate.gather`), to round weights by their effect.
@@ -94,19 +117,17 @@ def quantize(
         MRTError: an operator has no integer form, or the target would refuse what it became.
     """
     settings = settings or QuantizeSettings()
-    if len(graph.inputs) != 1:
-        raise MRTError(f"the network must have one input, it has {', '.join(graph.inputs) or 'none'}")
     annotation = annotate(
         graph, statistics, settings.ranges, settings.extra, settings.offsets, settings.input_precision
     )
     ctx = QuantizeContext(graph, annotation, settings.softmax_lambd, moments, settings.rounding)
-    described: TensorInfo | None = None
+    described: dict[str, TensorInfo] = {}
     in_float = restored_nodes(graph, settings.restore_name)
     for node in graph.nodes():
         if node.name in graph.inputs:
-            ctx.node, target = node, annotation.inputs[Value(node)]
+            ctx.node, target = node, _input(node, graph, annotation, settings)
             ctx.set(Value(node), ctx.input(node, target))
-            described = TensorInfo(node.name, target.scale, target.offset, target.precision)
+            described[node.name] = TensorInfo(node.name, target.scale, target.offset, target.precision)
         elif not node.is_variable:
             ctx.node = node
             rule = float_node if node in in_float else ops.get(node.op).quantize
@@ -114,15 +135,31 @@ def quantize(
             for index, q in enumerate(results if isinstance(results, tuple) else (results,)):
                 ctx.set(Value(node, index), _stored(Value(node, index), q, ctx))
         advance(1)
-    if described is None:
-        raise MRTError("the network's output does not depend on its input")
+    unread = [name for name in graph.inputs if name not in described]
+    if unread or not described:
+        raise MRTError(f"the network's outputs do not depend on its input{f' {unread[0]}' if unread else ''}")
     outputs = [_output(value, ctx, settings.output_precision) for value in graph.outputs]
     params = dict(ctx.params)
     integer = Graph(tuple(q.tensor.value for q in outputs), params, graph.inputs).pruned()
     infos = tuple(
         TensorInfo(value.name, q.scale, q.offset, q.tensor.precision) for value, q in zip(graph.outputs, outputs)
     )
-    return Quantized(integer, described, infos, ctx.stored(), ctx.computed(), ctx.layer_inputs)
+    inputs = tuple(described[name] for name in graph.inputs)
+    return Quantized(integer, inputs, infos, ctx.stored(), ctx.computed(), ctx.layer_inputs)
+
+
+def _input(node: Node, graph: Graph, annotation: Annotation, settings: QuantizeSettings) -> Target:
+    """The form of an input. Whole numbers, of rows too, are themselves, in as many bits as they need."""
+    value = Value(node)
+    if node.name not in settings.whole:
+        return annotation.inputs[value]
+    tables = [user.inputs[1] for user in graph.consumers()[value] if ops.get(user.op).form is Form.INDEX]
+    rows = max((len(table) for table in map(graph.constant, tables) if table is not None), default=0)
+    largest = int(max(annotation.statistics(value).threshold(), rows - 1))
+    precision = max(2, largest.bit_length() + 1)
+    if precision > WIDE_BITS:
+        raise MRTError(f"input {node.name}: whole numbers up to {largest} need more than {WIDE_BITS} bits")
+    return Target(sympy.Integer(1), 0, precision)
 
 
 def _stored(value: Value, q: QValue, ctx: QuantizeContext) -> QValue:

@@ -104,6 +104,7 @@ class Report(_Part):
         configuration: as in `Config.as_dict`.
         certificate: summary of the proof that no INT32 can overflow.
         cpu_seconds: processor time of the whole process, all threads together, where it did nothing else.
+        model_dir: the folder of the compiled model, where it is kept.
         peak_memory_bytes: the largest resident size of the process, where it did nothing else.
     """
 
@@ -132,6 +133,7 @@ class Report(_Part):
     configuration: dict[str, Any] = {}
     certificate: dict[str, Any] = {}
     cpu_seconds: Optional[float] = None
+    model_dir: Optional[str] = None
     peak_memory_bytes: Optional[int] = None
 
     def as_dict(self) -> dict[str, Any]:

@@ -187,7 +187,7 @@ class Checkpoints:
         try:
             raw = json.loads(path.read_text())
             outputs = tuple(TensorInfo.from_json(item) for item in raw["outputs"])
-            return Quantized(graph, TensorInfo.from_json(raw["input"]), outputs)
+            return Quantized(graph, tuple(TensorInfo.from_json(item) for item in raw["inputs"]), outputs)
         except (ValueError, KeyError, TypeError, OSError):
             raise MRTError(f"{path}: damaged checkpoint; run the QUANTIZATION stage again") from None
 

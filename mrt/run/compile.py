@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any, Callable
+from typing import Callable
 
 import numpy as np
 from cvm.certificate import certify
 from cvm.package import save_package
 
 from mrt.config.model import QuantizationSwitches
+from mrt.datasets import Dataset
 from mrt.errors import MRTError
-from mrt.graph.batch import only
-from mrt.integer.tensor_info import quantize_input
 from mrt.quantizer.quantize import Quantized
 from mrt.report import Progress
 from mrt.run.products import COMPILED, FOLDER, QUANTIZED
 from mrt.run.sample_source import SampleSource
 from mrt.run.stage import Made, Products, Stage
-from mrt.targets.cvm.compiler import Compiled, compile_model
+from mrt.targets.cvm.compiler import Compiled, compile_model, model_input
+from mrt.targets.cvm.description import describe
 
 logger = logging.getLogger(__name__)
 
@@ -42,8 +42,8 @@ class Compile(Stage):
             logger.warning("[QUANTIZATION] Restore_name keeps operators in float: the model is not compiled")
             return {COMPILED: None}
         with progress.stage("compile"):
-            model = compile_model(quantized.graph, quantized.input.precision, self._batch)
-            compiled = Compiled(model, certify(model))
+            model = compile_model(quantized, self._batch)
+            compiled = Compiled(model, certify(model), self._batch)
         if not compiled.certificate.ok:
             raise MRTError(f"compile: {compiled.certificate.verdict()}")
         return {COMPILED: compiled}
@@ -55,35 +55,28 @@ class Write(Stage):
     takes = (COMPILED, QUANTIZED)
     gives = (FOLDER,)
 
-    def __init__(
-        self, folder: Path, samples: SampleSource, batch_axis: int, describe: Callable[..., dict[str, Any]]
-    ) -> None:
-        """`describe(model, quantized)` gives the content of ext.json; the sample is the first of `samples`."""
+    def __init__(self, folder: Path, samples: SampleSource, dataset: Callable[[], Dataset | None]) -> None:
+        """`dataset` gives preprocessing and class names; the sample is the first of `samples`."""
         self._folder = folder
         self._samples = samples
-        self._batch_axis = batch_axis
-        self._describe = describe
+        self._dataset = dataset
 
     def run(self, have: Products, progress: Progress) -> Made:
         """Where it lies; None where there is no compiled model."""
         compiled, quantized = have[COMPILED], have[QUANTIZED]
         if compiled is None:
             return {FOLDER: None}
-        write_model(self._folder, compiled, quantized, self._samples, self._batch_axis, self._describe)
+        write_model(self._folder, compiled, quantized, self._samples, self._dataset())
         return {FOLDER: self._folder}
 
 
 def write_model(
-    folder: Path,
-    compiled: Compiled,
-    quantized: Quantized,
-    samples: SampleSource,
-    batch_axis: int,
-    describe: Callable[..., dict[str, Any]],
+    folder: Path, compiled: Compiled, quantized: Quantized, samples: SampleSource, dataset: Dataset | None
 ) -> None:
     """Write a compiled model's folder; see `Write`."""
     model = compiled.model
-    sample = quantize_input(only(samples.first(model.input_shape[batch_axis])), quantized.input)
+    sample = model_input(quantized, quantized.integers(samples.first(compiled.batch)))
     proof = compiled.certificate
     certificate = {"certificate.json": proof.to_json().encode(), "certificate.txt": proof.to_text().encode()}
-    save_package(folder, model, describe(model, quantized), np.resize(sample, model.input_shape), certificate)
+    description = describe(model, quantized, dataset)
+    save_package(folder, model, description, np.resize(sample, model.input_shape), certificate)

@@ -16,8 +16,7 @@ from mrt.config import Config
 from mrt.executors.device import context
 from mrt.executors.mxnet import Executor
 from mrt.graph import Array
-from mrt.graph.batch import Feed, Samples, only
-from mrt.integer.tensor_info import dequantize, quantize_input
+from mrt.graph.batch import Feed, Samples
 from mrt.ops.box_nms import SUPPRESSING
 from mrt.quantizer.quantize import Quantized
 from mrt.report import OfEach, Progress, Report
@@ -30,7 +29,7 @@ from mrt.run.products import COMPILED, COSTS, CUT, EVALUATED, FOLDER, JUDGE, NET
 from mrt.run.sample_source import SampleSource
 from mrt.run.speed import latency_ms
 from mrt.run.stage import Made, Products, Stage
-from mrt.targets.cvm.compiler import Compiled
+from mrt.targets.cvm.compiler import Compiled, model_input
 
 logger = logging.getLogger(__name__)
 
@@ -92,17 +91,14 @@ class Evaluate(Stage):
         top = Executor(cut.top, context=where) if cut else None
 
         def finish(outputs: list[Array]) -> list[Array]:
-            real = [dequantize(array, info) for array, info in zip(outputs, quantized.outputs)]
+            real = quantized.real(outputs)
             return top(dict(zip(cut.top.inputs, real))) if top and cut else real
-
-        def to_integers(feed: Feed) -> Feed:
-            return quantize_input(only(feed), quantized.input)
 
         executors = self._executors(have)
         float_run: Run = self._kept.outputs if self._kept else Executor(network, context=where)
         if not self._kept:
             one = self._pictures.first(1)
-            feeds = {"float": one, **dict.fromkeys(executors, to_integers(one))}
+            feeds = {"float": one, **dict.fromkeys(executors, quantized.integers(one))}
             runs = {"float": float_run, **executors}
             report.latency_ms = OfEach.model_validate({n: latency_ms(partial(runs[n], feeds[n])) for n in runs})
         batches = self._kept.batches() if self._kept else dataset.batches("evaluation", settings.batch, start, count)
@@ -113,7 +109,7 @@ class Evaluate(Stage):
                 Samples(network.inputs),
                 float_run,
                 executors,
-                to_integers,
+                quantized.integers,
                 finish,
                 report,
                 step.advance,
@@ -131,7 +127,7 @@ class Evaluate(Stage):
         compiled, folder, quantized = have[COMPILED], have[FOLDER], have[QUANTIZED]
         native = native_run(folder) if compiled and folder else None
         found: dict[str, Run] = {}
-        if compiled and (run := native or (None if self._structural else formal_run(compiled))):
+        if compiled and (run := native or (None if self._structural else formal_run(compiled, quantized))):
             found["cvm"] = any_batch(run, compiled, quantized)
         if self._kept or (self._structural and found):  # there, the fastest is enough for all but a few pictures
             return found
@@ -154,7 +150,7 @@ class Costs(Stage):
         """The costliest layers."""
         if not self._asked:
             return {COSTS: []}
-        return {COSTS: costly_layers(have[PREPARED], have[QUANTIZED], only(self._samples.first(VERIFIED_PICTURES)))}
+        return {COSTS: costly_layers(have[PREPARED], have[QUANTIZED], self._samples.first(VERIFIED_PICTURES))}
 
 
 class Compare(Stage):
@@ -174,8 +170,8 @@ class Compare(Stage):
         native = native_run(folder) if folder else None
         if compiled is None or native is None:
             return {SAME: have[EVALUATED].bit_exact}
-        pictures = only(self._samples.first(VERIFIED_PICTURES))
-        integers = quantize_input(pictures, quantized.input)
+        pictures = self._samples.first(VERIFIED_PICTURES)
+        integers = quantized.integers(pictures)
         exact, found = twin(quantized, self._config)(integers), any_batch(native, compiled, quantized)(integers)
         return {SAME: compare(exact, found, Samples(quantized.graph.inputs).count(pictures))}
 
@@ -188,15 +184,17 @@ def twin(quantized: Quantized, config: Config) -> Run:
 def any_batch(run: Run, compiled: Compiled, quantized: Quantized) -> Run:
     """A compiled model takes any batch where that is the first axis, else the one that it was compiled for."""
     samples = Samples(quantized.graph.inputs)
+    if len(samples.axes) > 1:
+        return run
     (axis,) = samples.axes.values()
     if axis == 0:
         return run
-    return in_pieces(run, samples, compiled.model.input_shape[axis], output_axes(quantized.graph))
+    return in_pieces(run, samples, compiled.batch, output_axes(quantized.graph))
 
 
-def formal_run(compiled: Compiled) -> Run:
+def formal_run(compiled: Compiled, quantized: Quantized) -> Run:
     """The compiled model on the target's specification, slowly."""
-    return lambda feed: formal.run(compiled.model, only(feed))
+    return lambda feed: formal.run(compiled.model, model_input(quantized, feed))
 
 
 def native_run(folder: Path) -> Run | None:

@@ -107,7 +107,7 @@ class Pictures:
             if not self._synthetic:
                 raise
             logger.warning("%s; this structural run uses seeded synthetic pictures", error)
-            return Synthetic(datasets.get(name), self._config.default.input_shape, preprocess(self._config))
+            return Synthetic(datasets.get(name), self._config.default.only_shape, preprocess(self._config))
 
 
 def open_dataset(config: Config, name: str, folder: Path | None) -> Dataset:

@@ -14,7 +14,7 @@ from mrt.config.model import QuantizationSwitches
 from mrt.errors import MRTError
 from mrt.executors.device import context
 from mrt.graph import Graph, Value
-from mrt.graph.batch import only
+from mrt.graph.batch import Feed
 from mrt.integer.form import ExtraBits
 from mrt.integer.limbs import LIMB_BITS
 from mrt.integer.rounding import Rounding
@@ -58,6 +58,7 @@ class Settle(Stage):
             softmax_lambd=switches.softmax_lambd or QuantizeSettings.softmax_lambd,
             restore_name=switches.restore_name,
             extra=_extra_bits(prepared, switches),
+            whole=_whole(self._samples.first(1), prepared),
         )
         if self._recipe.calibration.calibrator == AUTO:
             chosen = self._chosen(prepared, have[STATISTICS], settings, progress)
@@ -109,7 +110,7 @@ class Quantize(Stage):
         count = min(_WIDENING_PICTURES, self._samples.calibrated)
         target, budget = self._switches.precision_target, self._switches.precision_budget
         with progress.stage("precision", total=count * len(operators_of(prepared, quantized))) as step:
-            pictures = ((only(feed), labels) for feed, labels in self._samples.labelled(count))
+            pictures = self._samples.labelled(count)
             wider, gain = widen(prepared, quantized, quantized_with, pictures, target, budget, step.advance)
         return {QUANTIZED: wider, PRECISION: gain}
 
@@ -120,6 +121,12 @@ def _extra_bits(prepared: Graph, switches: QuantizationSwitches) -> ExtraBits:
         return ExtraBits()
     cheap = cheap_layers(prepared)
     return cheap | input_layers(prepared) if switches.input_precision > LIMB_BITS else cheap
+
+
+def _whole(sample: Feed, prepared: Graph) -> frozenset[str]:
+    """The inputs whose data are whole numbers by their type."""
+    named = sample if isinstance(sample, Mapping) else dict.fromkeys(prepared.inputs, sample)
+    return frozenset(name for name, array in named.items() if array.dtype.kind in "iub")
 
 
 def _check_thresholds(prepared: Graph, thresholds: Mapping[str, float]) -> None:

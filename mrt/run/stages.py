@@ -17,7 +17,6 @@ from mrt.run.prepare import Prepare
 from mrt.run.quantize import Quantize, Settle
 from mrt.run.sample_source import SampleSource
 from mrt.run.stage import Checkpoint, Stage
-from mrt.targets.cvm.description import describe
 
 
 def recipe_stages(
@@ -65,12 +64,7 @@ def compiled_stages(config: Config, pictures: Pictures, folder: Path) -> list[St
     batch = config.compilation.batch if config.compilation else 1
     return [
         Compile(Recipe.from_config(config).quantization, batch),
-        Write(
-            folder,
-            pictures,
-            config.default.input_shape.index(-1),
-            lambda model, quantized: describe(model, quantized, pictures.calibration),
-        ),
+        Write(folder, pictures, lambda: pictures.calibration),
     ]
 
 

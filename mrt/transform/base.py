@@ -11,7 +11,7 @@ import numpy as np
 from mrt.errors import MRTError
 from mrt.executors.mxnet import Executor, infer_shapes
 from mrt.graph import Array, Graph, Namer, Node, Shape, Value, as_param
-from mrt.graph.batch import Feed
+from mrt.graph.batch import Feed, Samples
 from mrt.ops.box_nms import SUPPRESSING
 
 logger = logging.getLogger(__name__)
@@ -80,11 +80,9 @@ class PassManager:
     def _outputs(self, graph: Graph) -> list[Array] | None:
         if self.verify is None:
             return None
-        feed = self.verify
-        if not isinstance(feed, Mapping):
-            (name, shape), *_ = graph.inputs.items()
-            sizes = graph.input_shapes(feed.shape[shape.index(-1)])
-            feed = {**{other: np.zeros(size, np.float32) for other, size in sizes.items()}, name: feed}
+        given = self.verify if isinstance(self.verify, Mapping) else {next(iter(graph.inputs)): self.verify}
+        count = Samples({name: graph.inputs[name] for name in given}).count(given)
+        feed = {**{name: np.zeros(shape, np.float32) for name, shape in graph.input_shapes(count).items()}, **given}
         selected = [node.inputs for node in graph.nodes() if node.op in SUPPRESSING]
         if not selected:
             return Executor(graph)(feed)

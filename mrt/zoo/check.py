@@ -35,7 +35,7 @@ def entry(name: str, models: Path | None = None) -> Entry:
         config = settings(name, models)
     except MRTError as error:
         return Entry(name, problem=str(error))
-    return Entry(name, None, config.calibration.dataset, config.default.input_shape, has_weights(config))
+    return Entry(name, None, config.calibration.dataset, config.default.only_shape, has_weights(config))
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,6 @@ def random_network(name: str, pictures: Array | None = None, seed: int = 0) -> G
     config = load(zoo.configuration(name))
     if pictures is None:
         original = datasets.get(config.calibration.dataset)
-        stand_in = datasets.Synthetic(original, config.default.input_shape, preprocess(config))
+        stand_in = datasets.Synthetic(original, config.default.only_shape, preprocess(config))
         ((pictures, _),) = stand_in.batches("calibration", _PICTURES, 0, _PICTURES)
     return structural_network(untrained_network(config, name), pictures, seed)

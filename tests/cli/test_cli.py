@@ -55,8 +55,8 @@ def test_a_configuration_runs_the_pipeline(config: str, runs: list[Config], caps
     assert runs[0].calibration.batch == 7
     assert runs[0].default.start is Stage.CALIBRATION
     captured = capsys.readouterr()
-    assert "| net " in captured.out
-    assert "top1=50.00%" in captured.out
+    assert captured.out.startswith("net, in integers")
+    assert "50.00% float" in captured.out
     assert f"report: {Path.cwd()}/net.report.json" in captured.out
     assert Path("net.report.json").is_file()
     assert Path("net.report.md").is_file()

@@ -121,7 +121,7 @@ def test_integers_keep_the_boxes_that_mxnet_keeps(columns: tuple[str, ...], sett
     prepared = PassManager(PREPARE, verify=data[:2]).run(network)
     quantized = quantize(prepared, calibrate(prepared, [data]), QuantizeSettings(input_precision=16))
     integers = quantize_input(data, quantized.input)
-    found = formal.run(compile_model(quantized.graph, quantized.input.precision), integers)
+    found = formal.run(compile_model(quantized), integers)
     expected = Executor(network)(data)
     for a, b in zip(found, Executor(quantized.graph, dtype="float64")(integers)):
         np.testing.assert_array_equal(a, b)

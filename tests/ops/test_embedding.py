@@ -67,7 +67,7 @@ def test_row_numbers_stay_as_they_are(name: str) -> None:
 @pytest.mark.parametrize("name", ["dense", "take", "wide", "moved-first"])
 def test_numbers_of_any_size_give_the_same_integers_on_both_executors(name: str) -> None:
     _, result, data = quantized(name)
-    model = compile_model(result.graph, result.input.precision)
+    model = compile_model(result)
     beyond = np.random.default_rng(1).integers(-(2**9) + 1, 2**9, data.shape).astype(np.int32)
     run = in_pieces(lambda x: formal.run(model, x), Samples(result.graph.inputs), 1)
     (expected,), (found,) = Executor(result.graph, dtype="float64")(beyond), run(beyond)

@@ -63,7 +63,7 @@ def noise(symbol: Any, data: Array, seen: Array) -> tuple[float, Array, Array]:
     network = random_network(symbol, SHAPE)
     prepared = PassManager(PREPARE, verify=seen[:2]).run(network)
     quantized = quantize(prepared, calibrate(prepared, [seen]), QuantizeSettings(input_precision=16))
-    model = compile_model(quantized.graph, quantized.input.precision)
+    model = compile_model(quantized)
     (expected,) = Executor(network)(data)
     integers = quantize_input(data, quantized.input)
     (found,) = formal.run(model, integers)
@@ -99,7 +99,7 @@ def test_rows_of_any_length(size: int) -> None:
         network = random_network(symbol, (-1, 2, size))
         prepared = PassManager(PREPARE, verify=data[:2]).run(network)
         quantized = quantize(prepared, calibrate(prepared, [data]), QuantizeSettings(input_precision=16))
-        model = compile_model(quantized.graph, quantized.input.precision)
+        model = compile_model(quantized)
         real = dequantize(formal.run(model, quantize_input(data, quantized.input))[0], quantized.outputs[0])
         (expected,) = Executor(network)(data)
         assert np.square(expected).sum() / np.square(real - expected).sum() > 1e4

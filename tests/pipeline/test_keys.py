@@ -151,7 +151,7 @@ def check_integers(cut: Split, data: Array) -> None:
     quantized = quantize(prepared, calibrate(prepared, [data]))
     integers = quantize_input(data[:1], quantized.input)
     results = Executor(quantized.graph, dtype="float64")(integers)
-    model = compile_model(quantized.graph, quantized.input.precision)
+    model = compile_model(quantized)
     for expected, found in zip(formal.run(model, integers), results):
         np.testing.assert_array_equal(found, expected)
     real = [dequantize(array, info) for array, info in zip(results, quantized.outputs)]

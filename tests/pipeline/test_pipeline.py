@@ -108,7 +108,7 @@ def test_the_compiled_model_computes_what_the_float_network_does(project: Path, 
 
 def test_inputs_are_quantized_as_the_runtime_does_it(finished: Path) -> None:
     model = cvm.load(finished / "digits_cvm")
-    info = TensorInfo.from_json(json.loads((finished / "digits.quantize.scales.json").read_text())["input"])
+    info = TensorInfo.from_json(json.loads((finished / "digits.quantize.scales.json").read_text())["inputs"][0])
     halves = (np.arange(-300, 300) + 0.5).repeat(2).reshape(-1, 1, 1, 1) * np.ones((1, 1, 8, 8)) * float(info.scale)
     data = (halves + np.random.default_rng(0).normal(0, 1e-3, halves.shape)).astype(np.float32)
     for real in (halves, data):

@@ -32,7 +32,7 @@ def test_integers_are_the_same_everywhere(name: str, project: Path, shared: Path
     network = load_network(config)
     prepared = PassManager(PREPARE, verify=data[:1]).run(network)
     quantized = quantize(prepared, calibrate(prepared, [data]))
-    model = compile_model(quantized.graph, quantized.input.precision)
+    model = compile_model(quantized)
     assert certify(model).ok
     integers = quantize_input(data[:COMPARED], quantized.input)
     expected = Executor(quantized.graph, dtype="float64")(integers)

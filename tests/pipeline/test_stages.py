@@ -92,16 +92,14 @@ def test_files_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
     export(tmp_path, conv(DATA, "only"))
     other = random_network(conv(DATA, "other"), IMAGE)
     mxnet_files.save(other, tmp_path / "other.json", tmp_path / "net-0000.params")
-    with pytest.raises(
-        MRTError, match="there is no parameter for data, only_weight, only_bias; do the two files belong"
-    ):
+    with pytest.raises(MRTError, match=r"there is no parameter only_weight \(and 1 more\); do the two files belong"):
         load_network(configuration(tmp_path))
 
 
 def test_a_network_without_input_is_refused(tmp_path: Path) -> None:
     (tmp_path / "net.json").write_text(sym.ones((1, 2), name="ones").tojson())
     mx.nd.save(str(tmp_path / "net.params"), {"arg:w": mx.nd.ones((1,))})
-    with pytest.raises(MRTError, match="no parameter for any input"):
+    with pytest.raises(MRTError, match="the network has no input"):
         load_network(configuration(tmp_path))
 
 

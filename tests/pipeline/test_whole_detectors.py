@@ -24,7 +24,7 @@ def test_both_executors_give_the_same_boxes(name: str) -> None:
     network, data = structural_network(detector(name), pictures(4)), pictures(2)
     prepared = PassManager(PREPARE, verify=data).run(network)
     quantized = quantize(prepared, calibrate(prepared, [data]))
-    model = compile_model(quantized.graph, quantized.input.precision)
+    model = compile_model(quantized)
     assert certify(model).ok
     assert {"get_valid_counts", "non_max_suppression"} <= {node.op for node in model.nodes}
     integers = quantize_input(data[:1], quantized.input)

@@ -19,7 +19,9 @@ from mrt.errors import MRTError
 from mrt.graph import Array, Graph, Node, Value
 from mrt.integer.context import QuantizeContext
 from mrt.integer.qvalue import IntValue, QValue, Target, exact
+from mrt.integer.tensor_info import TensorInfo
 from mrt.quantizer.annotate import annotate
+from mrt.quantizer.quantize import Quantized
 from mrt.statistics.tensor import Statistics
 from mrt.targets.cvm.compiler import compile_model
 
@@ -36,7 +38,8 @@ def fresh(precision: int) -> tuple[QuantizeContext, IntValue]:
 
 
 def compiled(ctx: QuantizeContext, value: IntValue, precision: int) -> cvm.Model:
-    model = compile_model(Graph((value.value,), ctx.params, {"data": (-1, CHANNELS)}).pruned(), precision)
+    graph = Graph((value.value,), ctx.params, {"data": (-1, CHANNELS)}).pruned()
+    model = compile_model(Quantized(graph, (TensorInfo("data", sympy.Integer(1), 0, precision),), ()))
     assert certify(model).ok
     return model
 

@@ -77,7 +77,7 @@ def test_the_layer_that_loses_is_the_one_that_is_widened() -> None:
     assert gain.layers[0].input
     assert gain.after.sqnr_db > gain.before.sqnr_db + 6
     assert sum(layer.costs for layer in gain.layers) <= 0.3
-    model = compile_model(quantized.graph, quantized.input.precision)
+    model = compile_model(quantized)
     certificate = certify(model)
     assert certificate.ok, certificate.verdict()
     check_bit_exact(Compiled(network, prepared, quantized, model, certificate, data[:16]))

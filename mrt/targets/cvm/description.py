@@ -5,33 +5,36 @@ from __future__ import annotations
 from typing import Any
 
 import cvm
+from cvm.model import INPUT
 
-from mrt import __version__
 from mrt.datasets import Dataset
 from mrt.integer.tensor_info import TensorInfo
 from mrt.quantizer.quantize import Quantized
+from mrt.targets.cvm.compiler import input_slots
+from mrt.version import __version__
 
 
-def describe(model: cvm.Model, quantized: Quantized, dataset: Dataset) -> dict[str, Any]:
+def describe(model: cvm.Model, quantized: Quantized, dataset: Dataset | None) -> dict[str, Any]:
     """Scales and precisions of inputs and outputs, the preprocessing and the class labels; see `cvm.description`."""
     shapes = model.infer().shapes
-    axis = next(iter(quantized.graph.inputs.values())).index(-1)
+    outputs = [_tensor(info, shapes[node][index]) for info, (node, index) in zip(quantized.outputs, model.heads)]
     return {
         "producer": f"mrt {__version__}",
-        "inputs": [
-            {
-                **_tensor(quantized.input, model.input_shape, axis),
-                "name": "data",
-                "batch_axis": axis,
-                "start": 0,
-                "preprocess": dataset.preprocess_info(),
-            }
-        ],
-        "outputs": [_tensor(info, shapes[node][index]) for info, (node, index) in zip(quantized.outputs, model.heads)],
-        "labels": dataset.labels,
+        "inputs": _inputs(quantized, dataset),
+        "outputs": outputs,
+        "labels": dataset.labels if dataset else None,
     }
 
 
-def _tensor(info: TensorInfo, shape: tuple[int, ...], batch_axis: int = 0) -> dict[str, Any]:
-    batched = [-1 if axis == batch_axis else dim for axis, dim in enumerate(shape)]
-    return {**info.to_json(), "scale_float": float(info.scale), "shape": batched}
+def _inputs(quantized: Quantized, dataset: Dataset | None) -> list[dict[str, Any]]:
+    several = len(quantized.inputs) > 1
+    described = []
+    for info, slot in zip(quantized.inputs, input_slots(quantized)):
+        named = {} if several else {"name": INPUT, "preprocess": dataset.preprocess_info() if dataset else None}
+        place = {"batch_axis": slot.batch_axis, "start": slot.start}
+        described.append({**info.to_json(), "scale_float": float(info.scale), "shape": slot.shape, **place, **named})
+    return described
+
+
+def _tensor(info: TensorInfo, shape: tuple[int, ...]) -> dict[str, Any]:
+    return {**info.to_json(), "scale_float": float(info.scale), "shape": [-1, *shape[1:]]}

@@ -1,0 +1,239 @@
+"""`mrt.quantize`: a float network and data in, an integer network that can be called, measured and saved out."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Union
+
+import cvm
+from cvm.certificate import Certificate
+from rich.console import Console
+
+from mrt.analysis.sensitivity import measure
+from mrt.datasets import Dataset, Metric
+from mrt.datasets.metric import TopK
+from mrt.datasets.own import OwnMetric
+from mrt.errors import MRTError
+from mrt.executors.mxnet import Executor
+from mrt.frontends.reading import read_network, shapes_of
+from mrt.graph import Array, Graph
+from mrt.graph.batch import Feed, InputShape, Samples
+from mrt.quantizer.quantize import Quantized
+from mrt.recipe import Recipe
+from mrt.report import Progress, Report
+from mrt.report.sensitivity import Sensitivity
+from mrt.run.batching import Run
+from mrt.run.compile import Compile, write_model
+from mrt.run.evaluate import evaluate
+from mrt.run.evaluation import any_batch, formal_run, native_run
+from mrt.run.given import Given
+from mrt.run.products import BASE, COMPILED, PREPARED, QUANTIZED
+from mrt.run.stage import run_stages
+from mrt.run.stages import recipe_stages
+from mrt.targets.cvm.compiler import Compiled
+
+__all__ = ["IntegerModel", "quantize"]
+
+Outputs = Union[Array, tuple[Array, ...]]
+_TWIN = 200
+_PICTURES = 100
+_NAME = "network"
+_TOP: dict[str, Callable[[], Metric]] = {
+    "auto": lambda: TopK((1, 5)),
+    "top1": lambda: TopK((1,)),
+    "top5": lambda: TopK((5,)),
+}
+
+
+def quantize(
+    net: Any,
+    data: Any,
+    *,
+    input_shape: InputShape | None = None,
+    recipe: Recipe | None = None,
+    progress: Progress | None = None,
+) -> IntegerModel:
+    """The integer network of a float one, by the whole recipe that `mrt CONFIG` runs.
+
+    Args:
+        net: a Gluon HybridBlock, an MXNet `(symbol, params)`, the path of a symbol file, or an `mrt.Graph`.
+        data: what to calibrate on: an array, a dict of arrays by input, an `(array, labels)` pair, anything that yields
+            arrays or (array, label) pairs such as a Gluon DataLoader, or a dataset of `mrt.datasets`. Samples are as
+            the network takes them; integer inputs, such as indices, are taken as they are.
+        input_shape: the input's shape with -1 for the batch axis, or a dict of them by name; by default as the data has
+            it, batch first.
+        recipe: its switches.
+        progress: shows the stages; by default nothing is shown.
+
+    Raises:
+        MRTError: the network or the data cannot be used, in one line.
+    """
+    recipe = recipe or Recipe()
+    batch, number = recipe.calibration.batch, recipe.calibration.calibrate_num
+    dataset = data if isinstance(data, Dataset) else None
+    most = number * batch if number else None
+    if dataset:
+        size = dataset.size("calibration")
+        data = dataset.batches("calibration", batch, 0, min(most or size, size))
+    if isinstance(net, Graph):
+        input_shape = net.inputs
+    elif input_shape is None:
+        input_shape, data = shapes_of(data)
+    network = read_network(net, input_shape)
+    samples = Given(data, network.inputs, batch, most)
+    stages = [*recipe_stages(recipe, samples), Compile(recipe.quantization)]
+    progress = progress or Progress(Console(quiet=True))
+    have = run_stages(stages, [PREPARED, QUANTIZED, COMPILED], progress, given={BASE: network})
+    return IntegerModel(network, have[PREPARED], have[QUANTIZED], have[COMPILED], samples, dataset)
+
+
+class IntegerModel:
+    """A network in integers, compiled, with the float network that it came from; `quantize` makes it.
+
+    Attributes:
+        network: the float network.
+        prepared: the same in few operators.
+        quantized: the integer graph and what its integers mean.
+    """
+
+    def __init__(
+        self,
+        network: Graph,
+        prepared: Graph,
+        quantized: Quantized,
+        compiled: Compiled | None,
+        samples: Given,
+        dataset: Dataset | None = None,
+    ) -> None:
+        """`samples` are what it was calibrated on, of `dataset` where that is known."""
+        self.network = network
+        self.prepared = prepared
+        self.quantized = quantized
+        self._compiled = compiled
+        self._samples = samples
+        self._dataset = dataset
+
+    @property
+    def cvm(self) -> cvm.Model:
+        """The compiled model, as the target's own format has it."""
+        return self._model.model
+
+    @property
+    def certificate(self) -> Certificate:
+        """The proof that no INT32 can overflow."""
+        return self._model.certificate
+
+    def __call__(self, feed: Feed) -> Outputs:
+        """The real outputs for a batch of real inputs, computed by the compiled integers on the native runtime.
+
+        Args:
+            feed: an array, or a dict of arrays by input, as the float network takes them.
+
+        Returns:
+            An array, or a tuple of one per output.
+        """
+        outputs = tuple(self.quantized.real(self._run(self.quantized.integers(feed))))
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def sqnr(self, feed: Feed) -> float | tuple[float, ...]:
+        """Signal to quantization noise on a batch in dB, 10 log10(sum float^2 / sum (float - integer)^2), by output."""
+        report = self.evaluate(feed, metric=None)
+        ratios = tuple(float("inf") if ratio is None else ratio for ratio in report.sqnr_outputs_db)
+        return ratios[0] if len(ratios) == 1 else ratios
+
+    def evaluate(self, data: Any, metric: str | Callable[[], Any] | None = "auto", twin: int = _TWIN) -> Report:
+        """Float network and compiled model on the same data.
+
+        Args:
+            data: as `quantize` takes it, with labels where there is a metric; of a dataset, its evaluation pictures.
+            metric: "top1", "top5", what makes a metric of your own, None, or "auto": top-1 and top-5 where there
+                are labels and the network's first output is class scores.
+            twin: on how many of the first samples every integer is compared with the same graph on MXNet.
+
+        Raises:
+            MRTError: the data does not suit the network, or the metric not its outputs.
+        """
+        if isinstance(data, Dataset):
+            metric = data.metric if metric == "auto" and data.labelled else metric
+            data = data.batches("evaluation", self._samples.batch)
+        given = Given(data, self.network.inputs, self._samples.batch)
+        reference = Executor(self.network)
+        report = Report(model=_NAME)
+        evaluate(
+            _metric(metric, given, reference),
+            given.labelled(given.calibrated),
+            Samples(self.network.inputs),
+            reference,
+            {"cvm": self._run, "quantized": Executor(self.quantized.graph, dtype="float64")},
+            self.quantized.integers,
+            self.quantized.real,
+            report,
+            lambda count: None,
+            twin,
+        )
+        return report
+
+    def sensitivity(self, data: Any, pictures: int = _PICTURES) -> Sensitivity:
+        """What quantizing each operator costs, and why, on up to `pictures` samples of the data."""
+        given = Given(data, self.network.inputs, self._samples.batch, pictures)
+        found = measure(self.prepared, self.quantized, given.labelled(given.calibrated), None)
+        return Sensitivity(
+            model=_NAME,
+            dataset="given",
+            pictures=found.pictures,
+            quantized=found.quantized,
+            operators=found.operators,
+        )
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the compiled model's folder, which `cvm.load` reads: model, proof, meaning of its integers, a sample.
+
+        Raises:
+            CVMError: it cannot be written; what was there stays.
+        """
+        write_model(Path(folder), self._model, self.quantized, self._samples, self._dataset)
+        return Path(folder)
+
+    @property
+    def _model(self) -> Compiled:
+        if self._compiled is None:
+            raise MRTError("restore_name left operators in float: there is no compiled model")
+        return self._compiled
+
+    @cached_property
+    def _run(self) -> Run:
+        """The compiled model on the native runtime, or where that is not built, on its specification."""
+        with tempfile.TemporaryDirectory() as folder:
+            native = native_run(self.save(folder))
+        return any_batch(native or formal_run(self._model, self.quantized), self._model, self.quantized)
+
+
+def _metric(wanted: str | Callable[[], Any] | None, given: Given, network: Run) -> Callable[[], Metric] | None:
+    """What makes the metric that is asked for; None where there is none.
+
+    Raises:
+        MRTError: there is no such metric, or it does not suit the network's outputs.
+    """
+    if wanted is None or (wanted == "auto" and not given.labelled_too):
+        return None
+    own = wanted if callable(wanted) else None
+    if own:
+        make: Callable[[], Metric] = own if _makes_metric(own) else lambda: OwnMetric("metric", own)
+    elif wanted in _TOP:
+        make = _TOP[str(wanted)]
+    else:
+        raise MRTError(f"metric={wanted}: must be one of {', '.join(_TOP)}, None, or what makes a metric")
+    data, labels = next(given.labelled(given.calibrated))
+    misfit = make().misfit(labels, network(data))
+    if misfit and wanted == "auto":
+        return None
+    if misfit:
+        raise MRTError(f"metric={wanted}: {misfit}")
+    return make
+
+
+def _makes_metric(make: Callable[[], Any]) -> bool:
+    return isinstance(make(), Metric)
