@@ -77,7 +77,7 @@ def test_a_ctc_loss_gives_way_to_what_it_reads(tmp_path: Path) -> None:
 def test_a_second_input_is_named(tmp_path: Path) -> None:
     other = sym.FullyConnected(sym.Variable("age", shape=(2, 5)), num_hidden=10, name="f2")
     save(head(conv()) + other, tmp_path, inputs={"age": (2, 5)})
-    with pytest.raises(MRTError, match=r"the network has 2 inputs \(data, age\), and networks of one are compiled"):
+    with pytest.raises(MRTError, match=r"the network has 2 inputs \(data, age\); give a shape for each"):
         loaded(tmp_path)
 
 
