@@ -21,19 +21,6 @@ _Same = TypeVar("_Same", bound=Feed)
 _FLOAT_BYTES = 4
 
 
-def only(feed: Feed) -> _Array:
-    """The array of a network that has one input.
-
-    Raises:
-        MRTError: it has several.
-    """
-    if not isinstance(feed, Mapping):
-        return feed
-    if len(feed) != 1:
-        raise MRTError(f"the network must have one input for this, it has {', '.join(feed)}")
-    return next(iter(feed.values()))
-
-
 class Samples:
     """Counts, takes and cuts the samples of a batch.
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mrt.errors import MRTError
-from mrt.graph.batch import Samples, fitting, only
+from mrt.graph.batch import Samples, fitting
 
 SEVERAL = Samples({"data": (-1, 3), "words": (5, -1)})
 
@@ -41,9 +41,3 @@ def test_as_many_samples_as_fit_in_the_memory_and_at_least_one() -> None:
     assert fitting([(1, 100), (1, 10, 15)], 4 * 250 * 7 + 3) == 7
     assert fitting([(1, 100)], 10) == 1
     assert fitting([], 10) == 10
-
-
-def test_only_input() -> None:
-    assert only({"data": np.ones(2)}).sum() == only(np.ones(2)).sum() == 2
-    with pytest.raises(MRTError, match="it has data, words"):
-        only(feed(1))
