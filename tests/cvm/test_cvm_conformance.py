@@ -165,6 +165,7 @@ def test_operator_names_that_must_be_escaped_are_not_written(name):
         format.encode(model)
 
 
+@pytest.mark.filterwarnings("ignore:.*manifest")
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_what_is_written_is_read_back_equal_by_both(tmp_path_factory, data):
