@@ -21,9 +21,9 @@ from typing import Callable
 
 import numpy as np
 
+from mrt import ops
 from mrt.analysis.agreement import Agreement
 from mrt.analysis.isolate import Piece, Suffix, Twins, Unit, to_integers, to_real
-from mrt.calibrate.gather import LAYERS
 from mrt.datasets.metric import Metric
 from mrt.executors.mxnet import Executor, infer_shapes
 from mrt.graph import Array, Graph, Node, Shape, Value
@@ -240,4 +240,4 @@ def _power(array: Array) -> float:
 
 
 def _macs(node: Node, graph: Graph, shapes: Mapping[Value, Shape]) -> int:
-    return multiply_accumulates(node, graph, shapes) if node.op in LAYERS else 0
+    return multiply_accumulates(node, graph, shapes) if ops.layer(node) else 0

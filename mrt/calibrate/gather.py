@@ -6,15 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Callable
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
+from mrt import ops
 from mrt.executors.mxnet import Executor, infer_shapes
 from mrt.graph import Array, Graph, Node
-from mrt.graph.attrs import integer, pair
 from mrt.graph.batch import Feed, Samples, fitting
 from mrt.statistics.moments import Moments
 
-LAYERS = ("Convolution", "FullyConnected")
 _POSITIONS = 128
 _BUDGET_BYTES = 256 * 2**20
 _SEED = 20
@@ -35,7 +33,7 @@ def gather(
 
 def constant_layers(graph: Graph) -> list[Node]:
     """The layers with constant weights that depend on the input."""
-    layers = [node for node in graph.nodes() if node.op in LAYERS and graph.constant(node.inputs[1]) is not None]
+    layers = [node for node in graph.nodes() if ops.layer(node) and graph.constant(node.inputs[1]) is not None]
     return [layer for layer in layers if graph.constant(layer.inputs[0]) is None]
 
 
@@ -62,24 +60,9 @@ def layer_patches(
     generator = np.random.default_rng(_SEED)
     for feed in (piece_of for batch in batches for piece_of in samples.pieces(batch, piece)):
         for layer, data in zip(layers, executor(feed)):
-            yield layer, _patches(layer, data, graph.params[layer.inputs[1].node.name], positions, generator)
+            operator = ops.layer(layer)
+            assert operator is not None
+            weight = graph.params[layer.inputs[1].node.name]
+            yield layer, operator.patches(layer, data, weight, positions, generator)
         if advance:
             advance(samples.count(feed))
-
-
-def _patches(layer: Node, data: Array, weight: Array, limit: int, generator: np.random.Generator) -> Array:
-    """(G, N, K) input patches at sampled output positions, zero padding included."""
-    if layer.op == "FullyConnected":
-        return data.reshape(1, -1, data.shape[-1])
-    stride, pad, dilate = (pair(layer, key, d) for key, d in (("stride", (1, 1)), ("pad", (0, 0)), ("dilate", (1, 1))))
-    groups = integer(layer, "num_group", 1)
-    kernel = weight.shape[2:]
-    reach = tuple((size - 1) * step + 1 for size, step in zip(kernel, dilate))
-    padded = np.pad(data, ((0, 0), (0, 0), (pad[0], pad[0]), (pad[1], pad[1])))
-    windows = sliding_window_view(padded, reach, (2, 3))[:, :, :: stride[0], :: stride[1]]  # type: ignore[call-overload]
-    windows = windows[..., :: dilate[0], :: dilate[1]]
-    count, channels, height, width = windows.shape[:4]
-    positions = generator.permutation(height * width)[:limit]
-    taken = windows[:, :, positions // width, positions % width]
-    taken = taken.reshape(count, groups, channels // groups, len(positions), -1).transpose(1, 0, 3, 2, 4)
-    return np.ascontiguousarray(taken, dtype=np.float32).reshape(groups, count * len(positions), -1)

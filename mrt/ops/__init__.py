@@ -7,9 +7,12 @@ import pkgutil
 from functools import lru_cache
 
 from mrt.errors import MRTError
-from mrt.ops.base import Operator, Rewriter
+from mrt.graph.ir import Node
+from mrt.ops.base import Layer, Operator, Rewriter
 
-__all__ = ["Operator", "Rewriter", "documentation", "get", "known"]
+__all__ = ["Layer", "Operator", "Rewriter", "documentation", "get", "known", "layer", "of"]
+
+_NONE = Operator()
 
 
 @lru_cache(maxsize=1)
@@ -38,6 +41,17 @@ def get(name: str) -> Operator:
     if name not in _registry():
         raise MRTError(f"operator {name} is not supported")
     return _registry()[name]
+
+
+def of(node: Node) -> Operator:
+    """The operator of a node; of a variable, or of one that is not supported, an operator without any trait or rule."""
+    return _registry().get(node.op, _NONE)
+
+
+def layer(node: Node) -> Layer | None:
+    """The operator of a node where that is a layer."""
+    found = of(node)
+    return found if isinstance(found, Layer) else None
 
 
 def documentation() -> str:

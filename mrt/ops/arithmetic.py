@@ -11,7 +11,7 @@ from mrt.graph import Array, Node, Shape, Value
 from mrt.graph.attrs import refuse
 from mrt.integer.context import QuantizeContext
 from mrt.integer.qvalue import QValue, Target, exact
-from mrt.ops.base import Operator, Rewriter
+from mrt.ops.base import Operator, Rewriter, sole
 
 _MULTIPLIER_BITS = 13
 _WHOLE_BITS = 16
@@ -42,6 +42,8 @@ class Add(Operator):
 
     names = ("broadcast_add", "elemwise_add", "_plus", "_add", "_Plus", "broadcast_plus", "add_n", "ElementWiseSum")
     summary = "both operands on one scale, elemwise_add / broadcast_add; a constant joins the requantization"
+    adds = True
+    affine = True
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """At most 6 axes."""
@@ -75,6 +77,7 @@ class Subtract(Operator):
 
     names = ("broadcast_sub", "elemwise_sub", "_minus", "_sub", "_Minus", "broadcast_minus")
     summary = "as addition"
+    adds = True
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """At most 6 axes."""
@@ -102,6 +105,7 @@ class Multiply(Operator):
 
     names = ("broadcast_mul", "elemwise_mul", "_mul", "_Mul")
     summary = "broadcast_mul of two 16-bit tensors; a uniform constant only changes the scale"
+    affine = True
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """At most 6 axes."""
@@ -112,6 +116,12 @@ class Multiply(Operator):
         if node.op != "broadcast_mul":
             return [rw.op("broadcast_mul", inputs)]
         return _constant_second(node, inputs, rw)
+
+    def channels(
+        self, node: Node, given: Sequence[Array | None], before: Sequence[Shape], after: Shape
+    ) -> Array | None:
+        """Those of the one that a constant multiplies."""
+        return sole(given) if before[0][:2] == after[:2] else None
 
     def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
         """Tensors: the product of the integers, on the product of the scales."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Protocol
 
+import numpy as np
+
 from mrt.graph.attrs import refuse
 from mrt.graph.ir import Array, Node, Shape, Value
 from mrt.integer.context import QuantizeContext
@@ -36,16 +38,22 @@ class Operator:
 
     A subclass sets `names` and `summary` and overrides the rules that apply. An operator of the user's network either
     has a `rewrite` rule, which turns it into simpler operators in the prepare stage, or a `quantize` rule, which emits
-    the target's.
+    the target's. All that passes need to know of it is a trait or a rule here, so that an operator is one file.
     """
 
     names: ClassVar[tuple[str, ...]]
     summary: ClassVar[str]
     form: ClassVar[Form] = Form.WIDE
+    adds: ClassVar[bool] = False
+    """Whether it adds its two operands, or subtracts one from the other."""
+    affine: ClassVar[bool] = False
+    """Whether it scales or shifts its first operand where the second is constant."""
     moves: ClassVar[bool] = False
     """Whether it only rearranges values."""
     selects: ClassVar[bool] = False
     """Whether it decides what is kept, as a detection head does (`mrt.run.keys` leaves it to the float part)."""
+    suppresses: ClassVar[bool] = False
+    """Whether it leaves out boxes that better ones overlap."""
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """Refuse what cannot be handled, with an `MRTError` that names node and attribute."""
@@ -58,6 +66,26 @@ class Operator:
         """The real bounds when the node is a clamp, which may then be absorbed by the form its output is stored in."""
         return None
 
+    def moved(self, node: Node) -> tuple[Value, ...]:
+        """The inputs whose values it moves, where it only moves values."""
+        return node.inputs
+
+    def channels(
+        self, node: Node, given: Sequence[Array | None], before: Sequence[Shape], after: Shape
+    ) -> Array | None:
+        """The output's channels (axis 1) as those of its inputs, where a factor above 0 of each passes through.
+
+        Args:
+            node: what to look at.
+            given: for each input the numbers of its channels, None for a constant.
+            before: the shapes of the inputs, at batch 1.
+            after: the shape of the output.
+
+        Returns:
+            The numbers of the output's channels; None where they are others.
+        """
+        return None
+
     def quantize(self, node: Node, ctx: QuantizeContext) -> QValue | tuple[QValue, ...]:
         """Emit integer operators that compute the node and say what they stand for, each of several outputs."""
         raise refuse(node, "this operator has no integer form")
@@ -66,3 +94,39 @@ class Operator:
     def has(cls, rule: str) -> bool:
         """Whether the operator overrides a rule."""
         return getattr(cls, rule) is not getattr(Operator, rule)
+
+
+class Layer(Operator):
+    """An operator that sums the products of its first input with weights, its second, and adds a bias, its third."""
+
+    form = Form.NARROW
+
+    def groups(self, node: Node) -> int:
+        """Into how many groups of channels input and output are parted; each output reads one."""
+        return 1
+
+    def outputs(self, node: Node, weight: Array) -> int:
+        """The number of output channels."""
+        return len(weight)
+
+    def scaled(self, node: Node, weight: Array, factor: Array) -> Array:
+        """The weights that multiply each output channel with its factor, (O,)."""
+        scaled: Array = weight * factor.reshape((-1,) + (1,) * (weight.ndim - 1))
+        return scaled
+
+    def positions(self, out: Shape) -> int:
+        """How often it uses each of its weights for one picture, given the shape of its output at batch 1."""
+        raise NotImplementedError
+
+    def patches(self, node: Node, data: Array, weight: Array, limit: int, generator: np.random.Generator) -> Array:
+        """What the weights are multiplied with for a batch: (G, N, K), G groups, K in the weights' order.
+
+        At most `limit` of a picture's output positions, drawn by the generator, stand for all of them.
+        """
+        raise NotImplementedError
+
+
+def sole(given: Sequence[Array | None]) -> Array | None:
+    """The first of the given where there are no others."""
+    first, *others = given
+    return first if all(other is None for other in others) else None

@@ -13,8 +13,6 @@ from mrt.integer.context import QuantizeContext
 from mrt.integer.qvalue import QValue
 from mrt.ops.base import Operator, Rewriter
 
-SUPPRESSING = ("_contrib_box_nms", "_contrib_box_non_maximum_suppression", "mrt_box_nms")
-"""The operators by which boxes are suppressed, before preparation and after."""
 _CORNERS = 4
 _NONE_OVERLAP_SO_MUCH = 101  # per cent
 
@@ -22,9 +20,10 @@ _NONE_OVERLAP_SO_MUCH = 101  # per cent
 class BoxNMS(Operator):
     """The rows of a joined tensor (N, M, K) that no better one overlaps, by descending score; the others are -1."""
 
-    names = SUPPRESSING[:2]
+    names = ("_contrib_box_nms", "_contrib_box_non_maximum_suppression")
     summary = "get_valid_counts, non_max_suppression; class numbers, scores and corners keep a scale each"
     selects = True
+    suppresses = True
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """Rows of a score, four corners and perhaps a class number, in any order."""
@@ -69,9 +68,10 @@ class SeparateBoxNMS(Operator):
     Rows with scores up to the threshold are left out; the others are sorted, and the first `topk` of them visited.
     """
 
-    names = SUPPRESSING[2:]
+    names = ("mrt_box_nms",)
     summary = "what box_nms is rewritten to"
     selects = True
+    suppresses = True
 
     def quantize(self, node: Node, ctx: QuantizeContext) -> tuple[QValue, ...]:
         """The columns' integers are joined as they are: only the corners' are compared with each other.

@@ -5,24 +5,47 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from mrt.graph import Array, Node, Shape, Value
 from mrt.graph.attrs import flag, integer, pair, refuse
 from mrt.integer.context import QuantizeContext
-from mrt.integer.form import Form
 from mrt.integer.layer import finest_step, quantize_layer
 from mrt.integer.limbs import ADDABLE_BITS, accumulate, constant_limbs, limbs
 from mrt.integer.qvalue import IntValue, QValue
-from mrt.ops.base import Operator, Rewriter
+from mrt.ops.base import Layer, Rewriter
 from mrt.ops.planar import over_two_axes, require_axes
 
 
-class Convolution(Operator):
+class Convolution(Layer):
     """2-D convolution, NCHW; 1-D is rewritten to 2-D."""
 
     names = ("Convolution",)
     summary = "conv2d with per-channel integer weights, then requantization"
-    form = Form.NARROW
+
+    def groups(self, node: Node) -> int:
+        """num_group."""
+        return integer(node, "num_group", 1)
+
+    def positions(self, out: Shape) -> int:
+        """Rows times columns."""
+        return int(np.prod(out[2:]))
+
+    def patches(self, node: Node, data: Array, weight: Array, limit: int, generator: np.random.Generator) -> Array:
+        """Zero padding included."""
+        stride, pad, dilate = (
+            pair(node, key, d) for key, d in (("stride", (1, 1)), ("pad", (0, 0)), ("dilate", (1, 1)))
+        )
+        groups, kernel = self.groups(node), weight.shape[2:]
+        reach = tuple((size - 1) * step + 1 for size, step in zip(kernel, dilate))
+        padded = np.pad(data, ((0, 0), (0, 0), (pad[0], pad[0]), (pad[1], pad[1])))
+        windows: Array = sliding_window_view(padded, reach, (2, 3))  # type: ignore[call-overload]
+        windows = windows[:, :, :: stride[0], :: stride[1], :: dilate[0], :: dilate[1]]
+        count, channels, height, width = windows.shape[:4]
+        positions = generator.permutation(height * width)[:limit]
+        taken = windows[:, :, positions // width, positions % width]
+        taken = taken.reshape(count, groups, channels // groups, len(positions), -1).transpose(1, 0, 3, 2, 4)
+        return np.ascontiguousarray(taken, dtype=np.float32).reshape(groups, count * len(positions), -1)
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """1 or 2 spatial axes, channels first."""
@@ -58,7 +81,7 @@ class Convolution(Operator):
             "strides": pair(node, "stride", (1, 1)),
             "padding": pair(node, "pad", (0, 0)),
             "dilation": pair(node, "dilate", (1, 1)),
-            "groups": integer(node, "num_group", 1),
+            "groups": self.groups(node),
             "use_bias": False,
         }
         weights = constant_limbs(ctx, layer.weight)

@@ -4,19 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mrt.graph import Node, Shape, Value
-from mrt.graph.attrs import integers, refuse
-from mrt.integer.form import Form
-from mrt.ops.base import Operator, Rewriter
+import numpy as np
+
+from mrt.graph import Array, Node, Shape, Value
+from mrt.graph.attrs import integer, integers, refuse
+from mrt.ops.base import Layer, Rewriter
 from mrt.ops.planar import over_two_axes, require_axes
 
 
-class Deconvolution(Operator):
+class Deconvolution(Layer):
     """2-D transposed convolution, NCHW; 1-D is rewritten to 2-D."""
 
     names = ("Deconvolution",)
     summary = "a convolution for each place within a stride, interleaved by reshape and transpose"
-    form = Form.NARROW
+
+    def groups(self, node: Node) -> int:
+        """num_group."""
+        return integer(node, "num_group", 1)
+
+    def outputs(self, node: Node, weight: Array) -> int:
+        """The weights are (I, O / groups, …)."""
+        return weight.shape[1] * self.groups(node)
+
+    def scaled(self, node: Node, weight: Array, factor: Array) -> Array:
+        """The weights are (I, O / groups, …)."""
+        groups = self.groups(node)
+        factors = np.repeat(factor.reshape(groups, -1), len(weight) // groups, axis=0)
+        scaled: Array = weight * factors.reshape(factors.shape + (1,) * (weight.ndim - 2))
+        return scaled
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """1 or 2 spatial axes, channels first."""

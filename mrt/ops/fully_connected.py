@@ -6,22 +6,28 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mrt.graph import Node, Value
+from mrt.graph import Array, Node, Shape, Value
 from mrt.graph.attrs import flag, refuse
 from mrt.integer.context import QuantizeContext
-from mrt.integer.form import Form
 from mrt.integer.layer import finest_step, quantize_layer
 from mrt.integer.limbs import accumulate, constant_limbs, limbs
 from mrt.integer.qvalue import QValue
-from mrt.ops.base import Operator, Rewriter
+from mrt.ops.base import Layer, Rewriter
 
 
-class FullyConnected(Operator):
+class FullyConnected(Layer):
     """y = x w^T + b; both `flatten` modes are brought to two dimensions."""
 
     names = ("FullyConnected",)
     summary = "dense with per-unit integer weights, then requantization"
-    form = Form.NARROW
+
+    def positions(self, out: Shape) -> int:
+        """Rows of its output."""
+        return int(np.prod(out[:-1]))
+
+    def patches(self, node: Node, data: Array, weight: Array, limit: int, generator: np.random.Generator) -> Array:
+        """All rows of its input."""
+        return data.reshape(1, -1, data.shape[-1])
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
         """Make the input two-dimensional and flatten=False."""

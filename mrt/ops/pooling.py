@@ -11,7 +11,7 @@ from mrt.graph.attrs import flag, pair, refuse, text
 from mrt.integer.context import QuantizeContext
 from mrt.integer.form import Form
 from mrt.integer.qvalue import QValue
-from mrt.ops.base import Operator, Rewriter
+from mrt.ops.base import Operator, Rewriter, sole
 from mrt.ops.planar import over_two_axes
 
 
@@ -21,6 +21,12 @@ class Pooling(Operator):
     names = ("Pooling", "Pooling_v1")
     summary = "max: max_pool2d; avg, sum: depthwise convolution; global: max or mean over the picture"
     form = Form.SAME
+
+    def channels(
+        self, node: Node, given: Sequence[Array | None], before: Sequence[Shape], after: Shape
+    ) -> Array | None:
+        """They stay."""
+        return sole(given)
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """Kinds, layout and conventions."""

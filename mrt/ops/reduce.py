@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mrt.graph import Node, Shape, Value
+from mrt.graph import Array, Node, Shape, Value
 from mrt.graph.attrs import flag, integers, refuse
 from mrt.integer.context import QuantizeContext
 from mrt.integer.form import Form
 from mrt.integer.qvalue import QValue
-from mrt.ops.base import Operator, Rewriter
+from mrt.ops.base import Operator, Rewriter, sole
 
 
 def reduced_axes(node: Node, rank: int) -> tuple[int, ...]:
@@ -27,6 +27,12 @@ class Reduction(Operator):
     """What sum and max share."""
 
     form = Form.ANY
+
+    def channels(
+        self, node: Node, given: Sequence[Array | None], before: Sequence[Shape], after: Shape
+    ) -> Array | None:
+        """They stay where they are not reduced."""
+        return None if 1 in reduced_axes(node, len(before[0])) else sole(given)
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """The batch axis stays."""
@@ -60,6 +66,12 @@ class Mean(Operator):
 
     names = ("mean",)
     summary = "sum, and a scale smaller by the count"
+
+    def channels(
+        self, node: Node, given: Sequence[Array | None], before: Sequence[Shape], after: Shape
+    ) -> Array | None:
+        """They stay where they are not reduced."""
+        return None if 1 in reduced_axes(node, len(before[0])) else sole(given)
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """The batch axis stays."""

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mrt.graph import Node, Shape, Value
+from mrt.graph import Array, Node, Shape, Value
 from mrt.graph.attrs import flag, integer, integers, refuse, text
 from mrt.integer.context import QuantizeContext
 from mrt.integer.form import Form
 from mrt.integer.qvalue import QValue, Target
-from mrt.ops.base import Operator, Rewriter
+from mrt.ops.base import Operator, Rewriter, sole
 
 
 class Mover(Operator):
@@ -20,14 +20,14 @@ class Mover(Operator):
     form = Form.SAME
     moves = True
 
-    def moved(self, node: Node, shape: Shape) -> tuple[str, Mapping[str, object]]:
+    def emitted(self, node: Node, shape: Shape) -> tuple[str, Mapping[str, object]]:
         """The target's operator, and its attributes, that does to integers of this shape what the node does."""
         raise NotImplementedError
 
     def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
         """Apply the operator to the integers."""
         q = ctx.like_output(node)
-        op, attrs = self.moved(node, q.tensor.shape)
+        op, attrs = self.emitted(node, q.tensor.shape)
         return QValue(ctx.emit(op, [q.tensor], attrs), q.scale, q.offset)
 
 
@@ -37,7 +37,14 @@ class Flatten(Mover):
     names = ("Flatten", "flatten")
     summary = "flatten"
 
-    def moved(self, node: Node, shape: Shape) -> tuple[str, Mapping[str, object]]:
+    def channels(
+        self, node: Node, given: Sequence[Array | None], before: Sequence[Shape], after: Shape
+    ) -> Array | None:
+        """Each channel once for each of its entries."""
+        channels = sole(given)
+        return None if channels is None else np.repeat(channels, int(np.prod(before[0][2:])))
+
+    def emitted(self, node: Node, shape: Shape) -> tuple[str, Mapping[str, object]]:
         """flatten."""
         return "flatten", {}
 
@@ -54,7 +61,7 @@ class Reshape(Mover):
             return None
         return [rw.op("Reshape", inputs, {"shape": rw.open_shape(Value(node))})]
 
-    def moved(self, node: Node, shape: Shape) -> tuple[str, Mapping[str, object]]:
+    def emitted(self, node: Node, shape: Shape) -> tuple[str, Mapping[str, object]]:
         """reshape."""
         return "reshape", {"shape": integers(node, "shape")}
 
@@ -65,7 +72,7 @@ class ExpandDims(Mover):
     names = ("expand_dims",)
     summary = "expand_dims"
 
-    def moved(self, node: Node, shape: Shape) -> tuple[str, Mapping[str, object]]:
+    def emitted(self, node: Node, shape: Shape) -> tuple[str, Mapping[str, object]]:
         """expand_dims."""
         axis = integer(node, "axis")
         return "expand_dims", {"axis": axis if axis >= 0 else axis + len(shape) + 1}
@@ -84,7 +91,7 @@ class Squeeze(Mover):
         axes = tuple(i for i, size in enumerate(rw.shape(node.inputs[0])) if size == 1 and i > 0)
         return [rw.op("squeeze", inputs, {"axis": axes})] if axes else [inputs[0]]
 
-    def moved(self, node: Node, shape: Shape) -> tuple[str, Mapping[str, object]]:
+    def emitted(self, node: Node, shape: Shape) -> tuple[str, Mapping[str, object]]:
         """squeeze."""
         return "squeeze", {"axis": tuple(axis % len(shape) for axis in integers(node, "axis"))}
 
@@ -95,7 +102,7 @@ class Transpose(Mover):
     names = ("transpose",)
     summary = "transpose"
 
-    def moved(self, node: Node, shape: Shape) -> tuple[str, Mapping[str, object]]:
+    def emitted(self, node: Node, shape: Shape) -> tuple[str, Mapping[str, object]]:
         """transpose."""
         axes = integers(node, "axes", ()) or tuple(reversed(range(len(shape))))
         return "transpose", {"axes": tuple(axis % len(shape) for axis in axes)}
@@ -127,7 +134,7 @@ class Repeat(Mover):
         if node.attrs.get("axis", "None") == "None":
             raise refuse(node, "repeat without an axis is not supported")
 
-    def moved(self, node: Node, shape: Shape) -> tuple[str, Mapping[str, object]]:
+    def emitted(self, node: Node, shape: Shape) -> tuple[str, Mapping[str, object]]:
         """repeat."""
         return "repeat", {"repeats": integer(node, "repeats"), "axis": integer(node, "axis") % len(shape)}
 
@@ -138,7 +145,7 @@ class Tile(Mover):
     names = ("tile",)
     summary = "tile"
 
-    def moved(self, node: Node, shape: Shape) -> tuple[str, Mapping[str, object]]:
+    def emitted(self, node: Node, shape: Shape) -> tuple[str, Mapping[str, object]]:
         """tile."""
         return "tile", {"reps": integers(node, "reps")}
 
@@ -148,6 +155,12 @@ class UpSampling(Mover):
 
     names = ("UpSampling",)
     summary = "nearest: upsampling, of several each to the same size, then Concat or sums; bilinear: Deconvolution"
+
+    def channels(
+        self, node: Node, given: Sequence[Array | None], before: Sequence[Shape], after: Shape
+    ) -> Array | None:
+        """They stay."""
+        return sole(given)
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
         """bilinear: MXNet's deconvolution with the weights that are its second input. Several: one by one."""
@@ -176,7 +189,7 @@ class UpSampling(Mover):
             return rw.op("add_n", enlarged, {"num_args": len(enlarged)})
         return rw.op("Concat", enlarged, {"dim": 1, "num_args": len(enlarged)})
 
-    def moved(self, node: Node, shape: Shape) -> tuple[str, Mapping[str, object]]:
+    def emitted(self, node: Node, shape: Shape) -> tuple[str, Mapping[str, object]]:
         """upsampling."""
         return "upsampling", {"scale": integer(node, "scale"), "method": "NEAREST_NEIGHBOR"}
 
@@ -188,6 +201,13 @@ class Concat(Operator):
     summary = "concatenate, all inputs on one scale"
     form = Form.SAME
     moves = True
+
+    def channels(
+        self, node: Node, given: Sequence[Array | None], before: Sequence[Shape], after: Shape
+    ) -> Array | None:
+        """Side by side, along axis 1."""
+        joined = [channels for channels in given if channels is not None]
+        return np.concatenate(joined) if integer(node, "dim", 1) == 1 and len(joined) == len(given) else None
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
         """One name; a single input passes."""

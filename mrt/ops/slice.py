@@ -53,7 +53,7 @@ class Slice(Mover):
             result = taken(rw, result, axis, places)
         return [result]
 
-    def moved(self, node: Node, shape: Shape) -> tuple[str, Mapping[str, object]]:
+    def emitted(self, node: Node, shape: Shape) -> tuple[str, Mapping[str, object]]:
         """strided_slice."""
         begin, end, stride = (integers(node, key) for key in ("begin", "end", "step"))
         return "strided_slice", {"begin": begin, "end": end, "stride": stride}

@@ -22,6 +22,10 @@ class Take(Operator):
     form = Form.SAME
     moves = True
 
+    def moved(self, node: Node) -> tuple[Value, ...]:
+        """What is taken, not the places."""
+        return node.inputs[:1]
+
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """Numbers beyond the axis take the nearest entry."""
         if text(node, "mode", "clip") != "clip":

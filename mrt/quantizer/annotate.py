@@ -27,7 +27,6 @@ from mrt.integer.qvalue import Target, exact
 from mrt.statistics.tensor import Statistics
 
 _HEADROOM = 2  # the wide form represents twice the calibrated range: sums of unseen pictures rarely saturate
-_ADDITIVE = ("elemwise_add", "elemwise_sub", "broadcast_add", "broadcast_sub")
 _TINY = 1e-6
 _ASYMMETRY_GAIN = 0.9
 
@@ -169,6 +168,6 @@ def _ties(graph: Graph, carriers: Mapping[Value, Value]) -> tuple[_Unions, _Unio
         for value in dynamic:
             if moves:
                 narrow.tie(value, output)
-            if moves or clamps or (node.op in _ADDITIVE and len(dynamic) == len(node.inputs)):
+            if moves or clamps or (ops.get(node.op).adds and len(dynamic) == len(node.inputs)):
                 wide.tie(value, output)
     return narrow, wide

@@ -10,15 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from mrt import ops
-from mrt.calibrate.gather import LAYERS, constant_layers
+from mrt.calibrate.gather import constant_layers
 from mrt.executors.mxnet import infer_shapes
 from mrt.graph import Graph, Node, Shape, Value
 from mrt.integer.form import ExtraBits
 
-_AFFINE = ("broadcast_mul", "broadcast_add")
 _SHARE_OF_MACS = 0.02
 _SHARE_OF_WEIGHTS = 1 / 3  # where there is one position, the time goes into reading the weights
 
@@ -48,17 +45,18 @@ def input_layers(graph: Graph) -> ExtraBits:
     while read:
         for node in consumers.get(read.pop(), ()):
             constants = [graph.constant(value) is not None for value in node.inputs]
-            if node.op in LAYERS:
+            if ops.layer(node):
                 found.add(node.name)
-            elif ops.get(node.op).moves or (node.op in _AFFINE and any(constants)):
+            elif ops.get(node.op).moves or (ops.get(node.op).affine and any(constants)):
                 read.append(Value(node))
     return ExtraBits(inputs=frozenset(found))
 
 
 def positions(layer: Node, shapes: Mapping[Value, Shape]) -> int:
     """How often a convolution or dense layer uses each of its weights for one picture."""
-    out = shapes[Value(layer)]
-    return int(np.prod(out[2:] if layer.op == "Convolution" else out[:-1]))
+    operator = ops.layer(layer)
+    assert operator is not None
+    return operator.positions(shapes[Value(layer)])
 
 
 def multiply_accumulates(layer: Node, graph: Graph, shapes: Mapping[Value, Shape]) -> int:

@@ -10,6 +10,7 @@ import cvm
 from cvm import formal
 from cvm.errors import CVMError
 
+from mrt import ops
 from mrt.analysis.ablation import FloatOutputs
 from mrt.analysis.costs import costly_layers
 from mrt.config import Config
@@ -17,7 +18,6 @@ from mrt.executors.device import context
 from mrt.executors.mxnet import Executor
 from mrt.graph import Array
 from mrt.graph.batch import Feed, Samples
-from mrt.ops.box_nms import SUPPRESSING
 from mrt.quantizer.quantize import Quantized
 from mrt.report import OfEach, Progress, Report
 from mrt.run.batching import Run, in_pieces, output_axes
@@ -115,7 +115,7 @@ class Evaluate(Stage):
                 step.advance,
                 None if settings.twin_num == -1 else settings.twin_num,
             )
-        if self._structural and any(node.op in SUPPRESSING for node in network.nodes()):
+        if self._structural and any(ops.of(node).suppresses for node in network.nodes()):
             report.sqnr_db, report.sqnr_outputs_db = None, []  # near ties, as above
         report.dataset = dataset.name
         report.no_accuracy = report.no_accuracy or have[JUDGE].reason

@@ -17,7 +17,6 @@ from mrt import ops
 from mrt.errors import MRTError
 from mrt.graph import Graph, Node, Value
 from mrt.graph.attrs import number
-from mrt.ops.box_nms import SUPPRESSING
 from mrt.run.split import Split, split
 from mrt.transform.fix_shapes import FixShapes
 
@@ -74,7 +73,7 @@ def find_keys(graph: Graph) -> tuple[str, ...]:
     keys = {value for value in graph.outputs if value.node in dynamic and value.node not in head}
     for node in head:
         for value in node.inputs:
-            keys.update(back(value, node.op in SUPPRESSING))
+            keys.update(back(value, ops.of(node).suppresses))
     other = [value.name for value in keys if value.index]
     if other or any(value.node.is_variable for value in keys):
         raise MRTError(

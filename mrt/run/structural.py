@@ -33,7 +33,6 @@ from mrt.graph.attrs import number
 from mrt.graph.batch import Feed
 from mrt.integer.row_blocks import row_blocks
 
-_LAYERS = ("Convolution", "FullyConnected", "Deconvolution")
 _NORMS = ("BatchNorm", "BatchNorm_v1")
 _BIAS_STD = 0.1
 _DEPTHWISE_WIDTH = 1.0  # of the covariance between taps, in taps
@@ -68,7 +67,7 @@ def seed_weights(network: Graph, seed: int = 0) -> Graph:
 
     for node in network.nodes():
         names = [value.node.name for value in node.inputs]
-        if node.op in _LAYERS:
+        if ops.layer(node):
             weight = params[names[1]]
             params[names[1]] = _weight(weight.shape, rng(names[1]))
             for bias in names[2:]:
@@ -89,13 +88,14 @@ def _branch_ends(network: Graph) -> list[Node]:
     uses = network.use_counts()
     ends: dict[Node, None] = {}
     for node in network.nodes():
-        depth[node] = max((depth[value.node] for value in node.inputs), default=0) + (node.op in _LAYERS)
-        if node.op not in ops.get("elemwise_add").names or len(node.inputs) != 2:
+        depth[node] = max((depth[value.node] for value in node.inputs), default=0) + (ops.layer(node) is not None)
+        if not ops.of(node).adds or len(node.inputs) != 2:
             continue
         shorter, longer = sorted(node.inputs, key=lambda value: depth[value.node])
         while longer.node.op in _HOMOGENEOUS and uses[longer] == 1:
             longer = longer.node.inputs[0]
-        if depth[shorter.node] < depth[longer.node] and longer.node.op in (*_LAYERS, *_NORMS) and uses[longer] == 1:
+        ends_branch = ops.layer(longer.node) is not None or longer.node.op in _NORMS
+        if depth[shorter.node] < depth[longer.node] and ends_branch and uses[longer] == 1:
             ends[longer.node] = None
     return list(ends)
 

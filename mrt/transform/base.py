@@ -8,11 +8,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from mrt import ops
 from mrt.errors import MRTError
 from mrt.executors.mxnet import Executor, infer_shapes
 from mrt.graph import Array, Graph, Namer, Node, Shape, Value, as_param
 from mrt.graph.batch import Feed, Samples
-from mrt.ops.box_nms import SUPPRESSING
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ class PassManager:
         given = self.verify if isinstance(self.verify, Mapping) else {next(iter(graph.inputs)): self.verify}
         count = Samples({name: graph.inputs[name] for name in given}).count(given)
         feed = {**{name: np.zeros(shape, np.float32) for name, shape in graph.input_shapes(count).items()}, **given}
-        selected = [node.inputs for node in graph.nodes() if node.op in SUPPRESSING]
+        selected = [node.inputs for node in graph.nodes() if ops.of(node).suppresses]
         if not selected:
             return Executor(graph)(feed)
         self._compared_part = _MOST

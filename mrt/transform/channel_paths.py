@@ -6,14 +6,10 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from mrt import ops
 from mrt.executors.mxnet import infer_shapes
 from mrt.graph import Array, Graph, Node, Shape, Value
-from mrt.graph.attrs import flag, integer, number
-from mrt.ops.reduce import reduced_axes
-
-_ADDITIONS = ("elemwise_add", "elemwise_sub", "broadcast_add", "broadcast_sub")
-_REDUCTIONS = ("sum", "mean", "max")
-_ELEMENTWISE = ("Activation", "Pooling", "UpSampling", "broadcast_mul")
+from mrt.graph.attrs import flag
 
 
 class Channels:
@@ -66,24 +62,16 @@ class Channels:
 
     def _carried(self, node: Node, inputs: list[Value]) -> Array | None:
         """The channels of the node's output where they are those of its inputs."""
-        first, shape = self.of[inputs[0]], self._shapes.get(Value(node), ())
-        if node.op == "Concat" and integer(node, "dim", 1) == 1 and len(inputs) == len(node.inputs):
-            return np.concatenate([self.of[value] for value in inputs])
-        if node.op in _ADDITIONS and len(inputs) == 2 and all(self._shapes[value] == shape for value in inputs):
+        first, shape, operator = self.of[inputs[0]], self._shapes.get(Value(node), ()), ops.of(node)
+        if operator.adds and len(inputs) == 2 and all(self._shapes[value] == shape for value in inputs):
             self._ties.append((first, self.of[inputs[1]]))
             return first
-        before = self._shapes[inputs[0]]
-        if len(inputs) > 1 or inputs[0] != node.inputs[0]:
-            return None
-        if node.op == "Flatten":
-            return np.repeat(first, int(np.prod(before[2:])))
-        if node.op in _REDUCTIONS and 1 not in reduced_axes(node, len(before)):
+        bounds = operator.bounds(node)
+        if bounds is not None and bounds[0] <= 0 <= bounds[1]:
+            self._bounds.append((first, min((abs(bound) for bound in bounds if bound), default=np.inf)))
             return first
-        if node.op == "clip" and number(node, "a_min") <= 0 <= number(node, "a_max"):
-            bounds = (-number(node, "a_min"), number(node, "a_max"))
-            self._bounds.append((first, min((bound for bound in bounds if bound), default=np.inf)))
-            return first
-        return first if node.op in _ELEMENTWISE and before[:2] == shape[:2] else None
+        given = [self.of.get(value) for value in node.inputs]
+        return operator.channels(node, given, [self._shapes[value] for value in node.inputs], shape)
 
     def _new(self, shape: Shape) -> Array:
         first, self._count = self._count, self._count + shape[1]
@@ -105,7 +93,7 @@ class Channels:
 
 def is_layer(node: Node, graph: Graph) -> bool:
     """Whether it is a convolution or dense layer over axis 1 with constant weights and bias."""
-    if node.op not in ("Convolution", "FullyConnected"):
+    if ops.layer(node) is None:
         return False
     constants = node.inputs[1:2] if flag(node, "no_bias", False) else node.inputs[1:3]
     return all(graph.constant(value) is not None for value in constants)

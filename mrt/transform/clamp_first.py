@@ -52,5 +52,4 @@ def _passes(node: Node, graph: Graph, uses: dict[Value, int]) -> bool:
     """Whether the node only moves values that no one else reads, and no constant among them."""
     if node.is_variable or not ops.get(node.op).moves:
         return False
-    moved = node.inputs[:1] if node.op == "take" else node.inputs
-    return all(graph.constant(value) is None and uses[value] == 1 for value in moved)
+    return all(graph.constant(value) is None and uses[value] == 1 for value in ops.get(node.op).moved(node))

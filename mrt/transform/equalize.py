@@ -21,8 +21,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from mrt import ops
 from mrt.graph import Array, Graph, Node, Value
-from mrt.graph.attrs import integer
 from mrt.integer.layer import common_step
 from mrt.transform.base import Builder, Pass
 from mrt.transform.channel_paths import Channels, is_layer
@@ -96,7 +96,9 @@ def _channels(graph: Graph) -> Channels:
 
 def _factors(node: Node, weight: Array, before: Array, after: Array) -> Array:
     """What each weight (O, I / groups, …) is multiplied with, for the gains of its input and output channels."""
-    groups = integer(node, "num_group", 1) if node.op == "Convolution" else 1
+    layer = ops.layer(node)
+    assert layer is not None
+    groups = layer.groups(node)
     inputs = np.broadcast_to(before, groups * weight.shape[1]).reshape(groups, -1)
     factors: Array = after[:, None] / np.repeat(inputs, len(weight) // groups, axis=0)
     return factors.reshape(factors.shape + (1,) * (weight.ndim - 2))

@@ -14,12 +14,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from mrt import ops
 from mrt.graph import Array, Graph, Node, Value, origins
-from mrt.graph.attrs import flag, integer
+from mrt.graph.attrs import flag
+from mrt.ops import Layer
 from mrt.transform.base import Builder, Pass
-
-_DECONVOLUTION = "Deconvolution"
-_LAYERS = ("Convolution", "FullyConnected", _DECONVOLUTION)
 
 
 def per_channel(constant: Array, channels: int, ndim: int) -> Array | None:
@@ -51,7 +50,7 @@ class FoldAffine(Pass):
                 uses: dict[Value, int] = uses,
             ) -> Sequence[Value] | None:
                 nonlocal changed
-                if node.op not in ("broadcast_mul", "broadcast_add"):
+                if not ops.of(node).affine:
                     return None
                 constant = builder.constant(inputs[1])
                 if constant is None or uses[node.inputs[0]] != 1:
@@ -67,9 +66,9 @@ class FoldAffine(Pass):
 
     def _fold(self, node: Node, before: Node, constant: Array, builder: Builder) -> Value | None:
         multiply = node.op == "broadcast_mul"
-        if before.op in _LAYERS:
-            return self._into_layer(node, before, constant, builder)
-        if before.op not in ("broadcast_mul", "broadcast_add"):
+        if (layer := ops.layer(before)) is not None:
+            return self._into_layer(node, layer, before, constant, builder)
+        if not ops.of(before).affine:
             return None
         inner = builder.constant(before.inputs[1])
         if inner is None or builder.constant(before.inputs[0]) is not None:
@@ -84,12 +83,11 @@ class FoldAffine(Pass):
             return builder.op("broadcast_add", [scaled, builder.param(inner * constant)])
         return None
 
-    def _into_layer(self, node: Node, layer: Node, constant: Array, builder: Builder) -> Value | None:
+    def _into_layer(self, node: Node, operator: Layer, layer: Node, constant: Array, builder: Builder) -> Value | None:
         weight = builder.constant(layer.inputs[1])
         if weight is None:
             return None
-        transposed = layer.op == _DECONVOLUTION  # weights (I, O / groups, …), and not (O, …)
-        channels = integer(layer, "num_filter") if transposed else len(weight)
+        channels = operator.outputs(layer, weight)
         vector = per_channel(constant, channels, len(builder.shape(node.inputs[0])))
         if vector is None:
             return None
@@ -98,12 +96,7 @@ class FoldAffine(Pass):
         if bias is None:
             return None
         if node.op == "broadcast_mul":
-            factor = vector.reshape((-1,) + (1,) * (weight.ndim - 1))
-            if transposed:
-                groups = integer(layer, "num_group", 1)
-                factor = np.repeat(vector.reshape(groups, -1), len(weight) // groups, axis=0)
-                factor = factor.reshape(factor.shape + (1,) * (weight.ndim - 2))
-            weight = weight * factor
+            weight = operator.scaled(layer, weight, vector)
             bias = bias * vector
         else:
             bias = bias + vector
