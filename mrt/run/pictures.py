@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mrt import datasets
 from mrt.config import Config
-from mrt.datasets import Dataset, MissingDataError, Preprocess, Synthetic
+from mrt.datasets import Dataset, MissingDataError, Preprocess, Synthetic, UnfitError
 from mrt.errors import MRTError
 from mrt.graph import Array
 from mrt.graph.batch import Feed
@@ -22,7 +22,7 @@ class Pictures:
 
     Args:
         config: names them, in [CALIBRATION] and [EVALUATION].
-        synthetic: take seeded pictures where a dataset's files are missing.
+        synthetic: take seeded pictures where a dataset's files are missing, or cannot give what the network reads.
     """
 
     def __init__(self, config: Config, synthetic: bool = False) -> None:
@@ -103,7 +103,7 @@ class Pictures:
     def _open(self, name: str, folder: Path | None) -> Dataset:
         try:
             return open_dataset(self._config, name, folder)
-        except MissingDataError as error:
+        except (MissingDataError, UnfitError) as error:
             if not self._synthetic:
                 raise
             logger.warning("%s; this structural run uses seeded synthetic pictures", error)
