@@ -145,6 +145,13 @@ class Report(_Part):
         """Return the report as indented JSON."""
         return json.dumps(self.as_dict(), indent=2, allow_nan=False) + "\n"
 
+    def calibrated_on(self) -> str:
+        """Which pictures were calibrated on, in words, next to those evaluated on."""
+        one, other = self.calibrated, self.evaluated
+        if one and other and (one.dataset, one.split) == (other.dataset, other.split):
+            return f"{one.samples:,} others of it"
+        return str(one)
+
     def markdown(self) -> str:
         """Return the report as a Markdown table with the columns of MRT's published results.
 
@@ -159,7 +166,8 @@ class Report(_Part):
     def _notes(self) -> Iterator[str]:
         """What the table leaves open."""
         if self.evaluated:
-            yield f"evaluated on {self.evaluated}" + (f", calibrated on {self._others()}" if self.calibrated else "")
+            calibrated = f", calibrated on {self.calibrated_on()}" if self.calibrated else ""
+            yield f"evaluated on {self.evaluated}{calibrated}"
         if self.no_accuracy:
             yield f"no accuracy: {self.no_accuracy}"
         if self.agreement is not None and self.agreement_per_pixel:
@@ -185,13 +193,6 @@ class Report(_Part):
             self.samples,
         )
         return tabulate([row], headers=COLUMNS, tablefmt="github", disable_numparse=True) + "\n"
-
-    def _others(self) -> str:
-        """Which pictures were calibrated on, next to those evaluated on."""
-        one, other = self.calibrated, self.evaluated
-        if one and other and (one.dataset, one.split) == (other.dataset, other.split):
-            return f"{one.samples:,} others of it"
-        return str(one)
 
     def _metrics(self, name: str) -> str:
         """`top1=92.88% top5=99.78%`, MRT's form."""

@@ -66,7 +66,7 @@ def _items(report: Report) -> Iterator[tuple[str, str]]:
     if report.evaluated:
         yield "evaluated on", str(report.evaluated)
     if report.calibrated:
-        yield "calibrated on", str(report.calibrated)
+        yield "calibrated on", report.calibrated_on()
     if report.model_dir:
         yield "model", report.model_dir
 

@@ -70,7 +70,7 @@ def save_network(folder: Path, net: Any, shape: tuple[int, ...]) -> None:
     mx.nd.save(str(folder / "net-0000.params"), params)
 
 
-def test_pictures_in_train_and_val(project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_pictures_in_train_and_val(project: Path, tmp_path: Path) -> None:
     write_digits(tmp_path / "photos" / "train", "train")
     write_digits(tmp_path / "photos" / "val", "evaluation")
     path = configuration(
@@ -80,7 +80,7 @@ def test_pictures_in_train_and_val(project: Path, tmp_path: Path, capsys: pytest
     for name in ("float", "quantized", "cvm"):
         assert report["accuracy"][name]["top1"] >= 0.99
     assert report["bit_exact"] == {"samples": 200, "mismatches": 0} and report["samples"] == 500
-    said = capsys.readouterr().out
+    said = (tmp_path / "out" / "digits.report.md").read_text()
     assert f"evaluated on 500 of 500 pictures of split val of folder {tmp_path / 'photos'}" in said
     assert "calibrated on 50 of 1,297 pictures of split train" in said
     assert "compared on the first 200 pictures: the same integers" in said
