@@ -3,7 +3,7 @@
 #include <string>
 
 #include "include/cvm.h"
-#include "runtime/model.h"
+#include "model/model.h"
 
 struct cvm_model {
     std::unique_ptr<cvm::Model> model;
