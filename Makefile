@@ -19,7 +19,7 @@ test: lint
 
 lint: $(READY_DEV)
 	$(PYTHON) -m ruff check .
-	$(PYTHON) -m mypy mrt python/cvm
+	$(PYTHON) -m mypy mrt python/cvm accuracy bench
 
 # The native runtime under AddressSanitizer and UndefinedBehaviorSanitizer: all of tests/native, and every single allocation
 # failed once in turn (docs/reliability.md has the counts). About an hour on two cores; `SANITIZE='-k memory'` for a part.
