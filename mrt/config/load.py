@@ -15,6 +15,7 @@ from mrt.errors import MRTError
 
 __all__ = ["load"]
 
+_LONGEST_NAME = 200  # a file system's limit of 255, less what is put behind it
 _YAML_SUFFIXES = (".yaml", ".yml")
 
 
@@ -110,6 +111,8 @@ def _inherit(raw: Raw) -> None:
 def _locate(raw: Raw, configuration: Path) -> None:
     """Make every folder absolute (the rule is `paths`'s)."""
     name = raw.get("DEFAULT", "Model_name")
+    if name and len(str(name.value).encode(errors="replace")) > _LONGEST_NAME:
+        raise MRTError(f"{name.where}: a model's name is that of files, and takes at most {_LONGEST_NAME} bytes")
     model_dir = _folder(raw, "DEFAULT", "Model_dir") or Path("~/mrt_model").expanduser()
     model_dir = paths.model_dir(model_dir, str(name.value) if name else "", configuration)
     _place(raw, "DEFAULT", "Model_dir", model_dir)

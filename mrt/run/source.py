@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import mxnet as mx
 
@@ -33,7 +36,7 @@ def untrained_network(config: Config, network: str | None = None) -> Graph:
     for name in filter(None, names):
         if nets.known(name):
             mx.random.seed(_SEED)
-            net = nets.get(name)
+            net = _built(partial(nets.get, name), f"the network {name} cannot be built", "name another")
             net.initialize()
             return network_of_block(net, config.default.input_shape)
     return load_network(config)
@@ -70,10 +73,21 @@ def _from_zoo(name: str, tried: list[Path], shape: InputShape) -> Graph:
     if name.lower() not in model_zoo.get_model_list():
         raise MRTError(f"Model_name={name}: neither {where} exists, nor a Gluon zoo model of that name")
     logger.info("no %s: taking %s from the Gluon zoo", where, name)
+    problem = f"Model_name={name}: {where} does not exist, and the Gluon zoo's weights cannot be had"
+    net = _built(
+        partial(model_zoo.get_model, name, pretrained=True), problem, "export the network there with net.export"
+    )
+    return network_of_block(net, shape)
+
+
+def _built(build: Callable[[], Any], problem: str, advice: str) -> Any:
+    """A network of a builder that may raise anything: the Gluon zoo's do.
+
+    Raises:
+        MRTError: the problem, and the first line of what it raised.
+    """
     try:
-        return network_of_block(model_zoo.get_model(name, pretrained=True), shape)
+        return build()
     except Exception as error:
-        raise MRTError(
-            f"Model_name={name}: {where} does not exist, and the Gluon zoo's weights cannot be had "
-            f"({str(error).strip().splitlines()[0][:120]}); export the network there with net.export"
-        ) from None
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise MRTError(f"{problem} ({reason[:120]}); {advice}") from None
