@@ -9,7 +9,7 @@ BENCH_VENV := .venv-bench
 READY_BENCH := $(BENCH_VENV)/.ready
 CVM_SOURCES := $(shell find python -type f -not -path '*/__pycache__/*' -not -path '*/build/*' -not -name '*.so')
 
-.PHONY: demo test lint sanitize accuracy ablation bench fuzz fuzz-networks clean
+.PHONY: demo test lint sanitize accuracy ablation compression bench fuzz fuzz-networks clean
 
 demo: $(READY)
 	$(PYTHON) mrt/main.py mrt/zoo/digits.ini
@@ -50,6 +50,11 @@ ablation: $(READY)
 	  'pictures, computed by the native runtime. `make ablation` measures it again.'; \
 	  for table in build/ablation/*.md; do echo; cat $$table; done; } > build/ablation.md
 	mv build/ablation.md docs/ablation.md
+
+# What pruning and distilling cost and gain (mrt/zoo/compressed); hours, resumable; writes docs/compression.md:
+# MRT_DATA=FOLDER make compression; ROWS='NAME ...' runs only these.
+compression: $(READY)
+	$(PYTHON) -m compression $(ROWS)
 
 # Times the native runtime beside MXNet, ONNX Runtime and OpenVINO, and writes docs/bench.*; `BENCH=--help make bench`.
 bench: $(READY) $(READY_BENCH)

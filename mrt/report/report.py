@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from tabulate import tabulate
 
 from mrt.atomic import atomic_write
+from mrt.report.compression import CompressionStep
+from mrt.report.compression import markdown as compression_markdown
 from mrt.report.precision import PrecisionGain
 
 __all__ = ["BitExact", "LayerCost", "OfEach", "Report", "SizeBytes", "Used"]
@@ -99,6 +101,7 @@ class Report(_Part):
         bit_exact: our two integer executors against each other, on the first [EVALUATION] Twin_num samples.
         latency_ms: milliseconds of one sample alone.
         throughput: samples per second, in batches of [EVALUATION] Batch.
+        compression: the float network as loaded and after each step that compressed it; empty where none did.
         seconds: of each stage, by name.
         versions: of the packages used, by name.
         configuration: as in `Config.as_dict`.
@@ -128,6 +131,7 @@ class Report(_Part):
     latency_ms: OfEach = OfEach()
     throughput: OfEach = OfEach()
     size_bytes: SizeBytes = SizeBytes()
+    compression: list[CompressionStep] = []
     seconds: dict[str, float] = {}
     versions: dict[str, str] = {}
     configuration: dict[str, Any] = {}
@@ -159,8 +163,9 @@ class Report(_Part):
         Precision=auto adds the layers that were given more bits. Notes say which pictures were used.
         """
         notes = "".join(f"- {line}\n" for line in self._notes())
+        steps = compression_markdown(self.compression, self.accuracy.get("cvm", {})) if self.compression else ""
         return "\n".join(
-            filter(None, [self._row_markdown(), notes, self.precision.markdown() if self.precision else ""])
+            filter(None, [self._row_markdown(), notes, steps, self.precision.markdown() if self.precision else ""])
         )
 
     def _notes(self) -> Iterator[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mrt import datasets
 from mrt.config import Config
+from mrt.config.base import Fit
 from mrt.datasets import Dataset, MissingDataError, Preprocess, Synthetic, UnfitError
 from mrt.errors import MRTError
 from mrt.graph import Array
@@ -39,6 +40,14 @@ class Pictures:
             MRTError: they are damaged, or do not suit Input_shape.
         """
         return self._dataset(self._config.calibration.dataset, self._config.calibration.dataset_dir)
+
+    def of(self, section: Fit) -> Dataset:
+        """What a section that trains names.
+
+        Raises:
+            MissingDataError, MRTError: as `calibration`.
+        """
+        return self._dataset(section.dataset, section.dataset_dir)
 
     @property
     def calibrated(self) -> int:

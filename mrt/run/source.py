@@ -48,13 +48,21 @@ def load_network(config: Config) -> Graph:
     Raises:
         MRTError: no files and no zoo model of that name, or damaged files.
     """
-    folder, name = config.default.model_dir, config.default.model_name
-    files = spellings(folder, name)
+    return network_at(config.default.model_dir / config.default.model_name, config.default.input_shape)
+
+
+def network_at(place: Path, shape: InputShape) -> Graph:
+    """The float network in the files whose names begin with `place`, else the zoo's of that name.
+
+    Raises:
+        MRTError: there is neither, or the files are damaged.
+    """
+    files = spellings(place.parent, place.name)
     for symbol_path, params_path in files:
         if symbol_path.is_file():
-            _tell_epoch(folder, name, params_path)
-            return network_of_files(symbol_path, params_path, config.default.input_shape)
-    return _from_zoo(name, [symbol_path for symbol_path, _ in files], config.default.input_shape)
+            _tell_epoch(place.parent, place.name, params_path)
+            return network_of_files(symbol_path, params_path, shape)
+    return _from_zoo(place.name, [symbol_path for symbol_path, _ in files], shape)
 
 
 def _tell_epoch(folder: Path, name: str, taken: Path) -> None:
