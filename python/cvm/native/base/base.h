@@ -9,6 +9,8 @@
 
 namespace cvm {
 
+static_assert(sizeof(void*) >= 8, "cvm: the native runtime needs a 64-bit host; use the formal executor (cvm.formal) on this one");
+
 // A model, file or input that the runtime refuses; the message is one line that says what and where.
 struct Error : std::runtime_error {
     using std::runtime_error::runtime_error;
