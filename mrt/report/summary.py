@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from mrt.report.report import OfEach, Report
 
 _WIDTH = 80
-_LABEL = 13
+_LABEL = 15
 _Z = 1.959964  # the normal distribution's 97.5th percentile: an interval of 95 %
 _SHOWN_NODES = 3
 
