@@ -7,9 +7,9 @@ READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
 BENCH_VENV := .venv-bench
 READY_BENCH := $(BENCH_VENV)/.ready
-CVM_SOURCES := $(shell find python -type f -not -path '*/__pycache__/*' -not -path '*/build/*' -not -name '*.so')
+NATIVE_SOURCES := python/CMakeLists.txt $(shell find python/cvm/native -type f)
 
-.PHONY: demo test lint sanitize accuracy ablation compression bench fuzz fuzz-networks clean
+.PHONY: demo test lint sanitize accuracy ablation bench fuzz package clean
 
 demo: $(READY)
 	$(PYTHON) mrt/main.py mrt/zoo/digits.ini
@@ -19,7 +19,7 @@ test: lint
 
 lint: $(READY_DEV)
 	$(PYTHON) -m ruff check .
-	$(PYTHON) -m mypy mrt python/cvm accuracy bench
+	$(PYTHON) -m mypy mrt python/cvm
 
 # The native runtime under AddressSanitizer and UndefinedBehaviorSanitizer: all of tests/native, and every single allocation
 # failed once in turn (docs/reliability.md has the counts). About an hour on two cores; `SANITIZE='-k memory'` for a part.
@@ -28,10 +28,13 @@ sanitize: $(READY_DEV)
 	$(PIP) install --no-deps --upgrade --target build/sanitize ./python --config-settings=cmake.build-type=Debug \
 	  --config-settings=build-dir=build/sanitize-objects --config-settings=install.strip=false \
 	  --config-settings=cmake.define.CVM_CHECKS=ON --config-settings=cmake.define.CMAKE_CXX_FLAGS='$(SANITIZER)'
+	$(PYTHON) -m venv --without-pip build/sanitize-venv  # which does not know where the editable install finds cvm
+	$(PYTHON) -c 'import sys; print(*[p for p in sys.path if "site-packages" in p], sep="\n")' \
+	  > "$$(build/sanitize-venv/bin/python -c 'import site; print(site.getsitepackages()[0])')/packages.pth"
 	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libubsan.so)" \
 	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc PYTHONPATH=build/sanitize \
 	  CVM_ALLOCATIONS=$(CURDIR)/build/sanitize/cvm/checks/allocations CVM_ALLOCATIONS_STRIDE=1 \
-	  $(PYTHON) -m pytest tests/native $(SANITIZE)
+	  build/sanitize-venv/bin/python -m pytest tests/native $(SANITIZE)
 
 # What the integers cost beside ONNX Runtime, OpenVINO and MXNet, for the networks whose data and weights are there; writes
 # docs/accuracy.*: MRT_DATA=FOLDER MODELS=FOLDER make accuracy; `ACCURACY=--help make accuracy`.
@@ -51,11 +54,6 @@ ablation: $(READY)
 	  for table in build/ablation/*.md; do echo; cat $$table; done; } > build/ablation.md
 	mv build/ablation.md docs/ablation.md
 
-# What pruning and distilling cost and gain (mrt/zoo/compressed); hours, resumable; writes docs/compression.md:
-# MRT_DATA=FOLDER make compression; ROWS='NAME ...' runs only these.
-compression: $(READY)
-	$(PYTHON) -m compression $(ROWS)
-
 # Times the native runtime beside MXNet, ONNX Runtime and OpenVINO, and writes docs/bench.*; `BENCH=--help make bench`.
 bench: $(READY) $(READY_BENCH)
 	$(BENCH_VENV)/bin/python -m bench $(BENCH)
@@ -65,22 +63,30 @@ bench: $(READY) $(READY_BENCH)
 fuzz: $(READY_DEV)
 	$(PYTHON) tests/cvm/cvm_fuzz.py $(FUZZ)
 
-# Small MXNet networks with an oddity or a few each, drawn at random, through the shipped recipe: none may end the process,
-# in a traceback, or in executors that differ. `FUZZ_NETWORKS="--seed 0 --count 5000" make fuzz-networks`.
-fuzz-networks: $(READY_DEV)
-	PYTHONPATH=tests $(PYTHON) -W ignore tests/networks_fuzz.py $(FUZZ_NETWORKS)
+# Wheels, each in an environment of its own and away from the sources: the runtime alone runs a model that the whole compiled
+# from the weights that came with it.
+package: | $(PYTHON)
+	rm -rf build/package
+	$(PYTHON) -m venv build/package/mrt
+	$(PYTHON) -m venv build/package/cvm
+	build/package/mrt/bin/python -m pip --disable-pip-version-check --quiet install .
+	build/package/cvm/bin/python -m pip --disable-pip-version-check --quiet install ./python
+	mkdir build/package/away
+	cd build/package/away && ../mrt/bin/mrt "$$(../mrt/bin/python -c 'from mrt import zoo; print(zoo.configuration("digits"))')"
+	cd build/package/away && ../cvm/bin/python -m cvm run data/digits_cvm --input data/digits_cvm/data.npy
 
 clean:
 	rm -rf $(VENV) $(BENCH_VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-# cvm is a distribution of this repository, on no index: it comes first.
-$(READY): pyproject.toml $(CVM_SOURCES) | $(PYTHON)
-	$(PIP) install ./python
-	$(PIP) install --editable .
+# mrt and cvm, as they stand in this folder. What builds them is installed beside them, so that what was compiled is kept.
+$(READY): pyproject.toml $(NATIVE_SOURCES) | $(PYTHON)
+	@echo 'Fetching packages and compiling the native runtime: some minutes, once.'
+	$(PIP) install 'scikit-build-core>=0.11' 'nanobind>=2.4' cmake ninja
+	$(PIP) install --no-build-isolation --editable .
 	touch $@
 
 $(READY_DEV): $(READY)
-	$(PIP) install --editable '.[dev]'
+	$(PIP) install --no-build-isolation --editable '.[dev]'
 	touch $@
 
 # The peers are in an environment of their own: they need other versions of numpy than mxnet does.

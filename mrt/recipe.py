@@ -7,8 +7,7 @@ from typing import Any
 import pydantic
 
 from mrt.config import Config
-from mrt.config.base import Section
-from mrt.config.model import CalibrationSwitches, PrepareSwitches, QuantizationSwitches
+from mrt.config.model import CalibrationSwitches, PrepareSwitches, QuantizationSwitches, Section
 from mrt.errors import MRTError
 
 __all__ = ["Recipe"]

@@ -38,7 +38,7 @@ class Needs:
     sliced: Array | None = None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Group:
     """Layers whose channels go together.
 

@@ -2,8 +2,9 @@
 
 A relative folder that is read (Model_dir, Dataset_dir) is looked for in the working directory, as MRT does, then in the
 configuration file's folder, then in the project's root: the first in which the model's files (or, for a dataset, the
-folder) are found, else the working directory's. A relative folder that is only written (Output_dir, Dump_dir) is the
-working directory's. (`~` is expanded before.)
+folder) are found, else the working directory's. An installed package brings the project's own weights along, in its
+folder `data`: a Model_dir is looked for there last. A relative folder that is only written (Output_dir, Dump_dir) is
+the working directory's. (`~` is expanded before.)
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import glob
 import re
 from pathlib import Path
 
-__all__ = ["code", "dataset_dir", "epochs", "model_dir", "model_files", "spellings", "written_dir"]
+__all__ = ["code", "dataset_dir", "epochs", "model_dir", "model_files", "output_dir", "spellings", "written_dir"]
 
-_PROJECT = Path(__file__).resolve().parents[2]
+_PACKAGE = Path(__file__).resolve().parents[1]
+_PROJECT = _PACKAGE.parent
 _EPOCH = re.compile(r".*-(\d{4,})\.params", re.DOTALL)
 
 
@@ -42,7 +44,7 @@ def epochs(folder: Path, name: str) -> list[Path]:
 def model_dir(folder: Path, name: str, configuration: Path) -> Path:
     """Return the absolute Model_dir: the first candidate that holds the model, else the first that exists."""
     candidates = _candidates(folder, configuration)
-    holding = [candidate for candidate in candidates if model_files(candidate, name) is not None]
+    holding = [place for place in (*candidates, _packaged(folder)) if model_files(place, name) is not None]
     return (holding or [candidate for candidate in candidates if candidate.is_dir()] or candidates)[0]
 
 
@@ -58,8 +60,6 @@ def code(place: str, configuration: Path) -> str:
     A module that is not there is left to Python's own search.
     """
     module, _, name = place.strip().rpartition(":")
-    if not module.strip("."):
-        return place.strip()
     stem = Path(module).expanduser() if module.endswith(".py") else Path(*module.split(".")).with_suffix(".py")
     beside = configuration.resolve().parent / stem
     return f"{beside}:{name}" if module.endswith(".py") or beside.is_file() else place.strip()
@@ -68,6 +68,15 @@ def code(place: str, configuration: Path) -> str:
 def written_dir(folder: Path) -> Path:
     """Return the absolute folder of an output."""
     return Path.cwd() / folder
+
+
+def output_dir(folder: Path, found: Path) -> Path:
+    """Return where to write if only Model_dir is given, which was found: there, but never into an installed package."""
+    return written_dir(folder) if found == _packaged(folder) else found
+
+
+def _packaged(folder: Path) -> Path:
+    return (_PACKAGE / folder).resolve()
 
 
 def _candidates(folder: Path, configuration: Path) -> list[Path]:

@@ -99,5 +99,6 @@ def _percent(value: float | None) -> str:
 
 
 def default_path() -> Path:
-    """`docs/zoo.md` of the project."""
-    return Path(__file__).resolve().parents[2] / "docs" / "zoo.md"
+    """`docs/zoo.md` of the project; of the working directory where an installed package has no project around it."""
+    project = Path(__file__).resolve().parents[2]
+    return (project if (project / "pyproject.toml").is_file() else Path.cwd()) / "docs" / "zoo.md"

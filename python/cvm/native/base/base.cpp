@@ -2,10 +2,10 @@
 
 namespace cvm {
 
-std::string one_line(std::string message) {
+void throw_error(std::string message) {
     for (char& c : message)
         if (c < 0x20 || c > 0x7e) c = '?';
-    return message;
+    throw Error(message);
 }
 
 std::string to_string(const Shape& shape) {

@@ -4,8 +4,6 @@
 
 #include <immintrin.h>
 
-#include "kernels/wide.inl"
-
 #include "kernels/common.inl"
 
 namespace cvm {

@@ -10,7 +10,7 @@
 #include <memory>
 #include <vector>
 
-#include "exec/steps.h"
+#include "runtime/steps.h"
 
 namespace cvm {
 

@@ -1,1 +1,0 @@
-"""Measures what compression costs and gains, on real data; `make compression`."""
