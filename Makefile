@@ -9,7 +9,7 @@ BENCH_VENV := .venv-bench
 READY_BENCH := $(BENCH_VENV)/.ready
 NATIVE_SOURCES := python/CMakeLists.txt $(shell find python/cvm/native -type f)
 
-.PHONY: demo test lint sanitize accuracy ablation bench fuzz package clean
+.PHONY: demo test lint sanitize accuracy ablation compression bench fuzz fuzz-networks package clean
 
 demo: $(READY)
 	$(PYTHON) mrt/main.py mrt/zoo/digits.ini
@@ -19,7 +19,7 @@ test: lint
 
 lint: $(READY_DEV)
 	$(PYTHON) -m ruff check .
-	$(PYTHON) -m mypy mrt python/cvm
+	$(PYTHON) -m mypy mrt python/cvm accuracy bench
 
 # The native runtime under AddressSanitizer and UndefinedBehaviorSanitizer: all of tests/native, and every single allocation
 # failed once in turn (docs/reliability.md has the counts). About an hour on two cores; `SANITIZE='-k memory'` for a part.
@@ -54,6 +54,11 @@ ablation: $(READY)
 	  for table in build/ablation/*.md; do echo; cat $$table; done; } > build/ablation.md
 	mv build/ablation.md docs/ablation.md
 
+# What pruning and distilling cost and gain (mrt/zoo/compressed); hours, resumable; writes docs/compression.md:
+# MRT_DATA=FOLDER make compression; ROWS='NAME ...' runs only these.
+compression: $(READY)
+	$(PYTHON) -m compression $(ROWS)
+
 # Times the native runtime beside MXNet, ONNX Runtime and OpenVINO, and writes docs/bench.*; `BENCH=--help make bench`.
 bench: $(READY) $(READY_BENCH)
 	$(BENCH_VENV)/bin/python -m bench $(BENCH)
@@ -62,6 +67,11 @@ bench: $(READY) $(READY_BENCH)
 # `FUZZ="--count 20000 --seed 0" make fuzz`.
 fuzz: $(READY_DEV)
 	$(PYTHON) tests/cvm/cvm_fuzz.py $(FUZZ)
+
+# Small MXNet networks with an oddity or a few each, drawn at random, through the shipped recipe: none may end the process,
+# in a traceback, or in executors that differ. `FUZZ_NETWORKS="--seed 0 --count 5000" make fuzz-networks`.
+fuzz-networks: $(READY_DEV)
+	PYTHONPATH=tests $(PYTHON) -W ignore tests/networks_fuzz.py $(FUZZ_NETWORKS)
 
 # Wheels, each in an environment of its own and away from the sources: the runtime alone runs a model that the whole compiled
 # from the weights that came with it.

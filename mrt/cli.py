@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from mrt.config import Config, load
 from mrt.errors import MRTError
 from mrt.report import Progress
 from mrt.report.summary import summary
+from mrt.run.claim import claimed
 from mrt.version import __version__
 from mrt.zoo import command as zoo_command
 
@@ -55,13 +57,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
             progress = Progress(console)
             _ACTIONS[options.command](config, progress, options)
+        sys.stdout.flush()
     except (MRTError, CVMError) as error:
         print(f"mrt: {' '.join(str(error).split())}", file=sys.stderr)
+        return _BAD_INPUT
+    except OSError as error:  # what no part of MRT expects of its files: a full disk or standard output, a closed pipe
+        print(f"mrt: {error.filename or 'standard output'}: {error.strerror or error}", file=sys.stderr)
+        _silence()
         return _BAD_INPUT
     except KeyboardInterrupt:
         print("mrt: interrupted", file=sys.stderr)
         return _INTERRUPTED
     return 0
+
+
+def _silence() -> None:
+    """Let what is left of standard output go nowhere: Python writes it at exit, and would complain again."""
+    if sys.__stdout__ is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
@@ -127,10 +140,12 @@ def _run(config: Config, progress: Progress, options: argparse.Namespace) -> Non
 
     if options.random_weights:
         config = pipeline.apart(config)
-        report = pipeline.run(config, progress, random_weights=True, network=Path(options.config).stem)
-    else:
-        report = pipeline.run(config, progress)
-    written, _ = report.write(config.default.output_dir)
+    with claimed(config.default.output_dir, config.default.model_name):
+        if options.random_weights:
+            report = pipeline.run(config, progress, random_weights=True, network=Path(options.config).stem)
+        else:
+            report = pipeline.run(config, progress)
+        written, _ = report.write(config.default.output_dir)
     print(summary(report), end="")
     print(f"report: {written}")
 
@@ -138,8 +153,9 @@ def _run(config: Config, progress: Progress, options: argparse.Namespace) -> Non
 def _sensitivity(config: Config, progress: Progress, options: argparse.Namespace) -> None:
     from mrt.run.sensitivity import sensitivity  # imports mxnet, which takes seconds
 
-    report = sensitivity(config, progress, options.pictures)
-    written = report.write(config.default.output_dir)
+    with claimed(config.default.output_dir, config.default.model_name):
+        report = sensitivity(config, progress, options.pictures)
+        written = report.write(config.default.output_dir)
     print(report.summary(), end="")
     print("report: " + ", ".join(map(str, written)))
 
@@ -147,8 +163,9 @@ def _sensitivity(config: Config, progress: Progress, options: argparse.Namespace
 def _ablate(config: Config, progress: Progress, options: argparse.Namespace) -> None:
     from mrt.run.ablation import ablation  # imports mxnet, which takes seconds
 
-    report = ablation(config, progress, options.quick)
-    written = report.write(config.default.output_dir)
+    with claimed(config.default.output_dir, config.default.model_name):
+        report = ablation(config, progress, options.quick)
+        written = report.write(config.default.output_dir)
     print(report.markdown(), end="")
     print("report: " + ", ".join(map(str, written)))
 

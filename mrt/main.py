@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+_INTERRUPTED = 130
 _FOLDER = Path(__file__).resolve().parent
 
 
@@ -14,8 +15,16 @@ def _import_from_project() -> None:
     sys.path.insert(0, str(_FOLDER.parent))
 
 
+def main() -> int:
+    """Run the command line; an interrupt while it is being imported ends as one later does."""
+    try:
+        from mrt import cli
+    except KeyboardInterrupt:
+        print("mrt: interrupted", file=sys.stderr)
+        return _INTERRUPTED
+    return cli.main()
+
+
 if __name__ == "__main__":
     _import_from_project()
-    from mrt.cli import main
-
     sys.exit(main())

@@ -17,7 +17,18 @@ from mrt.report import Progress, Report
 from mrt.run.evaluation import Compare, Costs, Evaluate, FindJudge
 from mrt.run.load import Load, LoadUntrained
 from mrt.run.pictures import Pictures
-from mrt.run.products import COMPILED, COSTS, EVALUATED, FLOAT_BYTES, FOLDER, MERGED, PARTS, PRECISION, SAME
+from mrt.run.products import (
+    COMPILED,
+    COMPRESSION,
+    COSTS,
+    EVALUATED,
+    FLOAT_BYTES,
+    FOLDER,
+    MERGED,
+    PARTS,
+    PRECISION,
+    SAME,
+)
 from mrt.run.stage import Product, Products, Stage, run_stages
 from mrt.run.stages import compiled_stages, configured_stages
 from mrt.version import __version__
@@ -53,7 +64,7 @@ def run(config: Config, progress: Progress, random_weights: bool = False, networ
             Costs(config, pictures),
             Compare(config, pictures),
         ]
-        wanted: list[Product[Any]] = [FLOAT_BYTES, COMPILED, FOLDER, PARTS, MERGED, PRECISION, EVALUATED]
+        wanted: list[Product[Any]] = [COMPRESSION, FLOAT_BYTES, COMPILED, FOLDER, PARTS, MERGED, PRECISION, EVALUATED]
         if random_weights:
             wanted += [COSTS, SAME]
         have = run_stages(stages, wanted, progress, config.default.start)
@@ -74,6 +85,7 @@ def _report(config: Config, have: Products, progress: Progress) -> Report:
     report.versions = _versions()
     report.configuration = config.as_dict()
     report.precision = have[PRECISION]
+    report.compression = have[COMPRESSION]
     report.size_bytes.float_ = have[FLOAT_BYTES]
     if compiled and folder:
         report.size_bytes.cvm = sum((folder / name).stat().st_size for name in ("symbol", "params"))

@@ -7,7 +7,8 @@ from typing import Any
 import pydantic
 
 from mrt.config import Config
-from mrt.config.model import CalibrationSwitches, PrepareSwitches, QuantizationSwitches, Section
+from mrt.config.base import Section
+from mrt.config.model import CalibrationSwitches, PrepareSwitches, QuantizationSwitches
 from mrt.errors import MRTError
 
 __all__ = ["Recipe"]

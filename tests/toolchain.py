@@ -10,19 +10,25 @@ import cvm
 import mxnet as mx
 import numpy as np
 from cvm import conformance, formal, format
-from cvm.certificate import Certificate, certify
+from cvm.certificate import Certificate
 from cvm.symbol import decode
+from rich.console import Console
 
-from mrt.calibrate.calibrator import calibrate
-from mrt.calibrate.gather import gather
 from mrt.executors.mxnet import Executor
 from mrt.executors.symbol import to_symbol
 from mrt.frontends.mxnet import from_symbol
 from mrt.graph import Array, Graph, Shape
+from mrt.integer.form import ExtraBits
 from mrt.integer.tensor_info import dequantize, quantize_input
-from mrt.quantizer.quantize import Quantized, QuantizeSettings, quantize
+from mrt.quantizer.quantize import Quantized
+from mrt.recipe import Recipe
+from mrt.report import Progress
+from mrt.run.compile import Compile
+from mrt.run.given import Given
+from mrt.run.products import BASE, COMPILED, PREPARED, QUANTIZED, SETTINGS, STATISTICS
+from mrt.run.stage import Product, run_stages
+from mrt.run.stages import recipe_stages
 from mrt.targets.cvm.compiler import compile_model
-from mrt.transform import PREPARE, PassManager
 
 CALIBRATION = 128
 COMPARED = 16
@@ -77,15 +83,34 @@ def pictures(graph: Graph, count: int, seed: int, low: float | None = None, high
 
 
 def compile_network(
-    network: Graph, settings: QuantizeSettings | None = None, low: float | None = None, high: float | None = None
+    network: Graph,
+    recipe: Recipe | None = None,
+    low: float | None = None,
+    high: float | None = None,
+    extra: ExtraBits | None = None,
 ) -> Compiled:
-    """Prepare (verified), calibrate on random data, quantize, compile, certify."""
-    prepared = PassManager(PREPARE, verify=pictures(network, 2, 1, low, high)).run(network)
+    """The shipped recipe on random data: verified, calibrated, quantized, compiled, certified.
+
+    Args:
+        network: float network.
+        recipe: its switches.
+        low, high: the data is uniform between these; normal by default.
+        extra: layers that take more than 8 bits, in place of the recipe's choice.
+    """
+    recipe = recipe or Recipe()
     data = pictures(network, CALIBRATION, 2, low, high)
-    statistics = calibrate(prepared, [data])
-    quantized = quantize(prepared, statistics, settings, gather(prepared, [data]))
-    model = compile_model(quantized)
-    return Compiled(network, prepared, quantized, model, certify(model), data[:COMPARED])
+    name = next(iter(network.inputs))
+    stages = [*recipe_stages(recipe, Given(data, {name: network.inputs[name]})), Compile(recipe.quantization)]
+    given: dict[Product[Any], Any] = {BASE: network}
+    progress = Progress(Console(quiet=True))
+    if extra is not None:
+        have = run_stages(stages, [PREPARED, STATISTICS, SETTINGS], progress, given=given)
+        given |= {SETTINGS: replace(have[SETTINGS], extra=extra)}
+        given |= {PREPARED: have[PREPARED], STATISTICS: have[STATISTICS]}
+    have = run_stages(stages, [PREPARED, QUANTIZED, COMPILED], progress, given=given)
+    compiled = have[COMPILED]
+    assert compiled is not None
+    return Compiled(network, have[PREPARED], have[QUANTIZED], compiled.model, compiled.certificate, data[:COMPARED])
 
 
 def check(compiled: Compiled, bar: float) -> None:

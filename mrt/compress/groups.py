@@ -38,7 +38,7 @@ class Needs:
     sliced: Array | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Group:
     """Layers whose channels go together.
 

@@ -15,6 +15,7 @@ from mrt.errors import MRTError
 
 __all__ = ["load"]
 
+_LONGEST_NAME = 200  # a file system's limit of 255, less what is put behind it
 _YAML_SUFFIXES = (".yaml", ".yml")
 
 
@@ -100,7 +101,7 @@ def _inherit(raw: Raw) -> None:
     raw.fall_back("CALIBRATION", "Batch", ("DEFAULT", "Batch"))
     raw.fall_back("EVALUATION", "Batch", ("DEFAULT", "Batch"), ("CALIBRATION", "Batch"))
     raw.fall_back("COMPILATION", "Batch", ("DEFAULT", "Batch"))
-    for section in ("EVALUATION", "TRAIN"):
+    for section in ("EVALUATION", "TRAIN", "FINETUNE"):
         # A folder belongs to the dataset it was given with: another dataset doesn't inherit it.
         if raw.get(section, "Dataset") is None:
             raw.fall_back(section, "Dataset_dir", ("CALIBRATION", "Dataset_dir"))
@@ -110,6 +111,8 @@ def _inherit(raw: Raw) -> None:
 def _locate(raw: Raw, configuration: Path) -> None:
     """Make every folder absolute (the rule is `paths`'s)."""
     name = raw.get("DEFAULT", "Model_name")
+    if name and len(str(name.value).encode(errors="replace")) > _LONGEST_NAME:
+        raise MRTError(f"{name.where}: a model's name is that of files, and takes at most {_LONGEST_NAME} bytes")
     given = _folder(raw, "DEFAULT", "Model_dir") or Path("~/mrt_model").expanduser()
     model_dir = paths.model_dir(given, str(name.value) if name else "", configuration)
     _place(raw, "DEFAULT", "Model_dir", model_dir)
@@ -119,7 +122,12 @@ def _locate(raw: Raw, configuration: Path) -> None:
     if "COMPILATION" in raw.sections:
         dump_dir = _folder(raw, "COMPILATION", "Dump_dir")
         _place(raw, "COMPILATION", "Dump_dir", paths.written_dir(dump_dir) if dump_dir else output_dir)
-    for section in ("CALIBRATION", "EVALUATION", "TRAIN"):
+    teacher = _folder(raw, "DISTILLATION", "Teacher")
+    if teacher is not None:
+        _place(
+            raw, "DISTILLATION", "Teacher", paths.model_dir(teacher.parent, teacher.name, configuration) / teacher.name
+        )
+    for section in ("CALIBRATION", "EVALUATION", "TRAIN", "FINETUNE"):
         dataset_dir = _folder(raw, section, "Dataset_dir")
         if dataset_dir is not None:
             _place(raw, section, "Dataset_dir", paths.dataset_dir(dataset_dir, configuration))

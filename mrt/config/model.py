@@ -8,9 +8,35 @@ import enum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Optional, Union, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PositiveFloat, model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PositiveFloat,
+    PrivateAttr,
+    model_validator,
+)
 
 from mrt.config import values
+from mrt.config.base import (
+    BATCH,
+    DATASET,
+    DATASET_DIR,
+    FLAG,
+    PATH,
+    Batch,
+    Fit,
+    Floats,
+    Metric,
+    Named,
+    Names,
+    PositiveFloats,
+    Section,
+    Source,
+    lower,
+)
+from mrt.config.compression import Distillation, Finetune, Pruning
 from mrt.errors import MRTError
 
 __all__ = [
@@ -31,14 +57,19 @@ __all__ = [
 
 
 class Stage(enum.IntEnum):
-    """The checkpoint that a run resumes after, in the order of the stages."""
+    """The checkpoint that a run resumes after, in the order of the stages.
+
+    PRUNING and FINETUNE come in the order in which their sections stand.
+    """
 
     DEFAULT = 0
-    PREPARE = 1
-    SPLIT_MODEL = 2
-    CALIBRATION = 3
-    QUANTIZATION = 4
-    MERGE_MODEL = 5
+    PRUNING = 1
+    FINETUNE = 2
+    PREPARE = 3
+    SPLIT_MODEL = 4
+    CALIBRATION = 5
+    QUANTIZATION = 6
+    MERGE_MODEL = 7
 
 
 def _stage(value: Any) -> Stage:
@@ -50,50 +81,10 @@ def _stage(value: Any) -> Stage:
         raise ValueError("is not a stage") from None
 
 
-def _lower(value: Any) -> Any:
-    return value.strip().lower() if isinstance(value, str) else value
-
-
-def _key(field: str) -> str:
-    return field.rstrip("_").capitalize()
-
-
-Names = Annotated[tuple[str, ...], BeforeValidator(values.names)]
-Floats = Annotated[tuple[float, ...], BeforeValidator(values.numbers)]
-PositiveFloats = Annotated[tuple[PositiveFloat, ...], BeforeValidator(values.numbers)]
-Batch = Annotated[int, Field(ge=1, le=65536)]
-Metric = Annotated[
-    str,
-    BeforeValidator(lambda given: {"map": "mAP"}.get(_lower(given), _lower(given)) if ":" not in str(given) else given),
-    Field(pattern=r"^(auto|none|top-1|top-5|mAP|[^:\x00]+:[A-Za-z_][A-Za-z_0-9]*)$"),
-]
-Source = Annotated[str, Field(min_length=1, pattern=r"^([^/\\:\x00]+|[^:\x00]+:[A-Za-z_][A-Za-z_0-9]*)$")]
-Named = Annotated[str, Field(min_length=1, pattern=r"^[^/\\\x00]+$")]
-
-_FLAG = "True or False"
-_BATCH = "a whole number from 1 to 65536"
-_PATH = "a folder"
-_DATASET = "the name of a dataset, folder, npz, or my_module:MyData"
-_DATASET_DIR = "a folder, or an .npz file"
-
-
-class Section(BaseModel):
-    """What all sections share: fixed once read, no unknown keys, no infinities."""
-
-    model_config = ConfigDict(
-        alias_generator=_key,
-        populate_by_name=True,
-        frozen=True,
-        extra="forbid",
-        allow_inf_nan=False,
-        protected_namespaces=(),
-    )
-
-
 class OnDevice(Section):
     """A section that says where it computes; both keys default to those of [DEFAULT]."""
 
-    device_type: Annotated[Literal["cpu", "gpu"], BeforeValidator(_lower)] = Field(
+    device_type: Annotated[Literal["cpu", "gpu"], BeforeValidator(lower)] = Field(
         default="cpu", description="cpu or gpu"
     )
     device_ids: Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(values.numbers)] = Field(
@@ -104,9 +95,9 @@ class OnDevice(Section):
 class Default(OnDevice):
     """[DEFAULT]: the model, and what the other sections fall back to."""
 
-    model_dir: Path = Field(default=Path("~/mrt_model"), description=_PATH)
+    model_dir: Path = Field(default=Path("~/mrt_model"), description=PATH)
     model_name: Named = Field(description="the name of the model's files, or of a Gluon zoo network; no slashes")
-    output_dir: Path = Field(default=Path("~/mrt_model"), description=_PATH + "; by default Model_dir")
+    output_dir: Path = Field(default=Path("~/mrt_model"), description=PATH + "; by default Model_dir")
     verbosity: Annotated[int, BeforeValidator(values.verbosity)] = Field(
         default=20,
         description="0 (everything), 10 (DEBUG), 20 (INFO), 30 (WARNING), 40 (ERROR), 50 (CRITICAL), or the name",
@@ -120,7 +111,7 @@ class Default(OnDevice):
     start: Annotated[Stage, BeforeValidator(_stage), PlainSerializer(lambda stage: stage.name, return_type=str)] = (
         Field(default=Stage.DEFAULT, description=", ".join(stage.name for stage in Stage))
     )
-    batch: Batch = Field(default=16, description=_BATCH)
+    batch: Batch = Field(default=16, description=BATCH)
 
     @property
     def only_shape(self) -> tuple[int, ...]:
@@ -137,33 +128,33 @@ class Default(OnDevice):
 class PrepareSwitches(OnDevice):
     """How a network is prepared."""
 
-    verify: bool = Field(default=True, description=_FLAG)
-    equalize: bool = Field(default=True, description=_FLAG)
+    verify: bool = Field(default=True, description=FLAG)
+    equalize: bool = Field(default=True, description=FLAG)
 
 
 class Prepare(PrepareSwitches):
     """[PREPARE]."""
 
-    dump: bool = Field(default=True, description=_FLAG)
+    dump: bool = Field(default=True, description=FLAG)
 
 
 class SplitModel(Section):
     """[SPLIT_MODEL]: where the graph is cut into a quantized base and a top."""
 
     keys: Names = Field(default=(), description="names of nodes split by commas, or auto")
-    dump: bool = Field(default=True, description=_FLAG)
+    dump: bool = Field(default=True, description=FLAG)
 
 
 class CalibrationSwitches(OnDevice):
     """How a network is calibrated: on how many batches, and how the ranges follow from them."""
 
-    batch: Batch = Field(default=16, description=_BATCH)
+    batch: Batch = Field(default=16, description=BATCH)
     calibrate_num: Optional[int] = Field(default=None, ge=1, description="a number of batches, 1 or more")
     calibrator: Annotated[
-        Literal["absmax", "percentile", "mse", "entropy", "lambda", "auto"], BeforeValidator(_lower)
+        Literal["absmax", "percentile", "mse", "entropy", "lambda", "auto"], BeforeValidator(lower)
     ] = Field(default="mse", description="absmax, percentile, mse, entropy, lambda or auto")
     calibrators: Annotated[
-        dict[str, Annotated[Literal["absmax", "percentile", "mse", "entropy", "lambda"], BeforeValidator(_lower)]],
+        dict[str, Annotated[Literal["absmax", "percentile", "mse", "entropy", "lambda"], BeforeValidator(lower)]],
         BeforeValidator(values.choice_map),
     ] = Field(
         default={},
@@ -194,23 +185,23 @@ class CalibrationSwitches(OnDevice):
 class Calibration(CalibrationSwitches):
     """[CALIBRATION]: the data whose ranges set the thresholds."""
 
-    dataset: Source = Field(description=_DATASET)
-    dataset_dir: Optional[Path] = Field(default=None, description=_DATASET_DIR)
+    dataset: Source = Field(description=DATASET)
+    dataset_dir: Optional[Path] = Field(default=None, description=DATASET_DIR)
     calibrate_num: int = Field(default=1, ge=1, description="a number of batches, 1 or more")
-    dump: bool = Field(default=True, description=_FLAG)
+    dump: bool = Field(default=True, description=FLAG)
 
 
 class QuantizationSwitches(OnDevice):
     """Precisions in bits, and the knobs of single operators."""
 
     input_precision: int = Field(default=8, ge=2, le=16, description="bits from 2 to 16")
-    rounding: Annotated[Literal["nearest", "compensated", "learned"], BeforeValidator(_lower)] = Field(
+    rounding: Annotated[Literal["nearest", "compensated", "learned"], BeforeValidator(lower)] = Field(
         default="compensated", description="nearest, compensated or learned"
     )
-    bias_correction: bool = Field(default=True, description=_FLAG)
-    offset_activations: bool = Field(default=True, description=_FLAG)
+    bias_correction: bool = Field(default=True, description=FLAG)
+    offset_activations: bool = Field(default=True, description=FLAG)
     output_precision: Optional[int] = Field(default=None, ge=2, le=32, description="bits from 2 to 32, or empty")
-    precision: Annotated[Literal["default", "auto", "8"], BeforeValidator(_lower)] = Field(
+    precision: Annotated[Literal["default", "auto", "8"], BeforeValidator(lower)] = Field(
         default="default", description="default, auto or 8"
     )
     precision_target: Optional[float] = Field(default=None, gt=0, description="decibels above 0, or empty")
@@ -234,7 +225,7 @@ class QuantizationSwitches(OnDevice):
 class Quantization(QuantizationSwitches):
     """[QUANTIZATION]."""
 
-    dump: bool = Field(default=True, description=_FLAG)
+    dump: bool = Field(default=True, description=FLAG)
 
 
 class MergeModel(Section):
@@ -246,15 +237,15 @@ class MergeModel(Section):
     oscale_maps: Annotated[dict[str, Optional[str]], BeforeValidator(values.output_map)] = Field(
         default={}, description="`output: base output` or `output: None` items split by commas"
     )
-    dump: bool = Field(default=True, description=_FLAG)
+    dump: bool = Field(default=True, description=FLAG)
 
 
 class Evaluation(OnDevice):
     """[EVALUATION], skipped when the section is absent: float, quantized and compiled model on the same data."""
 
-    dataset: Source = Field(description=_DATASET)
-    dataset_dir: Optional[Path] = Field(default=None, description=_DATASET_DIR)
-    batch: Batch = Field(default=16, description=_BATCH)
+    dataset: Source = Field(description=DATASET)
+    dataset_dir: Optional[Path] = Field(default=None, description=DATASET_DIR)
+    batch: Batch = Field(default=16, description=BATCH)
     iter_num: Optional[int] = Field(default=None, ge=0, description="a number of batches, 0 for none, or empty for all")
     metric: Metric = Field(default="auto", description="auto, none, top-1, top-5, mAP, or my_module:my_metric")
     twin_num: int = Field(default=200, ge=-1, description="a number of pictures, 0 for none, -1 for all")
@@ -263,8 +254,8 @@ class Evaluation(OnDevice):
 class Compilation(OnDevice):
     """[COMPILATION], skipped when the section is absent: writes `<Dump_dir>/<Model_name>_cvm/`."""
 
-    batch: Batch = Field(default=1, description=_BATCH)
-    dump_dir: Path = Field(default=Path("~/mrt_model"), description=_PATH + "; by default Output_dir")
+    batch: Batch = Field(default=1, description=BATCH)
+    dump_dir: Path = Field(default=Path("~/mrt_model"), description=PATH + "; by default Output_dir")
 
 
 class DatasetSettings(Section):
@@ -279,31 +270,19 @@ class DatasetSettings(Section):
     label_offset: int = Field(default=0, description="a whole number added to the dataset's labels")
 
 
-class Train(Section):
+class Train(Fit):
     """[TRAIN], ours: reproduces the model's weights with `mrt train`."""
 
     network: Named = Field(description="a network of mrt.nets, or of GluonCV's zoo")
-    dataset: Source = Field(description=_DATASET)
-    dataset_dir: Optional[Path] = Field(default=None, description=_DATASET_DIR)
-    epochs: int = Field(default=10, ge=1, description="1 or more")
-    batch: Batch = Field(default=128, description=_BATCH)
-    optimizer: Annotated[Literal["sgd", "nag", "adam"], BeforeValidator(_lower)] = Field(
-        default="sgd", description="sgd, nag or adam"
-    )
-    learning_rate: float = Field(default=0.1, gt=0, description="a number above 0")
-    momentum: float = Field(default=0.9, ge=0, lt=1, description="from 0 to below 1")
-    weight_decay: float = Field(default=0.0001, ge=0, description="0 or more")
-    schedule: Annotated[Literal["cosine", "constant"], BeforeValidator(_lower)] = Field(
-        default="cosine", description="cosine or constant"
-    )
-    augment: bool = Field(default=False, description="True or False")
-    seed: int = Field(default=0, ge=0, lt=2**31, description="a whole number from 0")
+
+
+_COMPRESSING = ("PRUNING", "FINETUNE")
 
 
 class Config(Section):
     """A whole configuration, checked, with defaults filled in and paths absolute.
 
-    `evaluation`, `compilation`, `dataset` and `train` are None where the file has no such section.
+    Those that are None by default are None where the file has no such section.
     """
 
     model_config = ConfigDict(alias_generator=str.upper)
@@ -318,6 +297,36 @@ class Config(Section):
     compilation: Optional[Compilation] = None
     dataset: Optional[DatasetSettings] = None
     train: Optional[Train] = None
+    pruning: Optional[Pruning] = None
+    finetune: Optional[Finetune] = None
+    distillation: Optional[Distillation] = None
+    _order: tuple[str, ...] = PrivateAttr(())
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _in_order(cls, given: Any, handler: Any) -> "Config":
+        """Remember in which order the compressing sections stand."""
+        config: Config = handler(given)
+        if isinstance(given, dict):
+            names = {str(name).upper(): value for name, value in given.items()}
+            config._order = tuple(name for name, value in names.items() if name in _COMPRESSING and value is not None)
+        return config
+
+    @property
+    def compressing(self) -> tuple[Stage, ...]:
+        """The stages that compress the float network, in the order in which they run."""
+        return tuple(Stage[name] for name in self._order)
+
+    @model_validator(mode="after")
+    def _compression_fits(self) -> "Config":
+        if self.distillation is not None and self.finetune is None and self.train is None:
+            raise ValueError(
+                "[DISTILLATION] needs [FINETUNE] or [TRAIN], which say how to train; allowed: with one of them"
+            )
+        start = self.default.start
+        if start.name in _COMPRESSING and getattr(self, start.name.lower()) is None:
+            raise ValueError(f"[DEFAULT] Start = {start.name} needs a section [{start.name}]; allowed: with one")
+        return self
 
     @model_validator(mode="after")
     def _start_has_a_split(self) -> "Config":
@@ -328,7 +337,11 @@ class Config(Section):
 
     def as_dict(self) -> dict[str, Any]:
         """Return the configuration as JSON types, sections and keys spelled as in an INI file."""
-        return self.model_dump(mode="json", by_alias=True)
+        plain = self.model_dump(mode="json", by_alias=True)
+        return {
+            **{name: plain[name] for name in plain if name not in self._order},
+            **{n: plain[n] for n in self._order},
+        }
 
 
 def _section(annotation: Any) -> type[Section]:

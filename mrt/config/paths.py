@@ -60,6 +60,8 @@ def code(place: str, configuration: Path) -> str:
     A module that is not there is left to Python's own search.
     """
     module, _, name = place.strip().rpartition(":")
+    if not module.strip("."):
+        return place.strip()
     stem = Path(module).expanduser() if module.endswith(".py") else Path(*module.split(".")).with_suffix(".py")
     beside = configuration.resolve().parent / stem
     return f"{beside}:{name}" if module.endswith(".py") or beside.is_file() else place.strip()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mrt.datasets.base import Dataset, MissingDataError, Preprocess
+from mrt.datasets.base import Dataset, MissingDataError, Preprocess, UnfitError
 from mrt.datasets.cifar10 import CIFAR10
 from mrt.datasets.coco import COCO
 from mrt.datasets.digits import Digits
@@ -22,7 +22,18 @@ from mrt.datasets.voc_digits import VOCDigits
 from mrt.errors import MRTError
 from mrt.graph.batch import InputShape
 
-__all__ = ["Dataset", "Metric", "MissingDataError", "Preprocess", "Synthetic", "get", "load", "names", "own_metric"]
+__all__ = [
+    "Dataset",
+    "Metric",
+    "MissingDataError",
+    "Preprocess",
+    "Synthetic",
+    "UnfitError",
+    "get",
+    "load",
+    "names",
+    "own_metric",
+]
 
 _DATASETS: dict[str, type[Dataset]] = {
     dataset.name: dataset

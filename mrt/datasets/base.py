@@ -17,10 +17,15 @@ from mrt.errors import MRTError
 from mrt.graph.batch import InputShape
 
 SPLITS = ("calibration", "evaluation", "train")
+_CHANNELS = {1: "grey", 3: "RGB"}
 
 
 class MissingDataError(MRTError):
     """A dataset's file is not there."""
+
+
+class UnfitError(MRTError):
+    """A dataset cannot give what the network reads."""
 
 
 @dataclass(frozen=True)
@@ -88,12 +93,15 @@ class Dataset(ABC):
         self.root = Path(root if root is not None else os.environ.get("MRT_DATA") or "data").expanduser()
         self.inputs = dict(input_shape) if isinstance(input_shape, Mapping) else {"data": tuple(input_shape)}
         if len(self.inputs) > 1 and not self.several_inputs:
-            raise MRTError(
+            raise UnfitError(
                 f"dataset {self.name}: it gives one input, but the network reads {', '.join(self.inputs)}; take "
                 "Dataset=npz, or a class of your own"
             )
         self.input_shape = next(iter(self.inputs.values()))
-        self._check_shape()
+        try:
+            self._check_shape()
+        except MRTError as error:
+            raise UnfitError(str(error)) from None
         self.preprocess = self._complete(preprocess or Preprocess())
         self._open()
         if self.labels is not None and self.preprocess.label_offset > 0:
@@ -182,19 +190,21 @@ class Dataset(ABC):
         return self.splits.get(split, split)
 
     def preprocess_info(self) -> dict[str, Any] | None:
-        """How network input is made from a picture, as plain values for a model's description; None: by the user."""
+        """How network input is made, as plain values for a model's description; None: by the user.
+
+        What is no picture of one or three channels has neither channels nor layout there.
+        """
+        info = asdict(self.preprocess)
+        picture = len(self.input_shape) == 4 and self.input_shape[1] in _CHANNELS
         return {
-            **self._numbers(),
-            "channels": "grey" if self.input_shape[1] == 1 else "RGB",
-            "layout": "NCHW",
+            **info,
+            "mean": list(info["mean"]),
+            "std": list(info["std"]),
+            "channels": _CHANNELS[self.input_shape[1]] if picture else None,
+            "layout": "NCHW" if picture else None,
             "resize": None,
             "interpolation": None,
         }
-
-    def _numbers(self) -> dict[str, Any]:
-        """The preprocessing as plain values."""
-        info = asdict(self.preprocess)
-        return {**info, "mean": list(info["mean"]), "std": list(info["std"])}
 
     def _require_split(self, split: str) -> None:
         if split not in SPLITS:

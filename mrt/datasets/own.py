@@ -37,7 +37,7 @@ class Own(Ready):
         self, place: str, root: Path | None, input_shape: InputShape, preprocess: Preprocess | None = None
     ) -> None:
         self.name = place
-        self._make = named(place)
+        self._make = named("Dataset", place)
         self._arguments = () if root is None else (root,)
         self._splits: dict[str, Any] = {}
         super().__init__(root, input_shape, preprocess)
@@ -160,5 +160,5 @@ def own_metric(place: str) -> Callable[[], Metric]:
     Raises:
         MRTError: there is none.
     """
-    make = named(place)
+    make = named("Metric", place)
     return lambda: OwnMetric(f"Metric={place}", make)

@@ -74,7 +74,5 @@ class Ready(Dataset):
         return super().model_labels(labels) if self.labelled else labels.astype(np.int64)
 
     def preprocess_info(self) -> dict[str, Any] | None:
-        """See `Dataset.preprocess_info`; what is no picture of one or three channels has no layout."""
-        picture = len(self.input_shape) == 4 and self.input_shape[1] in (1, 3)
-        record = super().preprocess_info() or {}
-        return (record if picture else {**record, "channels": None, "layout": None}) if self._raw else None
+        """See `Dataset.preprocess_info`."""
+        return super().preprocess_info() if self._raw else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,13 @@ from mrt.datasets.texture import texture
 COUNT = 1024
 _SEEDS = {"calibration": 0, "evaluation": 1, "train": 2}
 _CONTRAST = 48.0
+_PICTURE_AXES = 3
 
 
 class Synthetic(Dataset):
     """Noise with the spectrum of natural pictures, power falling as 1 / frequency^2 (Field, 1987); no labels.
+
+    What has not three axes is noise without any spectrum.
 
     The same number of a split is always the same picture.
 
@@ -36,7 +40,22 @@ class Synthetic(Dataset):
         super().__init__(None, input_shape, preprocess)
 
     def _check_shape(self) -> None:
-        """Any shape of channels, height, width will do."""
+        """Any shape of one input will do."""
+        self._axis = self.input_shape.index(-1)
+        self._sample = tuple(size for size in self.input_shape if size != -1)
+
+    def _complete(self, given: Preprocess) -> Preprocess:
+        self.default = replace(self.default, mean=self._fitting(self.default.mean), std=self._fitting(self.default.std))
+        return super()._complete(replace(given, mean=self._fitting(given.mean), std=self._fitting(given.std)))
+
+    def _fitting(self, values: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        """Values for the channels of another input than the original's: their mean for all."""
+        fits = values is None or len(values) == 1 or (self._axis == 0 and self.input_shape[1:2] == (len(values),))
+        return values if fits or values is None else (float(np.mean(values)),)
+
+    def _per_channel(self, field: str, values: tuple[float, ...] | None) -> tuple[float, ...]:
+        channels = self._axis == 0 and len(self.input_shape) > 1
+        return super()._per_channel(field, values) if channels else values or (0.0,)
 
     def _open(self) -> None:
         """There are no files."""
@@ -50,10 +69,12 @@ class Synthetic(Dataset):
         """See `Dataset.read`; the labels are all 0 and mean nothing."""
         self._require_split(split)
         pictures = [self._picture(np.random.default_rng([_SEEDS[split], int(index)])) for index in indices]
-        return np.stack(pictures), np.zeros(len(pictures), np.int64)
+        return np.stack(pictures, self._axis), np.zeros(len(pictures), np.int64)
 
     def _picture(self, rng: np.random.Generator) -> NDArray[Any]:
-        channels, height, width = self.input_shape[1:]
+        if len(self._sample) != _PICTURE_AXES:
+            return rng.integers(0, 256, self._sample, np.uint8)
+        channels, height, width = self._sample
         pixels = texture(rng, (channels, height, width), _CONTRAST, 128.0)
         picture: NDArray[Any] = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
         return picture

@@ -29,6 +29,9 @@ class Samples:
     """
 
     def __init__(self, inputs: Mapping[str, tuple[int, ...]]) -> None:
+        unmarked = [name for name, shape in inputs.items() if -1 not in shape]
+        if unmarked:
+            raise MRTError(f"input {unmarked[0]}: its shape has no -1, which marks the axis of the samples")
         self.axes = {name: shape.index(-1) for name, shape in inputs.items()}
 
     def count(self, feed: Feed) -> int:

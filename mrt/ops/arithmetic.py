@@ -13,7 +13,7 @@ from mrt.integer.context import QuantizeContext
 from mrt.integer.qvalue import QValue, Target, exact
 from mrt.ops.base import Operator, Rewriter, sole
 
-_MULTIPLIER_BITS = 13
+_MULTIPLIER_BITS = 15
 _WHOLE_BITS = 16
 _ADDEND_BITS = 30
 _FINEST_STEPS = 2**10  # one step of the input is at most this many of the output

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from tabulate import tabulate
 
 from mrt.atomic import atomic_write
+from mrt.report.compression import CompressionStep
+from mrt.report.compression import markdown as compression_markdown
 from mrt.report.precision import PrecisionGain
 
 __all__ = ["BitExact", "LayerCost", "OfEach", "Report", "SizeBytes", "Used"]
@@ -99,6 +101,7 @@ class Report(_Part):
         bit_exact: our two integer executors against each other, on the first [EVALUATION] Twin_num samples.
         latency_ms: milliseconds of one sample alone.
         throughput: samples per second, in batches of [EVALUATION] Batch.
+        compression: the float network as loaded and after each step that compressed it; empty where none did.
         seconds: of each stage, by name.
         versions: of the packages used, by name.
         configuration: as in `Config.as_dict`.
@@ -128,6 +131,7 @@ class Report(_Part):
     latency_ms: OfEach = OfEach()
     throughput: OfEach = OfEach()
     size_bytes: SizeBytes = SizeBytes()
+    compression: list[CompressionStep] = []
     seconds: dict[str, float] = {}
     versions: dict[str, str] = {}
     configuration: dict[str, Any] = {}
@@ -145,6 +149,13 @@ class Report(_Part):
         """Return the report as indented JSON."""
         return json.dumps(self.as_dict(), indent=2, allow_nan=False) + "\n"
 
+    def calibrated_on(self) -> str:
+        """Which pictures were calibrated on, in words, next to those evaluated on."""
+        one, other = self.calibrated, self.evaluated
+        if one and other and (one.dataset, one.split) == (other.dataset, other.split):
+            return f"{one.samples:,} others of it"
+        return str(one)
+
     def markdown(self) -> str:
         """Return the report as a Markdown table with the columns of MRT's published results.
 
@@ -152,14 +163,16 @@ class Report(_Part):
         Precision=auto adds the layers that were given more bits. Notes say which pictures were used.
         """
         notes = "".join(f"- {line}\n" for line in self._notes())
+        steps = compression_markdown(self.compression, self.accuracy.get("cvm", {})) if self.compression else ""
         return "\n".join(
-            filter(None, [self._row_markdown(), notes, self.precision.markdown() if self.precision else ""])
+            filter(None, [self._row_markdown(), notes, steps, self.precision.markdown() if self.precision else ""])
         )
 
     def _notes(self) -> Iterator[str]:
         """What the table leaves open."""
         if self.evaluated:
-            yield f"evaluated on {self.evaluated}" + (f", calibrated on {self._others()}" if self.calibrated else "")
+            calibrated = f", calibrated on {self.calibrated_on()}" if self.calibrated else ""
+            yield f"evaluated on {self.evaluated}{calibrated}"
         if self.no_accuracy:
             yield f"no accuracy: {self.no_accuracy}"
         if self.agreement is not None and self.agreement_per_pixel:
@@ -185,13 +198,6 @@ class Report(_Part):
             self.samples,
         )
         return tabulate([row], headers=COLUMNS, tablefmt="github", disable_numparse=True) + "\n"
-
-    def _others(self) -> str:
-        """Which pictures were calibrated on, next to those evaluated on."""
-        one, other = self.calibrated, self.evaluated
-        if one and other and (one.dataset, one.split) == (other.dataset, other.split):
-            return f"{one.samples:,} others of it"
-        return str(one)
 
     def _metrics(self, name: str) -> str:
         """`top1=92.88% top5=99.78%`, MRT's form."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from mrt.report.report import OfEach, Report
 
 _WIDTH = 80
-_LABEL = 13
+_LABEL = 15
 _Z = 1.959964  # the normal distribution's 97.5th percentile: an interval of 95 %
 _SHOWN_NODES = 3
 
@@ -66,7 +66,7 @@ def _items(report: Report) -> Iterator[tuple[str, str]]:
     if report.evaluated:
         yield "evaluated on", str(report.evaluated)
     if report.calibrated:
-        yield "calibrated on", str(report.calibrated)
+        yield "calibrated on", report.calibrated_on()
     if report.model_dir:
         yield "model", report.model_dir
 

@@ -14,12 +14,15 @@ from mrt.frontends import mxnet as mxnet_files
 from mrt.graph import Graph, Shape
 from mrt.integer.tensor_info import TensorInfo
 from mrt.quantizer.quantize import Quantized
-from mrt.run.products import MERGED, PRECISION, PREPARED, QUANTIZED, STATISTICS
+from mrt.report.compression import CompressionStep
+from mrt.run.products import COMPRESSION, MERGED, NETWORK, PRECISION, PREPARED, QUANTIZED, STATISTICS
 from mrt.run.stage import Made
 from mrt.statistics import tensor as statistics
 from mrt.statistics.tensor import Statistics
 
 _FILES = {
+    Start.PRUNING: "pruning",
+    Start.FINETUNE: "finetune",
     Start.PREPARE: "prepare",
     Start.CALIBRATION: "calibration",
     Start.QUANTIZATION: "quantize",
@@ -36,6 +39,12 @@ class Kept:
     written: bool
     save_as: Callable[[Made], None]
     load_as: Callable[[], Made]
+    order: tuple[Start, ...] = ()
+    """Of stages that run in the order of their sections, this one and the later ones."""
+
+    def precedes(self, start: Start) -> bool:
+        """See `mrt.run.stage.Checkpoint`."""
+        return start in self.order or start >= Start.PREPARE if self.order else self.after <= start
 
     def save(self, made: Made) -> None:
         """Write what the stage gave, where its section's Dump asks for it."""
@@ -80,6 +89,29 @@ class Checkpoints:
     def path(self, suffix: str) -> Path:
         """The path of one file of the model."""
         return self._folder / f"{self._name}.{suffix}"
+
+    def compressed(self, order: tuple[Start, ...], written: bool, saved: Callable[[], None]) -> Kept:
+        """Where the first of `order`, the compressing stages from it on, leaves the float network.
+
+        `saved` is called when it is written.
+        """
+        start = order[0]
+
+        def save(made: Made) -> None:
+            self.save_graph(_FILES[start], made[NETWORK])
+            steps = [step.model_dump() for step in made[COMPRESSION]]
+            atomic_write(self.path(f"{_FILES[start]}.steps.json"), json.dumps(steps, indent=1))
+            saved()
+
+        def load() -> Made:
+            path = self._existing(f"{_FILES[start]}.steps.json", _FILES[start])
+            try:
+                steps = [CompressionStep(**step) for step in json.loads(path.read_text())]
+            except (ValueError, TypeError, OSError):
+                raise MRTError(f"{path}: damaged checkpoint; run the {start.name} stage again") from None
+            return {NETWORK: self.load_graph(_FILES[start]), COMPRESSION: steps}
+
+        return Kept(self, start, written, save, load, order)
 
     def prepared(self, written: bool = True) -> Kept:
         """Where the prepare stage leaves the prepared network."""

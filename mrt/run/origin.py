@@ -7,7 +7,7 @@ this run's.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -15,7 +15,8 @@ import numpy as np
 
 from mrt.config import Config
 from mrt.config import Stage as Start
-from mrt.config.model import CalibrationSwitches, MergeModel, PrepareSwitches, QuantizationSwitches, Section, SplitModel
+from mrt.config.base import Section
+from mrt.config.model import CalibrationSwitches, MergeModel, PrepareSwitches, QuantizationSwitches, SplitModel
 from mrt.config.paths import spellings
 from mrt.run.sample_source import SampleSource
 
@@ -50,14 +51,23 @@ class Origin:
             "[CALIBRATION] Dataset": self._config.calibration.dataset,
             "the calibration data": self._data,
         }
+        order = self._config.compressing
+        for stage in order[: order.index(start) + 1] if start in order else order:
+            self._add(found, stage.name.lower(), tuple(type(getattr(self._config, stage.name.lower())).model_fields))
+            if stage is Start.FINETUNE:
+                found["[DISTILLATION]"] = str(self._config.distillation)
         for stage, sections in _SECTIONS.items():
             for name, section in sections if stage <= start else ():
-                settings = getattr(self._config, name)
-                for key in section.model_fields:
-                    if key not in _NO_EFFECT and not (key in _LATER and start < Start.QUANTIZATION):
-                        shown = key.rstrip("_").capitalize()
-                        found[f"[{name.upper()}] {shown}"] = str(getattr(settings, key))
+                later = _LATER if start < Start.QUANTIZATION else ()
+                self._add(found, name, [key for key in section.model_fields if key not in later])
         return found
+
+    def _add(self, found: dict[str, str], name: str, keys: Iterable[str]) -> None:
+        for key in keys:
+            if key not in _NO_EFFECT:
+                found[f"[{name.upper()}] {key.rstrip('_').capitalize()}"] = str(
+                    getattr(getattr(self._config, name), key)
+                )
 
     @cached_property
     def _files(self) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from mrt import datasets
 from mrt.config import Config
-from mrt.datasets import Dataset, MissingDataError, Preprocess, Synthetic
+from mrt.config.base import Fit
+from mrt.datasets import Dataset, MissingDataError, Preprocess, Synthetic, UnfitError
 from mrt.errors import MRTError
 from mrt.graph import Array
 from mrt.graph.batch import Feed
@@ -22,7 +23,7 @@ class Pictures:
 
     Args:
         config: names them, in [CALIBRATION] and [EVALUATION].
-        synthetic: take seeded pictures where a dataset's files are missing.
+        synthetic: take seeded pictures where a dataset's files are missing, or cannot give what the network reads.
     """
 
     def __init__(self, config: Config, synthetic: bool = False) -> None:
@@ -39,6 +40,14 @@ class Pictures:
             MRTError: they are damaged, or do not suit Input_shape.
         """
         return self._dataset(self._config.calibration.dataset, self._config.calibration.dataset_dir)
+
+    def of(self, section: Fit) -> Dataset:
+        """What a section that trains names.
+
+        Raises:
+            MissingDataError, MRTError: as `calibration`.
+        """
+        return self._dataset(section.dataset, section.dataset_dir)
 
     @property
     def calibrated(self) -> int:
@@ -103,7 +112,7 @@ class Pictures:
     def _open(self, name: str, folder: Path | None) -> Dataset:
         try:
             return open_dataset(self._config, name, folder)
-        except MissingDataError as error:
+        except (MissingDataError, UnfitError) as error:
             if not self._synthetic:
                 raise
             logger.warning("%s; this structural run uses seeded synthetic pictures", error)

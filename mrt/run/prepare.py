@@ -10,9 +10,12 @@ from mrt.run.products import BASE, PREPARED
 from mrt.run.sample_source import SampleSource
 from mrt.run.stage import Checkpoint, Made, Products, Stage
 from mrt.transform import PREPARE, PassManager
+from mrt.transform.channel_gains import ChannelGains
 from mrt.transform.equalize import Equalize, measured
+from mrt.transform.gain_choice import find_gains
 
 VERIFIED_PICTURES = 2
+GAIN_PICTURES = 32
 SAMPLE_PICTURES = 64
 """On how many pictures, at most, what needs few is measured: largest values per channel, input moments."""
 
@@ -38,4 +41,8 @@ class Prepare(Stage):
                 pictures = self._samples.batches(min(SAMPLE_PICTURES, self._samples.calibrated))
                 largest = largest_per_channel(prepared, values, pictures, context(self._switches))
                 prepared = PassManager([Equalize(largest)], verify=verified).run(prepared)
+            if self._switches.equalize:
+                first = self._samples.first(min(GAIN_PICTURES, self._samples.calibrated))
+                gains = find_gains(prepared, first, context(self._switches))
+                prepared = PassManager([ChannelGains(gains)], verify=verified).run(prepared)
         return {PREPARED: prepared}

@@ -8,6 +8,7 @@ from pathlib import Path
 from mrt.graph import Graph
 from mrt.quantizer.quantize import Quantized, QuantizeSettings
 from mrt.report import BitExact, LayerCost, Report
+from mrt.report.compression import CompressionStep
 from mrt.report.precision import PrecisionGain
 from mrt.run.judge import Judge
 from mrt.run.split import Split
@@ -17,6 +18,7 @@ from mrt.statistics.tensor import Statistics
 from mrt.targets.cvm.compiler import Compiled
 
 NETWORK: Product[Graph] = Product("the float network")
+COMPRESSION: Product[list[CompressionStep]] = Product("the steps of compression")
 CUT: Product[Split | None] = Product("where the network is cut")
 BASE: Product[Graph] = Product("what of the network becomes integers")
 FLOAT_BYTES: Product[int] = Product("bytes of the float network's parameters")

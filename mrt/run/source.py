@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import mxnet as mx
 
@@ -33,7 +36,7 @@ def untrained_network(config: Config, network: str | None = None) -> Graph:
     for name in filter(None, names):
         if nets.known(name):
             mx.random.seed(_SEED)
-            net = nets.get(name)
+            net = _built(partial(nets.get, name), f"the network {name} cannot be built", "name another")
             net.initialize()
             return network_of_block(net, config.default.input_shape)
     return load_network(config)
@@ -45,13 +48,21 @@ def load_network(config: Config) -> Graph:
     Raises:
         MRTError: no files and no zoo model of that name, or damaged files.
     """
-    folder, name = config.default.model_dir, config.default.model_name
-    files = spellings(folder, name)
+    return network_at(config.default.model_dir / config.default.model_name, config.default.input_shape)
+
+
+def network_at(place: Path, shape: InputShape) -> Graph:
+    """The float network in the files whose names begin with `place`, else the zoo's of that name.
+
+    Raises:
+        MRTError: there is neither, or the files are damaged.
+    """
+    files = spellings(place.parent, place.name)
     for symbol_path, params_path in files:
         if symbol_path.is_file():
-            _tell_epoch(folder, name, params_path)
-            return network_of_files(symbol_path, params_path, config.default.input_shape)
-    return _from_zoo(name, [symbol_path for symbol_path, _ in files], config.default.input_shape)
+            _tell_epoch(place.parent, place.name, params_path)
+            return network_of_files(symbol_path, params_path, shape)
+    return _from_zoo(place.name, [symbol_path for symbol_path, _ in files], shape)
 
 
 def _tell_epoch(folder: Path, name: str, taken: Path) -> None:
@@ -70,10 +81,21 @@ def _from_zoo(name: str, tried: list[Path], shape: InputShape) -> Graph:
     if name.lower() not in model_zoo.get_model_list():
         raise MRTError(f"Model_name={name}: neither {where} exists, nor a Gluon zoo model of that name")
     logger.info("no %s: taking %s from the Gluon zoo", where, name)
+    problem = f"Model_name={name}: {where} does not exist, and the Gluon zoo's weights cannot be had"
+    net = _built(
+        partial(model_zoo.get_model, name, pretrained=True), problem, "export the network there with net.export"
+    )
+    return network_of_block(net, shape)
+
+
+def _built(build: Callable[[], Any], problem: str, advice: str) -> Any:
+    """A network of a builder that may raise anything: the Gluon zoo's do.
+
+    Raises:
+        MRTError: the problem, and the first line of what it raised.
+    """
     try:
-        return network_of_block(model_zoo.get_model(name, pretrained=True), shape)
+        return build()
     except Exception as error:
-        raise MRTError(
-            f"Model_name={name}: {where} does not exist, and the Gluon zoo's weights cannot be had "
-            f"({str(error).strip().splitlines()[0][:120]}); export the network there with net.export"
-        ) from None
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise MRTError(f"{problem} ({reason[:120]}); {advice}") from None

@@ -57,9 +57,8 @@ Made = Mapping[Product[Any], Any]
 class Checkpoint(Protocol):
     """Where a stage leaves what it gives, and reads it back."""
 
-    @property
-    def after(self) -> Start:
-        """What [DEFAULT] Start calls it."""
+    def precedes(self, start: Start) -> bool:
+        """Whether a run that starts after `start` reads it back."""
 
     def save(self, made: Made) -> None:
         """Write what the stage gave."""
@@ -135,7 +134,7 @@ def _plan(
         if not needed.intersection(stage.gives):
             continue
         needed.difference_update(stage.gives)
-        resumed = stage.checkpoint is not None and stage.checkpoint.after <= start
+        resumed = stage.checkpoint is not None and stage.checkpoint.precedes(start)
         if not resumed:
             needed.update(product for product in stage.takes if product not in have)
         plan.append((stage, resumed))

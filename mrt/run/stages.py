@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from mrt.config import Config
+from mrt.config import Stage as Start
 from mrt.recipe import Recipe
 from mrt.run.calibrate import Calibrate, Moments
 from mrt.run.checkpoints import Checkpoints
 from mrt.run.compile import Compile, Write
+from mrt.run.compress import compressing_stages
 from mrt.run.load import Cut
 from mrt.run.origin import Origin
 from mrt.run.parts import Merge, Parts
@@ -45,7 +48,14 @@ def recipe_stages(
 def configured_stages(config: Config, pictures: Pictures) -> list[Stage]:
     """From the loaded network to the integer one, cut and checkpointed as a configuration says."""
     checkpoints = checkpoints_of(config, pictures)
+    order = config.compressing
+
+    def compressed(start: Start, saved: Callable[[], None]) -> Checkpoint:
+        dump: bool = getattr(config, start.name.lower()).dump
+        return checkpoints.compressed(order[order.index(start) :], dump, saved)
+
     return [
+        *compressing_stages(config, pictures, compressed),
         Cut(config),
         *recipe_stages(
             Recipe.from_config(config),

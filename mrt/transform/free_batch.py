@@ -234,13 +234,13 @@ def _samples_apart(graph: Graph, count: int) -> bool:
 
 def _require_apart(graph: Graph, count: int) -> None:
     """Raise where they do not."""
-    ((name, shape),) = graph.input_shapes(count).items()
-    data = np.random.default_rng(0).standard_normal(shape, np.float32)
-    axis = graph.inputs[name].index(-1)
+    random = np.random.default_rng(0)
+    data = {name: random.standard_normal(shape, np.float32) for name, shape in graph.input_shapes(count).items()}
+    parts = {name: np.split(array, count, graph.inputs[name].index(-1)) for name, array in data.items()}
     run = Executor(graph)
-    together, alone = run(data), [run(part) for part in np.split(data, count, axis)]
-    for output, *parts in zip(together, *alone):
-        if not _same(output, parts):
+    together, alone = run(data), [run({name: cut[i] for name, cut in parts.items()}) for i in range(count)]
+    for output, *each in zip(together, *alone):
+        if not _same(output, each):
             raise MRTError("samples depend on each other")
 
 

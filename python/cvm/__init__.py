@@ -10,17 +10,17 @@ import importlib
 import os
 from typing import Any
 
-from cvm.errors import CVMError, LimitError
+from cvm.errors import Cancelled, CVMError, LimitError
 from cvm.model import Model, Node
 
 __version__ = "0.1.0"
-__all__ = ["CVMError", "LimitError", "Model", "Node", "__version__", "load"]
+__all__ = ["CVMError", "Cancelled", "LimitError", "Model", "Node", "__version__", "load"]
 
 
 def load(directory: str | os.PathLike[str], **options: Any) -> Any:
     """Open the model directory with the native runtime; `CVMError` where that was not built.
 
-    Options are those of `cvm.runtime.load` (`threads`).
+    Options are those of `cvm.runtime.load` (`threads`, `max_memory`, `max_operations`).
     """
     try:
         runtime = importlib.import_module("cvm.runtime")

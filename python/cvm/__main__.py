@@ -63,6 +63,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--top", type=int, default=5, metavar="N", help="how many classes to print (default: 5)")
     run.add_argument("--backend", choices=("native", "formal"), default="native", help="default: native")
     run.add_argument("--threads", type=int, metavar="N", help="threads of the native backend (default: all cores)")
+    run.add_argument("--max-memory", type=int, metavar="BYTES", help="of the native backend (default: 2 GiB)")
+    run.add_argument("--max-operations", type=int, metavar="N", help="most operations that inspect may count (native)")
+    run.add_argument("--timeout", type=float, metavar="SECONDS", help="stop a run that takes longer (native)")
     inspect = commands.add_parser("inspect", help="show nodes, shapes, sizes and the overflow certificate")
     inspect.add_argument("model", metavar="MODEL_DIR", help="directory with symbol and params")
     inspect.add_argument(
@@ -113,12 +116,16 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _executor(options: argparse.Namespace, package: Package) -> Callable[[Array], list[Array]]:
+    limits = {"max_memory": options.max_memory, "max_operations": options.max_operations}
     if options.backend == "formal":
+        for name, value in {**limits, "timeout": options.timeout}.items():
+            if value is not None:
+                raise CVMError(f"--{name.replace('_', '-')}: only the native backend has limits")
         return lambda x: run_formal(package.model, x)
-    native = cvm.load(options.model, threads=options.threads)
+    native = cvm.load(options.model, threads=options.threads, **limits)
 
     def execute(x: Array) -> list[Array]:
-        outputs = native(x)
+        outputs = native(x, timeout=options.timeout)
         return list(outputs) if isinstance(outputs, tuple) else [outputs]
 
     return execute

@@ -11,5 +11,9 @@ class LimitError(CVMError):
     """A limit was reached: the memory or operations that a model may take, or the machine's own memory."""
 
 
+class Cancelled(CVMError):
+    """A run was stopped by its timeout or by its caller."""
+
+
 class CVMWarning(UserWarning):
     """Something that may be a mistake, but that is not refused."""

@@ -15,14 +15,29 @@ from numpy.typing import NDArray
 
 from cvm import _native
 from cvm.description import Description
-from cvm.errors import CVMError, LimitError
+from cvm.errors import Cancelled, CVMError, LimitError
 from cvm.interface import Interface, Prediction, Values
 from cvm.package import PARAMS, SYMBOL, read_package
 from cvm.table import table
 
 Array = NDArray[Any]
+_LARGEST = 2**63 - 1
 
-__all__ = ["Model", "load"]
+DEFAULT_MEMORY: int = _native.DEFAULT_MEMORY
+"""Bytes that a model may take where nothing else is said."""
+
+__all__ = ["DEFAULT_MEMORY", "Cancel", "Model", "load"]
+
+
+class Cancel:
+    """A handle that stops runs: give it to calls of models, and `set()` it from any thread, for good."""
+
+    def __init__(self) -> None:
+        self._native = _native.Cancel()
+
+    def set(self) -> None:
+        """Stop the runs that were given this handle, those that begin later too."""
+        self._native.set()
 
 
 class Model:
@@ -64,14 +79,32 @@ class Model:
         """The digest of the whole directory, as its `manifest.json` has it; None for an older directory without one."""
         return self._sha256
 
-    def __call__(self, x: Values) -> Array | tuple[Array, ...]:
+    @property
+    def kernels(self) -> str:
+        """The table of kernels that runs: `avx512`, `avxvnni`, `avx2` or `portable`."""
+        return str(self._native.kernels)
+
+    def operations(self, batch: int | None = None) -> int:
+        """The reference's operation count of a batch (default: the stored batch); see `cvm.charge`."""
+        try:
+            return int(self._native.operations(self.input_shape[0] if batch is None else batch))
+        except _native.Error as error:
+            raise _public(error) from None
+
+    def __call__(
+        self, x: Values, *, timeout: float | None = None, cancel: Cancel | None = None
+    ) -> Array | tuple[Array, ...]:
         """Run a batch of integers, shape (batch, ...), int8 or int32; or a dict of them, one for each input by name.
 
         Returns one array, or a tuple with one per head; int8 if every head has a precision of at most 8, else
-        int32. Raises `CVMError` for a wrong shape or type.
+        int32. Raises `CVMError` for a wrong shape or type, `LimitError` where the run wants more than `load` allowed,
+        and `Cancelled` after `timeout` seconds or when `cancel` is set: within milliseconds, whatever the model does.
         """
+        if timeout is not None and not timeout >= 0:
+            raise CVMError(f"timeout={timeout}: must be a number of seconds")
+        values = np.ascontiguousarray(self._interface.integers(x))
         try:
-            outputs = self._native.run(np.ascontiguousarray(self._interface.integers(x)))
+            outputs = self._native.run(values, timeout, cancel._native if cancel else None)
         except _native.Error as error:
             raise _public(error) from None
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
@@ -143,16 +176,28 @@ class Model:
         return self._interface.best(outputs, top)
 
 
-def load(directory: str | os.PathLike[str], threads: int | None = None) -> Model:
+def load(
+    directory: str | os.PathLike[str],
+    threads: int | None = None,
+    *,
+    max_memory: int | None = None,
+    max_operations: int | None = None,
+) -> Model:
     """Load a model directory (`cvm.package`); `threads` defaults to all processors.
 
-    Raises `CVMError` for missing or damaged files and for models that the target refuses.
+    `max_memory`: bytes that the model may take in all, its runs included (default: `DEFAULT_MEMORY`).
+    `max_operations`: the reference's operation count that a run may have (default: any). Both are kept at load and at
+    every run. Raises `CVMError` for missing or damaged files and for models that the target refuses, `LimitError`
+    where a limit is exceeded.
     """
-    if threads is not None and threads < 1:
-        raise CVMError(f"threads={threads}: must be at least 1")
+    for name, value in (("threads", threads), ("max_memory", max_memory), ("max_operations", max_operations)):
+        if value is not None and value < 1:
+            raise CVMError(f"{name}={value}: must be at least 1")
+    memory, operations = (None if v is None else min(v, _LARGEST) for v in (max_memory, max_operations))
+    _check_size(Path(directory), DEFAULT_MEMORY if memory is None else memory)
     files = read_package(directory)
     try:
-        native = _native.load(files.contents[SYMBOL], files.contents[PARAMS], threads or 0)
+        native = _native.load(files.contents[SYMBOL], files.contents[PARAMS], threads or 0, memory, operations)
     except _native.Error as error:
         raise _public(error, f"{Path(directory)}: ") from None
     try:
@@ -162,7 +207,17 @@ def load(directory: str | os.PathLike[str], threads: int | None = None) -> Model
     return Model(native, interface, files.sha256)
 
 
+def _check_size(directory: Path, limit: int) -> None:
+    """Refuse files beyond the limit before they are read; what cannot be asked is left to the reader."""
+    try:
+        size = (directory / PARAMS).stat().st_size
+    except (OSError, ValueError):
+        return
+    if size > limit:
+        raise LimitError(f"{directory}: the params of {size} bytes would exceed max_memory={limit}")
+
+
 def _public(error: _native.Error, where: str = "") -> CVMError:
     """The public form of what the native runtime raises."""
-    kind = LimitError if isinstance(error, _native.LimitError) else CVMError
-    return kind(f"{where}{error}")
+    kinds: dict[type, type[CVMError]] = {_native.LimitError: LimitError, _native.Cancelled: Cancelled}
+    return kinds.get(type(error), CVMError)(f"{where}{error}")

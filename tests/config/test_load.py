@@ -15,6 +15,7 @@ from mrt.errors import MRTError
 
 ROOT = Path(mrt.config.__file__).resolve().parents[2]
 EXAMPLE = ROOT / "mrt/config/example.ini"
+COMPRESSION = ROOT / "mrt/config/example_compression.ini"
 ZOO = sorted((ROOT / "mrt/zoo").glob("*.ini"))
 
 SMALL = "[DEFAULT]\nModel_name=net\nInput_shape=(-1, 1, 8, 8)\n[CALIBRATION]\nDataset=digits\n"
@@ -33,8 +34,12 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_example_has_exactly_the_keys_of_the_schema() -> None:
     parser = configparser.RawConfigParser(default_section="")
     parser.optionxform = str  # type: ignore[assignment, method-assign]
+    parser.read(COMPRESSION)
+    ours = {section: set(parser.options(section)) for section in ("PRUNING", "FINETUNE", "DISTILLATION")}
+    parser = configparser.RawConfigParser(default_section="")
+    parser.optionxform = str  # type: ignore[assignment, method-assign]
     parser.read(EXAMPLE)
-    assert {section: set(parser.options(section)) for section in parser.sections()} == {
+    assert {**ours, **{section: set(parser.options(section)) for section in parser.sections()}} == {
         section: set(keys) for section, keys in SCHEMA.items()
     }
 
@@ -42,7 +47,8 @@ def test_example_has_exactly_the_keys_of_the_schema() -> None:
 def test_example_comments_every_section_key_but_dump_batch_and_devices() -> None:
     """A key without a comment of its own is one that an earlier section explains."""
     explained, commented = set(), False
-    for line in EXAMPLE.read_text().splitlines():
+    compression = COMPRESSION.read_text()
+    for line in (EXAMPLE.read_text() + compression[compression.index("[PRUNING]") :]).splitlines():
         if line.startswith("#"):
             commented = True
         elif "=" in line:

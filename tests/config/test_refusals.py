@@ -41,7 +41,7 @@ def refusal(path: Path, text: str | bytes | None = None, **arguments: object) ->
         ("DEFAULT.Device_ids", "0,-1", "greater than or equal to 0", "0,1,2"),
         ("DEFAULT.Verbosity", "loud", "not a logging level", "20 (INFO)"),
         ("DEFAULT.Verbosity", "-10", "not a logging level", "20 (INFO)"),
-        ("DEFAULT.Start", "COMPILATION", "is not a stage", "DEFAULT, PREPARE, SPLIT_MODEL"),
+        ("DEFAULT.Start", "COMPILATION", "is not a stage", "DEFAULT, PRUNING, FINETUNE, PREPARE"),
         ("CALIBRATION.Batch", "-1", "greater than or equal to 1", "a whole number from 1"),
         ("CALIBRATION.Batch", "16.5", "valid integer", "a whole number from 1"),
         ("CALIBRATION.Batch", "1e9", "valid integer", "a whole number from 1"),
@@ -170,7 +170,7 @@ def test_bad_overrides(tmp_path: Path, override: str, message: str) -> None:
 
 def test_bad_start(tmp_path: Path) -> None:
     message = refusal(tmp_path / "net.ini", SMALL, start="calibrated")
-    assert message.startswith("--start = calibrated: is not a stage; allowed: DEFAULT, PREPARE, SPLIT_MODEL")
+    assert message.startswith("--start = calibrated: is not a stage; allowed: DEFAULT, PRUNING, FINETUNE, PREPARE")
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cvm import Model, Node, formal, runtime
+from cvm import Model, Node, _native, formal, runtime
 from cvm.package import save_package
 from cvm_cases import Case, one_operator, values
 
 __all__ = ["KERNELS", "assert_same", "both_from_data", "check", "one_operator", "run_native", "save", "values"]
-KERNELS = ("portable", "avx2", "avxvnni", "avx512")  # what the processor lacks falls back to its best
+KERNELS = ("portable", "avx2", "avxvnni", "avx512")
 
 # AddressSanitizer takes terabytes of address space and keeps what is freed.
 counts_memory = pytest.mark.skipif(
@@ -27,8 +27,31 @@ def save(folder: Path, model: Model) -> Path:
     return folder
 
 
-def run_native(folder: Path, x: np.ndarray, threads: int = 2) -> list[np.ndarray]:
-    outputs = runtime.load(folder, threads=threads)(x)
+def has_kernels(name: str) -> bool:
+    """Whether this processor and this build run a table of kernels."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CVM_KERNELS", name)
+        return _native.kernels() == name
+
+
+AVAILABLE = tuple(name for name in KERNELS if has_kernels(name))
+each_kernels = pytest.mark.parametrize(
+    "kernels",
+    [
+        pytest.param(name, marks=pytest.mark.skipif(name not in AVAILABLE, reason=f"this processor has no {name}"))
+        for name in KERNELS
+    ],
+)
+
+
+def run_native(folder: Path, x: np.ndarray, threads: int = 2, kernels: str | None = None) -> list[np.ndarray]:
+    """The outputs, on the named table of kernels where one is named."""
+    with pytest.MonkeyPatch.context() as patch:
+        if kernels:
+            patch.setenv("CVM_KERNELS", kernels)
+        model = runtime.load(folder, threads=threads)
+    assert kernels in (None, model.kernels)
+    outputs = model(x)
     return list(outputs) if isinstance(outputs, tuple) else [outputs]
 
 
@@ -38,10 +61,10 @@ def assert_same(model: Model, got: list[np.ndarray], want: list[np.ndarray]) -> 
         np.testing.assert_array_equal(g, w)
 
 
-def check(folder: Path, model: Model, x: np.ndarray, threads: int = 2) -> list[np.ndarray]:
+def check(folder: Path, model: Model, x: np.ndarray, threads: int = 2, kernels: str | None = None) -> list[np.ndarray]:
     """Run both and compare; returns the outputs."""
     want = formal.run(model, x)
-    assert_same(model, run_native(save(folder, model), x, threads), want)
+    assert_same(model, run_native(save(folder, model), x, threads, kernels), want)
     return want
 
 

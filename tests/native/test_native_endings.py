@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import native_models
 import numpy as np
-import pytest
 from cvm import Model, formal, runtime
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from native_compare import KERNELS, assert_same, run_native, save, values
+from native_compare import AVAILABLE, assert_same, run_native, save, values
 
 CHANNELS = 80  # a whole tile of channels and a part of one
 
@@ -30,10 +29,8 @@ def compare(model: Model, folder) -> None:
     save(folder, model)
     x = values(np.random.default_rng(1), (2, *model.input_shape[1:]), 8)
     want = formal.run(model, x)
-    for kernels in KERNELS:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("CVM_KERNELS", kernels)
-            assert_same(model, run_native(folder, x), want)
+    for kernels in AVAILABLE:
+        assert_same(model, run_native(folder, x, kernels=kernels), want)
 
 
 @settings(max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -11,7 +11,7 @@ from cvm import Model, Node, formal, runtime
 from cvm.package import load_package
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from native_compare import KERNELS, assert_same, run_native, save
+from native_compare import AVAILABLE, assert_same, each_kernels, run_native, save
 
 
 @settings(max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -21,11 +21,9 @@ def test_random_network(seed: int, tmp_path) -> None:
     save(tmp_path, model)
     x = np.random.default_rng(seed + 1).integers(-127, 128, (3, *model.input_shape[1:])).astype(np.int32)
     want = formal.run(model, x)
-    for kernels in KERNELS:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("CVM_KERNELS", kernels)
-            assert_same(model, run_native(tmp_path, x, threads=2), want)
-            assert_same(model, run_native(tmp_path, x[:1], threads=1), [w[:1] for w in want])
+    for kernels in AVAILABLE:
+        assert_same(model, run_native(tmp_path, x, threads=2, kernels=kernels), want)
+        assert_same(model, run_native(tmp_path, x[:1], threads=1, kernels=kernels), [w[:1] for w in want])
 
 
 SMALL = {
@@ -39,15 +37,22 @@ SMALL = {
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_known_network(name: str, tmp_path, monkeypatch) -> None:
+def test_known_network(name: str, tmp_path) -> None:
     model = SMALL[name](seed=3)
     save(tmp_path, model)
     x = np.random.default_rng(4).integers(-127, 128, (2, *model.input_shape[1:])).astype(np.int32)
     want = formal.run(model, x)
     assert np.unique(want[0]).size > 5  # the network has not died out
-    for kernels in KERNELS:
-        monkeypatch.setenv("CVM_KERNELS", kernels)
-        assert_same(model, run_native(tmp_path, x, threads=3), want)
+    for kernels in AVAILABLE:
+        assert_same(model, run_native(tmp_path, x, threads=3, kernels=kernels), want)
+
+
+@each_kernels
+def test_table_of_kernels(kernels: str, tmp_path) -> None:
+    """Each that the processor has runs by its name; one that it lacks is skipped, with the reason."""
+    model = native_models.random_net(np.random.default_rng(1))
+    x = np.random.default_rng(2).integers(-127, 128, (2, *model.input_shape[1:])).astype(np.int32)
+    assert_same(model, run_native(save(tmp_path, model), x, kernels=kernels), formal.run(model, x))
 
 
 @pytest.mark.parametrize("size", [64, 96])
@@ -83,7 +88,7 @@ def test_a_batch_that_runs_in_parts(tmp_path) -> None:
         ("dense", {"units": "6", "use_bias": "False"}, 2),
     ],
 )
-def test_operators_that_mix_the_batch(op, attrs, inputs, tmp_path, monkeypatch) -> None:
+def test_operators_that_mix_the_batch(op, attrs, inputs, tmp_path) -> None:
     """Followed by enough work that a batch would not fit the cache: these may not be split."""
     nodes = [
         Node("null", "data"),

@@ -9,7 +9,7 @@ from cvm import CVMError, Model, Node, formal
 from cvm import ops as operators
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from native_compare import KERNELS, assert_same, both_from_data, check, one_operator, run_native, save, values
+from native_compare import assert_same, both_from_data, check, each_kernels, one_operator, run_native, save, values
 
 SETTINGS = settings(
     max_examples=40, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -55,7 +55,7 @@ def test_weights_that_depend_on_the_input(seed: int, tmp_path) -> None:
     check(tmp_path, Model(nodes, [(2, 0)], {}, {"data": 8}, shape), values(rng, shape, 8))
 
 
-@pytest.mark.parametrize("kernels", KERNELS)
+@each_kernels
 @SETTINGS
 @given(seed=st.integers(0, 2**32 - 1))
 def test_convolution(kernels: str, seed: int, tmp_path) -> None:
@@ -74,15 +74,12 @@ def test_convolution(kernels: str, seed: int, tmp_path) -> None:
     case = cvm_cases.Case("conv2d", {k: str(v) for k, v in attrs.items()}, shapes, [8, 8, 20])
     model = one_operator(case, rng)
     x = rng.choice([-127, 127], shapes[0]).astype(np.int32) if rng.random() < 0.3 else values(rng, shapes[0], 8)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CVM_KERNELS", kernels)
-        check(tmp_path, model, x)
+    check(tmp_path, model, x, kernels=kernels)
 
 
-@pytest.mark.parametrize("kernels", KERNELS)
-def test_longest_sums(kernels: str, tmp_path, monkeypatch) -> None:
+@each_kernels
+def test_longest_sums(kernels: str, tmp_path) -> None:
     """Nearly 2^31 in one accumulator: no kernel may saturate or lose a carry."""
-    monkeypatch.setenv("CVM_KERNELS", kernels)
     for sign in (1, -1):
         nodes = [
             Node("null", "data"),
@@ -92,7 +89,7 @@ def test_longest_sums(kernels: str, tmp_path, monkeypatch) -> None:
         weights = np.full((17, 65535), sign * 127, np.int32)
         model = Model(nodes, [(2, 0)], {"w": weights}, {"data": 8, "w": 8}, (1, 65535))
         x = np.full((2, 65535), 127, np.int32)
-        (y,) = run_native(save(tmp_path, model), x)
+        (y,) = run_native(save(tmp_path, model), x, kernels=kernels)
         assert (y == sign * 127 * 127 * 65535).all()
 
 

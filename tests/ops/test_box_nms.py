@@ -19,6 +19,7 @@ from mrt.frontends.mxnet import from_symbol
 from mrt.graph import Array, Graph
 from mrt.integer.tensor_info import dequantize, quantize_input
 from mrt.quantizer.quantize import QuantizeSettings, quantize
+from mrt.recipe import Recipe
 from mrt.targets.cvm.compiler import compile_model
 from mrt.transform import PREPARE, PassManager
 
@@ -175,7 +176,7 @@ def test_heads_are_computed_in_integers(per_class: bool) -> None:
 
 
 def test_class_numbers_stay_whole_in_fewer_bits() -> None:
-    compiled = compile_network(random_network(head(True), (-1, 3, 8, 8)), QuantizeSettings(output_precision=8))
+    compiled = compile_network(random_network(head(True), (-1, 3, 8, 8)), Recipe(output_precision=8))
     check_bit_exact(compiled)
     assert [info.precision for info in compiled.quantized.outputs] == [8, 8, 8]
     wide = compile_network(compiled.network)
@@ -184,7 +185,7 @@ def test_class_numbers_stay_whole_in_fewer_bits() -> None:
 
 def test_suppression_cannot_be_left_in_float() -> None:
     with pytest.raises(MRTError, match=r"mrt_box_nms.* has several outputs, which cannot be left in float"):
-        compile_network(random_network(head(True), (-1, 3, 8, 8)), QuantizeSettings(restore_name=("_OP_mrt_box_nms",)))
+        compile_network(random_network(head(True), (-1, 3, 8, 8)), Recipe(restore_name=("_OP_mrt_box_nms",)))
 
 
 def real_outputs(compiled: Compiled) -> list[Array]:

@@ -17,6 +17,7 @@ from mrt.graph import Array
 from mrt.integer.form import ExtraBits
 from mrt.integer.tensor_info import dequantize, quantize_input
 from mrt.quantizer.quantize import QuantizeSettings, quantize
+from mrt.recipe import Recipe
 from mrt.targets.cvm.compiler import compile_model
 from mrt.transform import PREPARE, PassManager
 
@@ -110,8 +111,8 @@ def test_a_background_of_zeros_before_a_norm() -> None:
     convolved = sym.Convolution(sym.Variable("data"), num_filter=8, kernel=(3, 3), pad=(1, 1), name="c")
     symbol = sym.L2Normalization(relu(convolved - 1.5), mode="channel")
     layer = frozenset(["c"])
-    settings = QuantizeSettings(input_precision=16, extra=ExtraBits(layer, layer))
-    compiled = compile_network(random_network(symbol, SHAPE), settings)
+    network = random_network(symbol, SHAPE)
+    compiled = compile_network(network, Recipe(input_precision=16), extra=ExtraBits(layer, layer))
     check_bit_exact(compiled)
     (expected,) = Executor(compiled.network)(compiled.data)
     assert 0.2 < np.mean(expected.any(axis=1)) < 0.9

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, note, settings
 from operator_cases import conv
 from toolchain import check_bit_exact, check_prepared, compile_network, random_network
 
-from mrt.quantizer.quantize import QuantizeSettings
+from mrt.recipe import Recipe
 
 sym = mx.sym
 EXAMPLES = int(os.environ.get("MRT_RANDOM_NETWORKS", "25"))
@@ -169,8 +169,7 @@ def networks(draw: Any) -> Any:
 def test_random_network(symbol: Any, seed: int, input_precision: int, output_precision: int | None) -> None:
     network = random_network(symbol, (-1, 3, 6, 5), seed=seed)
     note(symbol.tojson())
-    settings = QuantizeSettings(input_precision=input_precision, output_precision=output_precision)
-    compiled = compile_network(network, settings)
+    compiled = compile_network(network, Recipe(input_precision=input_precision, output_precision=output_precision))
     check_prepared(compiled)
     check_bit_exact(compiled)
     assert compiled.certificate.ok, compiled.certificate.verdict()

@@ -8,7 +8,7 @@ import mxnet as mx
 import pytest
 from toolchain import check, check_bit_exact, compile_network, random_network, signal_to_noise
 
-from mrt.quantizer.quantize import QuantizeSettings
+from mrt.recipe import Recipe
 
 sym = mx.sym
 STEEP: dict[str, tuple[Callable[[Any], Any], float, float]] = {
@@ -30,7 +30,7 @@ def test_steep_at_the_start_of_the_range(name: str, narrow: bool) -> None:
     if narrow:  # only a convolution reads it, in 8 bits
         result = sym.Convolution(result, num_filter=3, kernel=(1, 1))
     network = random_network(result, (-1, 2, 20, 20))
-    compiled = compile_network(network, QuantizeSettings(input_precision=16), low=low, high=high)
+    compiled = compile_network(network, Recipe(input_precision=16), low=low, high=high)
     check(compiled, bar=35 if narrow else 45)
 
 
@@ -38,7 +38,7 @@ def test_two_tables_only_where_they_help() -> None:
     counts = {}
     for name, function in (("sqrt", sym.sqrt), ("exp", sym.exp), ("sigmoid", sym.sigmoid)):
         network = random_network(function(sym.var("data")), (-1, 2, 20, 20))
-        compiled = compile_network(network, QuantizeSettings(input_precision=16), low=0.0, high=4.0)
+        compiled = compile_network(network, Recipe(input_precision=16), low=0.0, high=4.0)
         check_bit_exact(compiled)
         assert min(signal_to_noise(compiled)) > 45
         counts[name] = sum(node.op == "cvm_lut" for node in compiled.model.nodes)

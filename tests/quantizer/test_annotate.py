@@ -20,6 +20,7 @@ from mrt.integer.form import Form
 from mrt.integer.tensor_info import quantize_input
 from mrt.quantizer.annotate import annotate
 from mrt.quantizer.quantize import QuantizeSettings, quantize
+from mrt.recipe import Recipe
 from mrt.statistics.tensor import Statistics
 from mrt.targets.cvm.compiler import compile_model
 from mrt.transform import PREPARE, PassManager
@@ -139,7 +140,7 @@ NETWORK = random_network(
 
 @pytest.mark.parametrize("bits", [2, 4, 6, 8, 12, 16])
 def test_input_and_output_precision(bits: int) -> None:
-    compiled = compile_network(NETWORK, QuantizeSettings(input_precision=bits, output_precision=bits))
+    compiled = compile_network(NETWORK, Recipe(input_precision=bits, output_precision=bits))
     assert compiled.model.precisions["data"] == compiled.quantized.input.precision == bits
     (output,) = compiled.quantized.outputs
     assert output.precision <= bits
@@ -149,7 +150,7 @@ def test_input_and_output_precision(bits: int) -> None:
 
 
 def test_softmax_lambd_says_how_far_below_the_largest_logit_softmax_resolves() -> None:
-    near, far = (compile_network(NETWORK, QuantizeSettings(softmax_lambd=value)) for value in (2.0, 10.0))
+    near, far = (compile_network(NETWORK, Recipe(softmax_lambd=value)) for value in (2.0, 10.0))
     assert signal_to_noise(far)[0] > signal_to_noise(near)[0] + 5
     smallest = Executor(near.network)(near.data)[0].min()
     data = quantize_input(near.data, near.quantized.input)

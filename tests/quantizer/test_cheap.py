@@ -11,7 +11,7 @@ from toolchain import check, compile_network, random_network, signal_to_noise
 from mrt.graph import Graph
 from mrt.integer.form import ExtraBits
 from mrt.quantizer.cheap import cheap_layers, input_layers
-from mrt.quantizer.quantize import QuantizeSettings
+from mrt.recipe import Recipe
 from mrt.transform import PREPARE, PassManager
 
 sym = mx.sym
@@ -59,8 +59,8 @@ def test_rows_are_positions() -> None:
 def test_the_compiled_network_is_exact_and_nearer_to_the_float_one() -> None:
     x = relu(conv(relu(conv(sym.Variable("data"), 32)), 32))
     network = random_network(dense(pooled(x), 10), PICTURE)
-    plain = compile_network(network)
-    compiled = compile_network(network, QuantizeSettings(extra=cheap_layers(plain.prepared)))
+    plain = compile_network(network, Recipe(precision="8"))
+    compiled = compile_network(network)
     check(compiled, 25)
     assert min(signal_to_noise(compiled)) > min(signal_to_noise(plain)) + 1
 
@@ -72,7 +72,7 @@ def test_more_bits_of_the_input_reach_the_first_layer() -> None:
     found = input_layers(PassManager(PREPARE).run(network))
     assert found.inputs == {"first"}
     eight, narrowed, twelve = (
-        min(signal_to_noise(compile_network(network, QuantizeSettings(input_precision=bits, extra=extra))))
+        min(signal_to_noise(compile_network(network, Recipe(input_precision=bits), extra=extra)))
         for bits, extra in ((8, ExtraBits()), (12, ExtraBits()), (12, found))
     )
     assert twelve > max(eight, narrowed) + 1.5, (eight, narrowed, twelve)

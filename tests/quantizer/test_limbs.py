@@ -13,7 +13,7 @@ from toolchain import Compiled, check, compile_network, random_network, signal_t
 
 from mrt.graph import Graph
 from mrt.integer.form import ExtraBits
-from mrt.quantizer.quantize import QuantizeSettings
+from mrt.recipe import Recipe
 
 sym = mx.sym
 
@@ -30,7 +30,7 @@ def extra_bits(network: Graph, inputs: bool, weights: bool) -> Compiled:
     names = frozenset(compile_network(network).quantized.layer_inputs)
     empty: frozenset[str] = frozenset()
     extra = ExtraBits(names if inputs else empty, names if weights else empty)
-    return compile_network(network, QuantizeSettings(input_precision=15, extra=extra))
+    return compile_network(network, Recipe(input_precision=15), extra=extra)
 
 
 @pytest.mark.parametrize("build", [offset_layers, resnet, mobilenet_v2, prelu_cascade], ids=lambda f: f.__name__)

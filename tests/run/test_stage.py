@@ -24,6 +24,9 @@ class Memory:
     after: Start
     held: dict[Product[Any], Any] = field(default_factory=dict)
 
+    def precedes(self, start: Start) -> bool:
+        return self.after <= start
+
     def save(self, made: Made) -> None:
         self.held.update(made)
 

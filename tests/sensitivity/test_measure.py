@@ -68,7 +68,7 @@ def test_batches_and_pieces_make_no_difference() -> None:
     assert again.pictures == once.pictures == 16
     assert sum(done) == 16 * len(once.operators)
     for a, b in zip(once.operators, again.operators):
-        assert a.only.noise == pytest.approx(b.only.noise, rel=1e-4)
+        assert a.only.noise == pytest.approx(b.only.noise, rel=1e-3)  # sums of float32, in another order
         assert a.left is None
         assert a.cause == b.cause
 

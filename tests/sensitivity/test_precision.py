@@ -115,7 +115,8 @@ def digits(project: Path, folder: Path, *more: str) -> list[str]:
 
 def test_in_the_pipeline(project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(digits(project, tmp_path)) == 0
-    assert "Precision=auto on 32 calibration pictures: SQNR " in capsys.readouterr().out
+    assert "more bits" in capsys.readouterr().out
+    assert "Precision=auto on 32 calibration pictures: SQNR " in (tmp_path / "digits.report.md").read_text()
     report: dict[str, Any] = json.loads((tmp_path / "digits.report.json").read_text())
     gain = report["precision"]
     assert gain["layers"]

@@ -2,10 +2,10 @@
 
 namespace cvm {
 
-void throw_error(std::string message) {
+std::string one_line(std::string message) {
     for (char& c : message)
         if (c < 0x20 || c > 0x7e) c = '?';
-    throw Error(message);
+    return message;
 }
 
 std::string to_string(const Shape& shape) {

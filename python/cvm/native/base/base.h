@@ -9,6 +9,8 @@
 
 namespace cvm {
 
+static_assert(sizeof(void*) >= 8, "cvm: the native runtime needs a 64-bit host; use the formal executor (cvm.formal) on this one");
+
 // A model, file or input that the runtime refuses; the message is one line that says what and where.
 struct Error : std::runtime_error {
     using std::runtime_error::runtime_error;
@@ -19,14 +21,20 @@ struct LimitError : Error {
     using Error::Error;
 };
 
-// Throws Error; bytes that are not printable ASCII become '?', so that a message is always one line of text.
-[[noreturn]] void throw_error(std::string message);
+// A run was stopped, by its timeout or by its caller.
+struct Cancelled : Error {
+    using Error::Error;
+};
 
-template <typename... Parts>
+// Bytes that are not printable ASCII become '?', so that a message is always one line of text.
+std::string one_line(std::string message);
+
+// Throws an Error, or the kind of it that is named.
+template <typename Kind = Error, typename... Parts>
 [[noreturn]] void fail(const Parts&... parts) {
     std::ostringstream text;
     (text << ... << parts);
-    throw_error(text.str());
+    throw Kind(one_line(text.str()));
 }
 
 using Shape = std::vector<int64_t>;

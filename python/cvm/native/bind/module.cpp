@@ -1,12 +1,13 @@
 // The Python face: a thin layer that checks arrays and releases the interpreter lock while a model runs.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
-#include "runtime/model.h"
-#include "runtime/threads.h"
+#include "exec/threads.h"
+#include "model/model.h"
 
 namespace nb = nanobind;
 
@@ -45,6 +46,8 @@ nb::list with_outputs(cvm::Model& model, const Input& input, F f) {
         nb::gil_scoped_release released;
         shapes = model.output_shapes(batch);
     }
+    cvm::Share share(model.memory());  // while the model runs
+    for (const cvm::Shape& shape : shapes) share.take(cvm::elements(shape) * (model.outputs_are_int8() ? 1 : 4), "the outputs");
     nb::list results;
     std::vector<void*> outputs(shapes.size());
     for (size_t i = 0; i < shapes.size(); ++i) results.append(empty_array(shapes[i], model.outputs_are_int8(), &outputs[i]));
@@ -55,8 +58,9 @@ nb::list with_outputs(cvm::Model& model, const Input& input, F f) {
     return results;
 }
 
-nb::list run(cvm::Model& model, const Input& input) {
-    return with_outputs(model, input, [&](auto... arguments) { model.run(arguments...); });
+nb::list run(cvm::Model& model, const Input& input, std::optional<double> timeout, const cvm::Cancel* cancel) {
+    const cvm::Watch watch(timeout, cancel);
+    return with_outputs(model, input, [&](auto... arguments) { model.run(arguments..., timeout || cancel ? &watch : nullptr); });
 }
 
 std::vector<double> profile(cvm::Model& model, const Input& input) {
@@ -70,6 +74,7 @@ std::vector<double> profile(cvm::Model& model, const Input& input) {
 NB_MODULE(_native, m) {
     nb::exception<cvm::Error> error(m, "Error", PyExc_ValueError);
     // Those registered last are tried first.
+    nb::exception<cvm::Cancelled>(m, "Cancelled", error.ptr());
     static PyObject* limit_error = nb::exception<cvm::LimitError>(m, "LimitError", error.ptr()).ptr();
     nb::register_exception_translator([](const std::exception_ptr& thrown, void*) {
         try {
@@ -80,12 +85,17 @@ NB_MODULE(_native, m) {
     });
     m.def("available_processors", &cvm::available_processors);
     m.def("kernels", []() { return std::string(cvm::best_kernels().name); });
+    nb::class_<cvm::Cancel>(m, "Cancel", "Stops the runs that it was given to, from any thread and for good.")
+        .def(nb::init<>())
+        .def("set", &cvm::Cancel::set, "Stop them.");
     nb::class_<cvm::Model>(m, "Model")
-        .def("run", &run)
+        .def("run", &run, nb::arg("x"), nb::arg("timeout").none(), nb::arg("cancel").none())
         .def("profile", &profile)
         .def_prop_ro("input_shape", [](const cvm::Model& model) { return std::vector<int64_t>(model.input_shape()); })
         .def_prop_ro("input_precision", &cvm::Model::input_precision)
         .def_prop_ro("threads", &cvm::Model::threads)
+        .def_prop_ro("kernels", [](const cvm::Model& model) { return std::string(model.kernels()); })
+        .def("operations", &cvm::Model::operations, nb::call_guard<nb::gil_scoped_release>())
         .def_prop_ro("output_precisions",
                      [](const cvm::Model& model) {
                          std::vector<int> precisions;
@@ -93,9 +103,14 @@ NB_MODULE(_native, m) {
                          return precisions;
                      })
         .def("plan", &cvm::Model::plan_json, nb::call_guard<nb::gil_scoped_release>());
-    m.def("load", [](const nb::bytes& symbol, const nb::bytes& params, int threads) {
+    m.def("load", [](const nb::bytes& symbol, const nb::bytes& params, int threads, std::optional<int64_t> memory,
+                     std::optional<int64_t> operations) {
+        cvm::Limits limits;
+        limits.memory = memory.value_or(limits.memory);
+        limits.operations = operations.value_or(limits.operations);
         const std::string_view text(symbol.c_str(), symbol.size());
         nb::gil_scoped_release released;
-        return cvm::Model::parse(text, params.c_str(), params.size(), threads);
-    });
+        return cvm::Model::parse(text, params.c_str(), params.size(), threads, limits);
+    }, nb::arg("symbol"), nb::arg("params"), nb::arg("threads"), nb::arg("memory").none(), nb::arg("operations").none());
+    m.attr("DEFAULT_MEMORY") = cvm::Limits::kDefaultMemory;
 }

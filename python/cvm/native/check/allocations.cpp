@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/model.h"
+#include "model/model.h"
 
 namespace {
 

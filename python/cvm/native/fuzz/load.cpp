@@ -5,11 +5,20 @@
 #include <cstring>
 #include <vector>
 
-#include "runtime/model.h"
+#include "model/model.h"
 
 namespace {
 
-constexpr int64_t kMaxElements = int64_t(1) << 14;  // larger models are legal but too slow to fuzz
+// What a model may take here: so little that thousands run in a minute. Operations do not count suppression's comparisons,
+// so that a run has a deadline as well.
+cvm::Limits limits() {
+    cvm::Limits limits;
+    limits.memory = int64_t(64) << 20;
+    limits.operations = int64_t(1) << 24;
+    return limits;
+}
+
+constexpr double kSeconds = 0.1;
 
 }  // namespace
 
@@ -22,8 +31,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (length > size) return 0;
     try {
         const std::string_view symbol(reinterpret_cast<const char*>(data), length);
-        const auto model = cvm::Model::parse(symbol, data + length, size - length, 1);
-        if (model->largest_tensor() > kMaxElements) return 0;
+        const auto model = cvm::Model::parse(symbol, data + length, size - length, 1, limits());
         const std::vector<cvm::Shape> shapes = model->output_shapes(model->input_shape()[0]);
         std::vector<std::vector<int32_t>> outputs;
         std::vector<void*> pointers;
@@ -32,7 +40,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
             pointers.push_back(outputs.back().data());
         }
         const std::vector<int32_t> input(size_t(cvm::elements(model->input_shape())), 77);
-        model->run(input.data(), false, model->input_shape()[0], pointers.data());
+        const cvm::Watch watch(kSeconds, nullptr);
+        model->run(input.data(), false, model->input_shape()[0], pointers.data(), &watch);
     } catch (const cvm::Error&) {
     }
     return 0;

@@ -31,7 +31,9 @@ struct Dot {
 namespace cvm {
 namespace {
 
-constexpr Kernels kTable = {"avx2", false, 0, conv, depthwise, conv_u8, depthwise_u8, conv_joint, run_program, run_max_pool, run_sum, run_interleave3};
+constexpr Tile kTile = {kTileRows, kTileWidth, kLanes, 4, 0, false};
+constexpr Kernels kTable = {"avx2", kTile, conv, depthwise, conv_u8, depthwise_u8, conv_joint, run_program,
+                             run_max_pool, run_sum, run_interleave3};
 
 }  // namespace
 

@@ -4,6 +4,8 @@
 
 #include <immintrin.h>
 
+#include "kernels/wide.inl"
+
 #include "kernels/common.inl"
 
 namespace cvm {

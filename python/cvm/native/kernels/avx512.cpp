@@ -3,6 +3,8 @@
 
 #include <immintrin.h>
 
+#include "kernels/wide.inl"
+
 #include "kernels/common.inl"
 
 namespace cvm {
@@ -420,7 +422,9 @@ void depthwise_u8(const DepthwiseTile& tile, const Affine& post, uint8_t* const*
     else depthwise_rows_u8<0>(tile, post, out);
 }
 
-constexpr Kernels kTable = {"avx512", true, 128, conv, depthwise, conv_u8, depthwise_u8, conv_joint, run_program, run_max_pool, run_sum, run_interleave3};
+constexpr Tile kTile = {kTileRows, kTileWidth, kLanes, 4, 128, true};
+constexpr Kernels kTable = {"avx512", kTile, conv, depthwise, conv_u8, depthwise_u8, conv_joint, run_program,
+                             run_max_pool, run_sum, run_interleave3};
 
 }  // namespace
 

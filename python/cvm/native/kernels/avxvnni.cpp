@@ -22,7 +22,9 @@ struct Dot {
 namespace cvm {
 namespace {
 
-constexpr Kernels kTable = {"avxvnni", false, 128, conv, depthwise, conv_u8, depthwise_u8, conv_joint, run_program, run_max_pool, run_sum, run_interleave3};
+constexpr Tile kTile = {kTileRows, kTileWidth, kLanes, 4, 128, false};
+constexpr Kernels kTable = {"avxvnni", kTile, conv, depthwise, conv_u8, depthwise_u8, conv_joint, run_program,
+                             run_max_pool, run_sum, run_interleave3};
 
 // Compilers learned the name "avxvnni" later than the instruction.
 bool has_avxvnni() {

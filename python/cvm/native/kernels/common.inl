@@ -1,6 +1,6 @@
 // Loops that the compiler vectorizes for the instruction set of the file that includes them. Everything lives in
 // an unnamed namespace and uses no inline function of the standard library, so that no code for a newer
-// processor can be picked up by the rest of the program.
+// processor can be picked up by the rest of the program. That file first defines kLanes, kTileRows and kTileWidth.
 
 #ifdef __SSSE3__
 #include <immintrin.h>

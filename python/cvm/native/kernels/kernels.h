@@ -13,11 +13,19 @@ enum class Store : uint8_t { U8, I16, I32 };
 
 constexpr int64_t store_bytes(Store type) { return type == Store::U8 ? 1 : type == Store::I16 ? 2 : 4; }
 
-constexpr int kLanes = 16;           // channels of one block: one 512-bit vector of int32
-constexpr int kMaxBlocks = 4;        // blocks of a tile
-constexpr int kTileWidth = kLanes * kMaxBlocks;
-constexpr int kTileRows = 24;        // pixels of a tile
 constexpr int kMaxRegisters = 8;     // tiles that a program may hold at a time
+
+// The form in which a table takes its work: every table has its own, and plans are made for one table.
+struct Tile {
+    int rows, width;   // pixels and channels of a tile, within the limits below
+    int lanes;         // channels of a pixel are padded to a multiple of this; a block has so many
+    int depth;         // bytes of input that one step multiplies and adds
+    int offset;        // what `conv` and `depthwise` add to the values that they multiply: 128, or 0 where they remove the bias
+    bool interleaved;  // depthwise weights in the order [quads][4][4 x 16 channels in fours][4]
+};
+
+constexpr int kMaxTileRows = 32;
+constexpr int kMaxTileValues = 24 * 64;
 
 // --- element-wise programs ------------------------------------------------------------------------------
 
@@ -53,7 +61,7 @@ struct Instruction {
 // The pixels of a tile.
 struct Pixels {
     int rows;
-    int32_t n[kTileRows], y[kTileRows], x[kTileRows];
+    int32_t n[kMaxTileRows], y[kMaxTileRows], x[kMaxTileRows];
 };
 
 struct Program {
@@ -105,38 +113,37 @@ struct JointRows {
 // --- the table ------------------------------------------------------------------------------------------
 
 // A convolution as a product of pixels and taps: acc[r][o] = init[o] + sum over taps t, steps s, bytes j of
-// (pixels[r][first_input + tap_offsets[t] + 4 s + j] - 128 + offset) * weights[t][s][o][j].
+// (pixels[r][first_input + tap_offsets[t] + depth s + j] - 128 + offset) * weights[t][s][o][j].
 // Results belong to channels from `channel` on of the pixels whose addresses are given with the tile.
 struct ConvTile {
     const uint8_t* const* pixels;
-    int rows;                    // <= kTileRows
+    int rows;                    // <= Tile::rows
     int64_t first_input, channel;
     const int64_t* tap_offsets;
     int taps, steps;
-    const int8_t* weights;       // [taps][steps][blocks * 16][4]
-    int blocks;                  // 1..kMaxBlocks
-    const int32_t* init;         // [blocks * 16]
+    const int8_t* weights;       // [taps][steps][blocks * lanes][depth]
+    int blocks;                  // as many as the channels need, at most width / lanes
+    const int32_t* init;         // [blocks * lanes]
     const int8_t* ahead;         // the weights of the next tile, to be fetched meanwhile
 };
 
 // Depthwise: acc[r][c] = init[c] + sum over taps t of (pixels[r][channel + tap_offsets[t] + c] - 128 + offset) *
-// weights[t / 4][c][t % 4], for kTileWidth channels.
+// weights[t / depth][c][t % depth], for the channels of a tile.
 struct DepthwiseTile {
     const uint8_t* const* pixels;
     int rows;
     int64_t channel;
-    const int64_t* tap_offsets;  // [quads * 4]
+    const int64_t* tap_offsets;  // [quads * depth]
     int quads;
-    const int8_t* weights;       // [quads][64][4]
-    const int32_t* init;         // [64]
-    int blocks;                  // how many blocks of 16 channels exist
+    const int8_t* weights;       // [quads][width][depth]
+    const int32_t* init;         // [width]
+    int blocks;                  // how many blocks of channels exist
 };
 
 struct Kernels {
     const char* name;
-    bool interleaved;  // depthwise weights in the order [quads][4][4 x 16 channels in fours][4]
-    int offset;        // what `conv` and `depthwise` add to the values that they multiply: 128, or 0 where they remove the bias
-    // Results as int32, rows of kTileWidth.
+    Tile tile;
+    // Results as int32, rows of Tile::width.
     void (*conv)(const ConvTile& tile, int32_t* acc);
     void (*depthwise)(const DepthwiseTile& tile, int32_t* acc);
     // Results through an affine function, stored as U8 at out[row]. lo and hi are within -128..127.
@@ -144,9 +151,9 @@ struct Kernels {
     void (*depthwise_u8)(const DepthwiseTile& tile, const Affine& post, uint8_t* const* out);
     // Results through the end of a residual block.
     void (*conv_joint)(const ConvTile& tile, const Joint& post, const JointRows& rows);
-    // Runs a program on registers[kMaxRegisters][kTileRows][kTileWidth] for `width` channels from `channel` on.
+    // Runs a program on registers[kMaxRegisters][Tile::rows][Tile::width] for `width` channels from `channel` on.
     void (*program)(const Program& program, const Pixels& pixels, int channel, int width, int32_t* registers);
-    // out[c] = max over pointers[i][c]; channels are a multiple of kLanes.
+    // out[c] = max over pointers[i][c]; channels are a multiple of Tile::lanes.
     void (*max_pool)(const uint8_t* const* pointers, int count, int64_t channels, Store type, uint8_t* out);
     // sums[c] += values of one row of `pixels` pixels, stride in bytes.
     void (*sum)(const uint8_t* first, int64_t pixels, int64_t stride, int64_t channels, Store type, int32_t* sums);

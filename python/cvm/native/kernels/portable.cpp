@@ -1,4 +1,13 @@
 // Plain C++ for every processor.
+namespace cvm {
+namespace {
+
+constexpr int kLanes = 16;
+constexpr int kTileRows = 16, kTileWidth = 32;
+
+}  // namespace
+}  // namespace cvm
+
 #include "kernels/common.inl"
 
 namespace cvm {
@@ -74,7 +83,9 @@ void conv_joint(const ConvTile& tile, const Joint& post, const JointRows& rows) 
     }
 }
 
-constexpr Kernels kTable = {"portable", false, 128, conv, depthwise, conv_u8, depthwise_u8, conv_joint, run_program, run_max_pool, run_sum, run_interleave3};
+constexpr Tile kTile = {kTileRows, kTileWidth, kLanes, 4, 128, false};
+constexpr Kernels kTable = {"portable", kTile, conv, depthwise, conv_u8, depthwise_u8, conv_joint, run_program,
+                             run_max_pool, run_sum, run_interleave3};
 
 }  // namespace
 

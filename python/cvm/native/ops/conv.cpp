@@ -5,7 +5,7 @@
 
 namespace cvm {
 
-void evaluate_conv(const Attrs& a, const std::vector<In>& in, const Out& out) {
+void evaluate_conv(const Attrs& a, const std::vector<In>& in, const Out& out, Meter& meter) {
     const Shape &x = in[0].shape, &y = out.shape;
     const int64_t channels = x[1], height = x[2], width = x[3];
     const int64_t per_group = channels / a.groups, outputs_per_group = y[1] / a.groups;
@@ -21,6 +21,7 @@ void evaluate_conv(const Attrs& a, const std::vector<In>& in, const Out& out) {
                 for (int64_t ox = 0; ox < y[3]; ++ox) {
                     const int64_t left = ox * a.strides[1] - a.padding[1];
                     int64_t sum = bias;
+                    meter.spend(per_group * taps);
                     for (int64_t c = 0; c < per_group; ++c) {
                         const int32_t* plane = source + c * height * width;
                         const int32_t* w = weights + c * taps;
@@ -41,13 +42,14 @@ void evaluate_conv(const Attrs& a, const std::vector<In>& in, const Out& out) {
     }
 }
 
-void evaluate_dense(const std::vector<In>& in, const Out& out) {
+void evaluate_dense(const std::vector<In>& in, const Out& out, Meter& meter) {
     const int64_t inputs = in[0].shape[1];
     int32_t* to = out.data;
     for (int64_t m = 0; m < out.shape[0]; ++m) {
         for (int64_t n = 0; n < out.shape[1]; ++n) {
             const int32_t *x = in[0].data + m * inputs, *w = in[1].data + n * inputs;
             int64_t sum = in.size() == 3 ? in[2].data[n] : 0;
+            meter.spend(inputs);
             for (int64_t k = 0; k < inputs; ++k) sum += int64_t(x[k]) * w[k];
             *to++ = wrap(sum);
         }

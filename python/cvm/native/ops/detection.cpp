@@ -29,14 +29,14 @@ Wide overlap_percent(const int32_t* a, const int32_t* b) {
 
 }  // namespace
 
-void evaluate_valid_counts(const Attrs& attrs, const In& in, const Out& counts, const Out& rows) {
+void evaluate_valid_counts(const Attrs& attrs, const In& in, const Out& counts, const Out& rows, Meter& meter) {
     const int64_t number = in.shape[1], values = in.shape[2];
     std::fill_n(rows.data, elements(rows.shape), -1);
     for (int64_t b = 0; b < in.shape[0]; ++b) {
         const int32_t* from = in.data + b * number * values;
         int32_t* to = rows.data + b * number * values;
         int32_t valid = 0;
-        for (int64_t i = 0; i < number; ++i, from += values) {
+        for (int64_t i = 0; i < number; ++i, from += values, meter.spend(values)) {
             if (from[1] <= attrs.score_threshold) continue;
             std::memcpy(to + valid * values, from, size_t(values) * sizeof(int32_t));
             ++valid;
@@ -45,7 +45,7 @@ void evaluate_valid_counts(const Attrs& attrs, const In& in, const Out& counts, 
     }
 }
 
-void evaluate_nms(const Attrs& attrs, const std::vector<In>& in, const Out& out) {
+void evaluate_nms(const Attrs& attrs, const std::vector<In>& in, const Out& out, Meter& meter) {
     const int64_t number = out.shape[1];
     std::fill_n(out.data, elements(out.shape), -1);
     std::vector<int64_t> order;
@@ -55,7 +55,10 @@ void evaluate_nms(const Attrs& attrs, const std::vector<In>& in, const Out& out)
         const int64_t valid = std::clamp<int64_t>(in[1].data[b], 0, number);
         order.resize(size_t(valid));
         std::iota(order.begin(), order.end(), 0);
-        std::stable_sort(order.begin(), order.end(), [&](int64_t i, int64_t j) { return rows[i * 6 + 1] > rows[j * 6 + 1]; });
+        std::stable_sort(order.begin(), order.end(), [&](int64_t i, int64_t j) {
+            meter.spend(4);
+            return rows[i * 6 + 1] > rows[j * 6 + 1];
+        });
         if (attrs.top_k >= 0) order.resize(size_t(std::min(valid, attrs.top_k)));
         const int64_t room = attrs.max_output_size < 0 ? valid : std::min(valid, attrs.max_output_size);
         int64_t count = 0;
@@ -66,6 +69,7 @@ void evaluate_nms(const Attrs& attrs, const std::vector<In>& in, const Out& out)
             bool suppressed = false;
             for (int64_t k = 0; !suppressed && k < count; ++k) {
                 const int32_t* other = kept + k * 6;
+                meter.spend(20);
                 suppressed = (attrs.force_suppress || other[0] == row[0]) &&
                              overlap_percent(other + 2, row + 2) >= attrs.iou_threshold;
             }

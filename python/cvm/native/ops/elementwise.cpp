@@ -42,11 +42,11 @@ int32_t apply_binary(Op op, int32_t a, int32_t b) {
     }
 }
 
-void evaluate_unary(Op op, const Attrs& attrs, const In& in, const Out& out) {
-    for (int64_t i = 0, count = elements(in.shape); i < count; ++i) out.data[i] = apply_unary(op, attrs, in.data[i]);
+void evaluate_unary(Op op, const Attrs& attrs, const In& in, const Out& out, Meter& meter) {
+    for (int64_t i = 0, count = elements(in.shape); i < count; ++i, meter.spend(2)) out.data[i] = apply_unary(op, attrs, in.data[i]);
 }
 
-void evaluate_binary(Op op, const std::vector<In>& in, const Out& out) {
+void evaluate_binary(Op op, const std::vector<In>& in, const Out& out, Meter& meter) {
     const size_t rank = out.shape.size();
     // Element strides of both inputs along the axes of the output; 0 where an axis is broadcast.
     Shape strides[2];
@@ -61,7 +61,7 @@ void evaluate_binary(Op op, const std::vector<In>& in, const Out& out) {
     }
     Shape index(rank, 0);
     int64_t a = 0, b = 0;
-    for (int64_t i = 0, count = elements(out.shape); i < count; ++i) {
+    for (int64_t i = 0, count = elements(out.shape); i < count; ++i, meter.spend(4)) {
         out.data[i] = apply_binary(op, in[0].data[a], in[1].data[b]);
         for (size_t axis = rank; axis-- > 0;) {
             a += strides[0][axis];

@@ -5,14 +5,16 @@
 #include <memory>
 #include <set>
 
+#include "base/limits.h"
 #include "graph/graph.h"
 
 namespace cvm {
 
 class Constants {
 public:
-    // Evaluates the constant subgraphs, except results much larger than what they are made of.
-    explicit Constants(const Graph& graph);
+    // Evaluates the constant subgraphs, except what is much larger than the parameters or much work. The values count as
+    // memory; throws LimitError.
+    Constants(const Graph& graph, Memory& memory);
 
     // The value of a constant entry; nullptr where the entry depends on the input, or nothing after it reads it.
     const Tensor* find(Entry entry) const;
@@ -21,7 +23,18 @@ public:
     bool knows(Entry entry) const { return known_.count(entry) != 0; }
 
 private:
-    std::map<Entry, std::shared_ptr<const Tensor>> values_;
+    struct Value {
+        std::shared_ptr<const Tensor> tensor;
+        Share share;
+    };
+
+    bool worth_folding(const Graph& graph, const Node& node) const;
+    void fold(const Graph& graph, int id);
+
+    Memory& memory_;
+    int64_t parameters_ = 0;  // elements
+    int64_t work_ = 0;
+    std::map<Entry, Value> values_;
     std::set<Entry> known_;
 };
 

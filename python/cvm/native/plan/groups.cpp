@@ -8,6 +8,9 @@
 namespace cvm {
 namespace {
 
+constexpr int64_t kNodeBytes = 1024;      // what grouping takes for a node
+constexpr size_t kMostMembers = 1024;     // of a group
+
 bool is_reshape(Op op) { return op == Op::Reshape || op == Op::Squeeze || op == Op::ExpandDims || op == Op::Flatten; }
 
 bool is_binary(Op op) {
@@ -42,16 +45,21 @@ bool is_lookup(const Graph&, const Constants& constants, const Node& node) {
 }
 
 Grouping::Grouping(const Graph& graph, const Constants& constants, const std::vector<std::vector<Shape>>& shapes,
-                   const Ranges& ranges)
+                   const Ranges& ranges, Share& share, const Watch* watch)
     : graph_(graph), constants_(constants), shapes_(shapes), ranges_(ranges), group_of_node_(graph.nodes.size(), -1) {
-    for (size_t i = 0; i < graph.nodes.size(); ++i) add(int(i));
-    absorb_maps();
+    for (size_t i = 0; i < graph.nodes.size(); ++i) {
+        if (watch) watch->check();
+        share.take(kNodeBytes, "the plan of a node");
+        add(int(i));
+    }
+    pressures_.clear();
+    absorb_maps(share, watch);
     find_live();
 }
 
 Entry Grouping::resolve(Entry entry) const {
-    for (auto found = alias_.find(entry); found != alias_.end(); found = alias_.find(entry)) entry = found->second;
-    return entry;
+    const auto found = alias_.find(entry);
+    return found == alias_.end() ? entry : found->second;
 }
 
 int Grouping::group_of(Entry entry) const { return is_constant(entry) ? -1 : group_of_node_[size_t(resolve(entry).node)]; }
@@ -90,6 +98,7 @@ void Grouping::add(int id) {
     }
     group_of_node_[size_t(id)] = int(groups.size());
     groups.push_back(std::move(group));
+    pressures_.emplace_back(Entry{id, 0});
 }
 
 bool Grouping::try_alias(int id) {
@@ -98,7 +107,7 @@ bool Grouping::try_alias(int id) {
     const auto from = grid_of(shape(node.inputs[0])), to = grid_of(shapes_[size_t(id)][0]);
     const bool same_rows = shape(node.inputs[0]) == shapes_[size_t(id)][0];
     if (!same_rows && !(from && to && *from == *to)) return false;
-    alias_[{id, 0}] = node.inputs[0];
+    alias_[{id, 0}] = resolve(node.inputs[0]);  // never an alias itself
     return true;
 }
 
@@ -136,6 +145,7 @@ bool Grouping::try_conv(int id) {
     crop(*group.conv);
     group_of_node_[size_t(id)] = int(groups.size());
     groups.push_back(std::move(group));
+    pressures_.emplace_back(Entry{id, 0});
     return true;
 }
 
@@ -159,16 +169,20 @@ void Grouping::add_elementwise(int id) {
     const Node& node = graph_.nodes[size_t(id)];
     const Grid grid = *grid_of(shapes_[size_t(id)][0]);
     int latest = -1;
-    for (Entry input : node.inputs) latest = std::max(latest, group_of(input));
+    std::vector<Entry> inputs;
+    for (Entry input : node.inputs) {
+        latest = std::max(latest, group_of(input));
+        inputs.push_back(resolve(input));
+    }
     if (latest >= 0) {
         Group& group = groups[size_t(latest)];
         const bool computes =
             group.kind == Group::Kind::Conv || group.kind == Group::Kind::Program || group.kind == Group::Kind::Sum;
-        if (computes && group.grid == grid) {
+        if (computes && group.grid == grid && group.members.size() < kMostMembers &&
+            pressures_[size_t(latest)].add({id, 0}, inputs, kMaxRegisters - 1)) {
             group.members.push_back(id);
             group_of_node_[size_t(id)] = latest;
-            if (pressure(group) <= kMaxRegisters - 1) return;
-            group.members.pop_back();
+            return;
         }
     }
     Group group;
@@ -177,30 +191,10 @@ void Grouping::add_elementwise(int id) {
     group.members = {id};
     group_of_node_[size_t(id)] = int(groups.size());
     groups.push_back(std::move(group));
+    pressures_.emplace_back().add({id, 0}, inputs, kMaxRegisters);
 }
 
-// Most tiles alive at a time when the members run in order.
-int Grouping::pressure(const Group& group) const {
-    std::map<Entry, size_t> last_use;
-    for (size_t m = 0; m < group.members.size(); ++m)
-        for (Entry input : graph_.nodes[size_t(group.members[m])].inputs) last_use[resolve(input)] = m;
-    std::set<Entry> alive;
-    if (group.node >= 0) alive.insert({group.node, 0});
-    size_t most = 1;
-    for (size_t m = 0; m < group.members.size(); ++m) {
-        for (Entry input : graph_.nodes[size_t(group.members[m])].inputs) alive.insert(resolve(input));
-        most = std::max(most, alive.size() + 1);
-        for (auto it = alive.begin(); it != alive.end();) {
-            const auto use = last_use.find(*it);
-            it = use == last_use.end() || use->second <= m ? alive.erase(it) : std::next(it);
-        }
-        const Entry result{group.members[m], 0};
-        if (last_use.count(result)) alive.insert(result);
-    }
-    return int(most);
-}
-
-void Grouping::absorb_maps() {
+void Grouping::absorb_maps(Share& share, const Watch* watch) {
     std::map<Entry, int> uses;
     for (const Node& node : graph_.nodes)
         for (Entry input : node.inputs) ++uses[resolve(input)];
@@ -217,6 +211,9 @@ void Grouping::absorb_maps() {
         }
         if (!map || !reads_conv) continue;
         const auto in = grid_of(shape(group.source));
+        if (watch) watch->check();
+        Share passing = share.another();
+        passing.take(map->size() * 16, "the border of a convolution");
         if (absorb_map(*group.conv, *map, in->h, in->w, group.grid.h, group.grid.w)) {
             group.absorbed = group.members[0];
             tightened_[{group.absorbed, 0}] = output_range(*group.conv, range(group.source));
@@ -226,10 +223,11 @@ void Grouping::absorb_maps() {
 
 std::vector<Entry> Grouping::inputs(const Group& group) const {
     std::vector<Entry> result;
+    std::set<Entry> seen;
     const auto read = [&](Entry entry) {
         if (is_constant(entry)) return;
         entry = resolve(entry);
-        if (std::find(result.begin(), result.end(), entry) == result.end()) result.push_back(entry);
+        if (seen.insert(entry).second) result.push_back(entry);
     };
     if (group.kind == Group::Kind::Conv) {
         read(group.source);

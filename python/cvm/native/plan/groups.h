@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "plan/pack.h"
+#include "plan/pressure.h"
 #include "plan/range.h"
 
 namespace cvm {
@@ -32,7 +33,9 @@ struct Group {
 
 class Grouping {
 public:
-    Grouping(const Graph& graph, const Constants& constants, const std::vector<std::vector<Shape>>& shapes, const Ranges& ranges);
+    // `share`: what the grouping takes of the model's memory. `watch` may stop it.
+    Grouping(const Graph& graph, const Constants& constants, const std::vector<std::vector<Shape>>& shapes, const Ranges& ranges,
+             Share& share, const Watch* watch);
 
     std::vector<Group> groups;
 
@@ -58,8 +61,7 @@ private:
     bool try_conv(int node);
     bool elementwise(int node) const;
     void add_elementwise(int node);
-    int pressure(const Group& group) const;
-    void absorb_maps();
+    void absorb_maps(Share& share, const Watch* watch);
     void find_live();
 
     const Graph& graph_;
@@ -69,6 +71,7 @@ private:
     std::map<Entry, Entry> alias_;
     std::map<Entry, Range> tightened_;  // of additions that became a convolution's padding and bias
     std::vector<int> group_of_node_;
+    std::vector<Pressure> pressures_;  // of every group, while it grows
     std::map<Entry, std::vector<int>> stored_;
     std::vector<bool> live_;
 };

@@ -51,17 +51,16 @@ void crop(Convolution& conv) {
 
 bool absorb_map(Convolution& conv, const Tensor& map, int64_t in_h, int64_t in_w, int64_t out_h, int64_t out_w) {
     if (map.shape.size() < 3 || map.size() != conv.outputs * out_h * out_w) return false;
-    // Sum of the weights of every tap over the input channels.
-    std::vector<int64_t> tap_sums(size_t(conv.outputs * conv.kernel_h * conv.kernel_w), 0);
-    std::vector<int64_t> totals(size_t(conv.outputs), 0);
+    // Sums over the input channels of the taps above and left of every tap: those of any rectangle follow from four.
+    const int64_t row = conv.kernel_w + 1, area = (conv.kernel_h + 1) * row;
+    std::vector<int64_t> above(size_t(conv.outputs * area), 0);
     for (int64_t o = 0; o < conv.outputs; ++o)
         for (int64_t y = 0; y < conv.kernel_h; ++y)
-            for (int64_t x = 0; x < conv.kernel_w; ++x)
-                for (int64_t i = 0; i < conv.inputs; ++i) {
-                    const int64_t w = conv.weight(o, i, y, x);
-                    tap_sums[size_t((o * conv.kernel_h + y) * conv.kernel_w + x)] += w;
-                    totals[size_t(o)] += w;
-                }
+            for (int64_t x = 0; x < conv.kernel_w; ++x) {
+                int64_t* at = above.data() + o * area + (y + 1) * row + x + 1;
+                *at = at[-1] + at[-row] - at[-row - 1];
+                for (int64_t i = 0; i < conv.inputs; ++i) *at += conv.weight(o, i, y, x);
+            }
     // The taps of a window that meet the input form a rectangle of the kernel: [first, last) per axis.
     const auto inside = [](int64_t start, int64_t dilation, int64_t kernel, int64_t size) {
         int64_t first = 0, last = kernel;
@@ -73,6 +72,9 @@ bool absorb_map(Convolution& conv, const Tensor& map, int64_t in_h, int64_t in_w
         int64_t y, x;
         const std::vector<int64_t>* outside;  // sum of the taps in the padding, per output channel
     };
+    std::vector<std::pair<int64_t, int64_t>> columns;
+    for (int64_t ox = 0; ox < out_w; ++ox)
+        columns.push_back(inside(ox * conv.stride_w - conv.left, conv.dilation_w, conv.kernel_w, in_w));
     std::map<std::array<int64_t, 4>, std::vector<int64_t>> sums;
     std::vector<Position> positions;
     const Position* interior = nullptr;
@@ -80,14 +82,14 @@ bool absorb_map(Convolution& conv, const Tensor& map, int64_t in_h, int64_t in_w
     for (int64_t oy = 0; oy < out_h; ++oy) {
         const auto [y0, y1] = inside(oy * conv.stride_h - conv.top, conv.dilation_h, conv.kernel_h, in_h);
         for (int64_t ox = 0; ox < out_w; ++ox) {
-            const auto [x0, x1] = inside(ox * conv.stride_w - conv.left, conv.dilation_w, conv.kernel_w, in_w);
+            const auto [x0, x1] = columns[size_t(ox)];
             auto [at, fresh] = sums.try_emplace({y0, y1, x0, x1});
             if (fresh) {
-                at->second = totals;
-                for (int64_t o = 0; o < conv.outputs; ++o)
-                    for (int64_t y = y0; y < y1; ++y)
-                        for (int64_t x = x0; x < x1; ++x)
-                            at->second[size_t(o)] -= tap_sums[size_t((o * conv.kernel_h + y) * conv.kernel_w + x)];
+                for (int64_t o = 0; o < conv.outputs; ++o) {
+                    const int64_t* sum = above.data() + o * area;
+                    const int64_t met = sum[y1 * row + x1] - sum[y0 * row + x1] - sum[y1 * row + x0] + sum[y0 * row + x0];
+                    at->second.push_back(sum[area - 1] - met);
+                }
             }
             positions.push_back({oy, ox, &at->second});
             if (!interior && y1 - y0 == conv.kernel_h && x1 - x0 == conv.kernel_w) interior = &positions.back();
@@ -135,35 +137,37 @@ bool takes_rows(const Convolution& conv, int64_t pixel_bytes) {
     return conv.groups == 1 && conv.dilation_w == 1 && pixel_bytes == conv.inputs;
 }
 
-PackedConv pack_conv(const Convolution& conv, int64_t pixel_bytes, int offset) {
+PackedConv pack_conv(const Convolution& conv, int64_t pixel_bytes, const Tile& tile, Share& share) {
+    const int64_t lanes = tile.lanes, depth = tile.depth;
     PackedConv packed;
     const int64_t group_outputs = conv.outputs / conv.groups;
-    // Blocks of output channels: as wide as possible without leaving a group, or 16 channels of several groups
+    // Blocks of output channels: as wide as possible without leaving a group, or one block of channels of several groups
     // whose weights are zero outside their own group.
-    const bool narrow = conv.groups > 1 && group_outputs % kLanes != 0;
+    const bool narrow = conv.groups > 1 && group_outputs % lanes != 0;
     int64_t window = 0;  // input channels that a block meets
     for (int64_t o = 0; o < conv.outputs;) {
         const int64_t end_of_group = narrow ? conv.outputs : (o / group_outputs + 1) * group_outputs;
-        const int64_t end = std::min(o + (narrow ? kLanes : kTileWidth), end_of_group);
+        const int64_t end = std::min(o + (narrow ? lanes : int64_t(tile.width)), end_of_group);
         const int64_t first_group = o / group_outputs, last_group = (end - 1) / group_outputs;
-        packed.blocks.push_back({o, int(ceil_div(end - o, kLanes)), 0, first_group * conv.inputs});
+        packed.blocks.push_back({o, int(ceil_div(end - o, lanes)), 0, first_group * conv.inputs});
         window = std::max(window, (last_group - first_group + 1) * conv.inputs);
         o = end;
     }
     packed.row_taps = takes_rows(conv, pixel_bytes);
     const int64_t taps = packed.row_taps ? conv.kernel_h : conv.kernel_h * conv.kernel_w;
     const int64_t tap_bytes = packed.row_taps ? conv.kernel_w * conv.inputs : window;
-    packed.steps = int(ceil_div(tap_bytes, 4));
+    packed.steps = int(ceil_div(tap_bytes, depth));
 
     int64_t bytes = 0;
     for (ConvStep::Block& block : packed.blocks) {
         block.weights = bytes;
-        bytes += taps * packed.steps * block.blocks * kLanes * 4;
+        bytes += taps * packed.steps * block.blocks * lanes * depth;
     }
+    share.take(bytes, "packed weights");
     auto weights = std::make_shared<Aligned<int8_t>>(size_t(bytes), int8_t(0));
-    packed.init.assign(size_t(round_up(conv.outputs, kLanes)), 0);
+    packed.init.assign(size_t(round_up(conv.outputs, lanes)), 0);
     for (const ConvStep::Block& block : packed.blocks) {
-        const int64_t width = block.blocks * kLanes;
+        const int64_t width = block.blocks * lanes;
         const int64_t end = std::min(block.channel + width, conv.outputs);
         for (int64_t o = block.channel; o < end; ++o) {
             const int64_t shift = o / group_outputs * conv.inputs - block.input_channel;
@@ -174,34 +178,36 @@ PackedConv pack_conv(const Convolution& conv, int64_t pixel_bytes, int offset) {
                         const int64_t w = conv.weight(o, i, ky, kx);
                         const int64_t tap = packed.row_taps ? ky : ky * conv.kernel_w + kx;
                         const int64_t byte = packed.row_taps ? kx * conv.inputs + i : shift + i;
-                        const int64_t row = tap * packed.steps + byte / 4;
-                        (*weights)[size_t(block.weights + (row * width + o - block.channel) * 4 + byte % 4)] = int8_t(w);
+                        const int64_t row = tap * packed.steps + byte / depth;
+                        (*weights)[size_t(block.weights + (row * width + o - block.channel) * depth + byte % depth)] = int8_t(w);
                         sum += w;
                     }
-            packed.init[size_t(o)] = wrap(-offset * sum);
+            packed.init[size_t(o)] = wrap(-tile.offset * sum);
         }
     }
     packed.weights = weights;
     return packed;
 }
 
-PackedDepthwise pack_depthwise(const Convolution& conv, bool interleaved, int offset, int64_t repeat) {
-    const int64_t taps = conv.kernel_h * conv.kernel_w, quads = ceil_div(taps, 4);
-    const int64_t tiles = ceil_div(conv.outputs * repeat, kTileWidth);
-    auto weights = std::make_shared<Aligned<int8_t>>(size_t(tiles * quads * kTileWidth * 4), int8_t(0));
+PackedDepthwise pack_depthwise(const Convolution& conv, int64_t repeat, const Tile& tile, Share& share) {
+    const int64_t width = tile.width, lanes = tile.lanes, depth = tile.depth;
+    const int64_t taps = conv.kernel_h * conv.kernel_w, quads = ceil_div(taps, depth);
+    const int64_t tiles = ceil_div(conv.outputs * repeat, width);
+    share.take(tiles * quads * width * depth, "packed weights");
+    auto weights = std::make_shared<Aligned<int8_t>>(size_t(tiles * quads * width * depth), int8_t(0));
     PackedDepthwise packed;
-    packed.init.assign(size_t(tiles * kTileWidth), 0);
+    packed.init.assign(size_t(tiles * width), 0);
     for (int64_t channel = 0; channel < conv.outputs * repeat; ++channel) {
-        const int64_t o = channel % conv.outputs, tile = channel / kTileWidth, c = channel % kTileWidth;
+        const int64_t o = channel % conv.outputs, at = channel / width, c = channel % width;
         // Interleaved: sums[i] of a 512-bit kernel holds channels 4 i .. 4 i + 3 of every 16.
-        const int64_t slot = interleaved ? c % kLanes / 4 * kLanes + c / kLanes * 4 + c % 4 : c;
+        const int64_t slot = tile.interleaved ? c % lanes / 4 * lanes + c / lanes * 4 + c % 4 : c;
         int64_t sum = 0;
         for (int64_t t = 0; t < taps; ++t) {
             const int64_t w = conv.weight(o, 0, t / conv.kernel_w, t % conv.kernel_w);
-            (*weights)[size_t(((tile * quads + t / 4) * kTileWidth + slot) * 4 + t % 4)] = int8_t(w);
+            (*weights)[size_t(((at * quads + t / depth) * width + slot) * depth + t % depth)] = int8_t(w);
             sum += w;
         }
-        packed.init[size_t(channel)] = wrap(-offset * sum);
+        packed.init[size_t(channel)] = wrap(-tile.offset * sum);
     }
     packed.weights = weights;
     return packed;

@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "plan/range.h"
-#include "runtime/steps.h"
+#include "exec/steps.h"
 
 namespace cvm {
 
@@ -38,7 +38,7 @@ bool absorb_map(Convolution& conv, const Tensor& map, int64_t in_h, int64_t in_w
 Range output_range(const Convolution& conv, const Range& input);
 
 // Packed weights do not depend on the bias; init cancels the offset that the
-// kernels add to every input value (Kernels::offset).
+// kernels add to every input value (Tile::offset).
 struct PackedConv {
     int steps = 0;
     bool row_taps = false;   // a tap is a whole row of the kernel
@@ -51,14 +51,14 @@ struct PackedConv {
 bool takes_rows(const Convolution& conv, int64_t pixel_bytes);
 
 // `pixel_bytes`: distance between neighbouring pixels of the input.
-PackedConv pack_conv(const Convolution& conv, int64_t pixel_bytes, int offset);
+PackedConv pack_conv(const Convolution& conv, int64_t pixel_bytes, const Tile& tile, Share& share);
 
 struct PackedDepthwise {
     std::shared_ptr<const Aligned<int8_t>> weights;
     Aligned<int32_t> init;
 };
 
-// `interleaved`: as Kernels::interleaved. `repeat`: so many neighbouring pixels are seen as one of more channels.
-PackedDepthwise pack_depthwise(const Convolution& conv, bool interleaved, int offset, int64_t repeat);
+// `repeat`: so many neighbouring pixels are seen as one of more channels.
+PackedDepthwise pack_depthwise(const Convolution& conv, int64_t repeat, const Tile& tile, Share& share);
 
 }  // namespace cvm

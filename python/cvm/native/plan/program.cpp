@@ -76,6 +76,13 @@ private:
         return int(values_.size()) - 1;
     }
 
+    // One value per channel, padded as the channels are.
+    std::shared_ptr<Aligned<int32_t>> channel_constants(int32_t value) const {
+        const int64_t count = round_up(group_.grid.c, in_.lanes);
+        in_.share.take(count * 4, "constants of an element-wise program");
+        return std::make_shared<Aligned<int32_t>>(size_t(count), value);
+    }
+
     // Constants per channel, or nothing where the tensor varies along other axes.
     Vector per_channel(const Tensor& tensor, const Shape& out) const {
         const size_t lead = out.size() - tensor.shape.size();
@@ -85,7 +92,7 @@ private:
             if (i + lead != 1) return nullptr;
             channels = tensor.shape[i];
         }
-        auto vector = std::make_shared<Aligned<int32_t>>(size_t(round_up(group_.grid.c, kLanes)), 0);
+        auto vector = channel_constants(0);
         for (int64_t c = 0; c < group_.grid.c; ++c) (*vector)[size_t(c)] = tensor.at(channels > 1 ? c : 0);
         return vector;
     }
@@ -161,8 +168,10 @@ private:
                 const bool lut = node.op == Op::CvmLut;
                 value.code = Code::Lut;
                 value.a = operand(node.inputs[lut ? 0 : 1], out);
-                const std::vector<int32_t> entries = widen(*in_.constants.find(node.inputs[lut ? 1 : 0]));
-                auto table = std::make_shared<Aligned<int32_t>>(entries.begin(), entries.end());
+                const Tensor& entries = *in_.constants.find(node.inputs[lut ? 1 : 0]);
+                in_.share.take(entries.size() * 4, "a table");
+                auto table = std::make_shared<Aligned<int32_t>>(size_t(entries.size()));
+                for (int64_t i = 0; i < entries.size(); ++i) (*table)[size_t(i)] = entries.at(i);
                 value.hi = int32_t(table->size()) - 1;
                 value.constants = table;
                 return push(value);
@@ -187,8 +196,8 @@ private:
         if (is_const(value.b) && !is_const(value.a)) {
             Vector constants = values_[size_t(value.b)].constants;
             if (value.code == Code::Sub) {
-                auto negated = std::make_shared<Aligned<int32_t>>(*constants);
-                for (int32_t& v : *negated) v = wrap(-int64_t(v));
+                auto negated = channel_constants(0);
+                for (size_t c = 0; c < negated->size(); ++c) (*negated)[c] = wrap(-int64_t((*constants)[c]));
                 constants = negated;
                 value.code = Code::Add;
             }
@@ -315,7 +324,7 @@ private:
             if (value->code == Code::Shift) {
                 const int64_t most = chain.current()->most, half = int64_t(1) << (value->shift - 1);
                 if (most < 0 || value->shift > 30 || most + half > kMax) return false;
-                auto rounded = std::make_shared<Aligned<int32_t>>(size_t(round_up(group_.grid.c, kLanes)), int32_t(half));
+                auto rounded = channel_constants(int32_t(half));
                 if (addend)
                     for (size_t c = 0; c < rounded->size(); ++c) (*rounded)[c] = wrap(int64_t((*addend)[c]) + half);
                 addend = rounded;

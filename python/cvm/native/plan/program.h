@@ -14,6 +14,8 @@ struct ProgramInputs {
     std::function<View(Entry)> load;            // an operand from outside of the group
     std::function<View(Entry)> store;           // the place of a result
     std::function<View(const Tensor&, const Grid&)> constant_map;
+    Share& share;  // of the plan
+    int64_t lanes;
 };
 
 // The program of a group that is not a convolution.

@@ -217,11 +217,13 @@ private:
 int64_t Range::min() const { return *std::min_element(lo.begin(), lo.end()); }
 int64_t Range::max() const { return *std::max_element(hi.begin(), hi.end()); }
 
-Ranges infer_ranges(const Graph& graph, const Constants& constants, const std::vector<std::vector<Shape>>& shapes) {
+Ranges infer_ranges(const Graph& graph, const Constants& constants, const std::vector<std::vector<Shape>>& shapes,
+                    Share& share, const Watch* watch) {
     Ranges ranges;
     Inference inference(graph, constants, shapes, ranges);
     for (size_t i = 0; i < graph.nodes.size(); ++i) {
         const Node& node = graph.nodes[i];
+        if (watch) watch->check();
         std::vector<Range> own;
         for (size_t k = 0; k < node.precisions.size(); ++k) {
             const int64_t limit = magnitude(node.precisions[k]);
@@ -230,6 +232,7 @@ Ranges infer_ranges(const Graph& graph, const Constants& constants, const std::v
             Range r = given ? whole(-limit, limit) : inference.node(node, shapes[i][k]);
             for (int64_t& v : r.lo) v = std::clamp(v, -limit, limit);  // the inferred precision is a bound as well
             for (int64_t& v : r.hi) v = std::clamp(v, -limit, limit);
+            share.take(int64_t(r.lo.size() * 2 * sizeof(int64_t)), "a range per channel");
             own.push_back(std::move(r));
         }
         ranges.push_back(std::move(own));

@@ -19,6 +19,8 @@ struct Range {
 
 using Ranges = std::vector<std::vector<Range>>;  // per node and output
 
-Ranges infer_ranges(const Graph& graph, const Constants& constants, const std::vector<std::vector<Shape>>& shapes);
+// `share`: what the ranges take of the model's memory. `watch` may stop it.
+Ranges infer_ranges(const Graph& graph, const Constants& constants, const std::vector<std::vector<Shape>>& shapes,
+                    Share& share, const Watch* watch);
 
 }  // namespace cvm

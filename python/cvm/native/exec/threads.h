@@ -10,7 +10,7 @@
 #include <memory>
 #include <vector>
 
-#include "runtime/steps.h"
+#include "exec/steps.h"
 
 namespace cvm {
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/aligned.h"
+#include "base/limits.h"
 #include "graph/graph.h"
 #include "kernels/kernels.h"
 
@@ -43,6 +44,7 @@ struct Call {
     const void* input = nullptr;
     bool input_is_int8 = false;
     void* const* outputs = nullptr;
+    const Watch* watch = nullptr;      // nullptr: nothing stops the run
 
     uint8_t* at(const Place& place) const {
         return place.buffer < 0 ? const_cast<uint8_t*>(place.constant->data()) + place.offset

@@ -7,16 +7,21 @@
 #include <string>
 #include <vector>
 
+#include "plan/cache.h"
 #include "plan/plan.h"
 
 namespace cvm {
 
+class ByteSource;
+
 class Model {
 public:
-    // Reads the files `symbol` and `params` of a directory. threads <= 0: all processors. Throws Error.
-    static std::unique_ptr<Model> load(const std::string& directory, int threads);
+    // Reads the files `symbol` and `params` of a directory. threads <= 0: all processors. Throws Error; LimitError where the
+    // model wants more than the limits allow.
+    static std::unique_ptr<Model> load(const std::string& directory, int threads, const Limits& limits = Limits());
     // The same from memory.
-    static std::unique_ptr<Model> parse(std::string_view symbol, const void* params, size_t size, int threads);
+    static std::unique_ptr<Model> parse(std::string_view symbol, const void* params, size_t size, int threads,
+                                        const Limits& limits = Limits());
 
     // Input shape as stored; the first dimension is the batch and may differ in run().
     const Shape& input_shape() const { return graph_.nodes[size_t(graph_.data)].shapes[0]; }
@@ -25,14 +30,20 @@ public:
     int output_precision(size_t i) const { return graph_.precision(graph_.heads[i]); }
     bool outputs_are_int8() const;
     int threads() const { return threads_; }
-    int64_t largest_tensor() const;  // elements, at the stored batch size
+
+    const char* kernels() const { return kernels_.name; }
+    // What the model may take; callers may take shares for what they hold on its behalf.
+    Memory& memory() { return memory_; }
 
     // Shapes of the outputs for a batch. Throws Error where the model cannot take that batch size.
     std::vector<Shape> output_shapes(int64_t batch);
+    // The reference's operation count of a batch.
+    int64_t operations(int64_t batch);
 
     // Runs a batch. `input` is row-major int8 or int32; outputs[i] has room for head i, int8 iff outputs_are_int8().
-    // May be called from several threads at a time.
-    void run(const void* input, bool input_is_int8, int64_t batch, void* const* outputs);
+    // May be called from several threads at a time. Throws LimitError, and Cancelled where the watch stops it; the outputs are
+    // then worth nothing, and the model can be run again.
+    void run(const void* input, bool input_is_int8, int64_t batch, void* const* outputs, const Watch* watch = nullptr);
 
     // The same on the calling thread alone; returns the seconds that each step of the plan took.
     std::vector<double> profile(const void* input, bool input_is_int8, int64_t batch, void* const* outputs);
@@ -45,6 +56,7 @@ private:
     // What a batch size gives, and how many pictures of it run at a time.
     struct Batch {
         std::vector<Shape> outputs;
+        int64_t operations = 0;
         bool apart = false;  // the pictures never meet
         int64_t part = 1;
     };
@@ -54,20 +66,27 @@ private:
         bool input_is_int8;
         int64_t batch;
         void* const* outputs;
+        const Watch* watch;
     };
+    class Arena;
     class Parts;
     template <typename F>
     void with_part(const Request& request, const Batch& whole, int64_t first, int64_t count, F f);
-    Batch look_at(int64_t batch);
+    Batch look_at(int64_t batch, const Watch* watch);
 
-    Model(Graph graph, int threads);
-    std::shared_ptr<Prepared> prepare(int64_t batch);
+    Model(std::string_view symbol, ByteSource& params, int threads, const Limits& limits);
+    std::shared_ptr<Prepared> prepare(int64_t batch, const Watch* watch);
+    std::shared_ptr<Prepared> plan(int64_t batch, const Watch* watch);
+    Arena take_arena(const std::shared_ptr<Prepared>& prepared);
 
+    const Limits limits_;
+    Memory memory_;
+    Share files_;  // what the graph and its parameters take
     Graph graph_;
     Constants constants_;
     const Kernels& kernels_;
     int threads_;
-    std::shared_ptr<PackCache> packed_;
+    PackCache packed_;
     std::mutex mutex_;
     std::map<int64_t, std::shared_ptr<Prepared>> plans_;
     std::map<int64_t, Batch> batches_;

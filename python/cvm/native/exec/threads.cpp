@@ -1,4 +1,4 @@
-#include "runtime/threads.h"
+#include "exec/threads.h"
 
 #include <pthread.h>
 
@@ -33,7 +33,10 @@ inline int in_turn(const std::vector<std::unique_ptr<Step>>& steps, size_t s, in
 }
 
 void run_alone(const std::vector<std::unique_ptr<Step>>& steps, size_t s, const Call& call) {
-    for (int i = 0, total = steps[s]->total_tasks(); i < total; ++i) steps[s]->run_any(call, in_turn(steps, s, i, total));
+    for (int i = 0, total = steps[s]->total_tasks(); i < total; ++i) {
+        if (call.watch) call.watch->check();
+        steps[s]->run_any(call, in_turn(steps, s, i, total));
+    }
 }
 
 struct alignas(64) Counter {
@@ -90,6 +93,7 @@ private:
     void run_task(size_t s, int task) noexcept {
         if (failed_.load(std::memory_order_relaxed)) return;
         try {
+            if (call_.watch) call_.watch->check();
             steps_[s]->run_any(call_, task);
         } catch (...) {
             // The caller sees the error: it waits for the count of done tasks, which is published after this.

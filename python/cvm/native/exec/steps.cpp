@@ -1,4 +1,4 @@
-#include "runtime/steps.h"
+#include "exec/steps.h"
 
 #include <algorithm>
 #include <cstring>
@@ -44,9 +44,11 @@ struct Bound {
     }
 };
 
+// The tiles that a program works on.
 struct alignas(64) Registers {
-    int32_t tiles[kMaxRegisters][kTileRows * kTileWidth];
-    int32_t* first() { return tiles[0]; }
+    int32_t values[kMaxRegisters * kMaxTileValues];
+    int32_t* first() { return values; }
+    int32_t* at(int number, const Tile& tile) { return values + number * tile.rows * tile.width; }
 };
 
 }  // namespace
@@ -97,9 +99,9 @@ struct Span {
     int64_t n, y, x, h, w;
     int rows;
 
-    Span(int64_t first, int64_t end, int64_t height, int64_t width)
+    Span(int64_t first, int64_t end, int64_t height, int64_t width, int most)
         : n(first / (width * height)), y(first / width % height), x(first % width), h(height), w(width),
-          rows(int(std::min<int64_t>(kTileRows, end - first))) {}
+          rows(int(std::min<int64_t>(most, end - first))) {}
 
     // Calls f(r, count, n, y, x) for every run of pixels within a row of the picture: the first of them and how many.
     template <typename F>
@@ -157,8 +159,8 @@ public:
     template <typename Tile>
     void run(const Kernels& kernels, const Tile& tile, Registers& registers) const {
         if (ending_.kind == Ending::Kind::Program) {
-            accumulate(kernels, tile, registers.tiles[ending_.epilogue.input]);
-            kernels.program(bound_.program, pixels_, int(tile.channel), tile.blocks * kLanes, registers.first());
+            accumulate(kernels, tile, registers.at(ending_.epilogue.input, kernels.tile));
+            kernels.program(bound_.program, pixels_, int(tile.channel), tile.blocks * kernels.tile.lanes, registers.first());
         } else if (ending_.kind == Ending::Kind::U8) {
             narrow_to_u8(kernels, tile, ending_.joint.first.from(tile.channel), narrow_);
         } else {
@@ -185,12 +187,13 @@ private:
     const Bound bound_;
     Pixels pixels_;
     uint8_t *residual_base_ = nullptr, *wide_base_ = nullptr, *narrow_base_ = nullptr;
-    uint8_t *residual_[kTileRows], *wide_[kTileRows], *narrow_[kTileRows];
+    uint8_t *residual_[kMaxTileRows], *wide_[kMaxTileRows], *narrow_[kMaxTileRows];
 };
 
 }  // namespace
 
 void ConvStep::run(const Call& call, int task) const {
+    const Tile& form = kernels->tile;
     const int64_t total = out_n * out_h * out_w;
     const int64_t row_part = task % row_chunks;
     const int64_t first_row = total * row_part / row_chunks, last_row = total * (row_part + 1) / row_chunks;
@@ -199,15 +202,17 @@ void ConvStep::run(const Call& call, int task) const {
     uint8_t* base = call.at(in.place);
     BoundEnding bound(ending, call);
     Registers registers;
+    Meter meter(call.watch);
+    const int64_t tile_work = int64_t(taps.size()) * steps * form.rows * 2;
     // Many weights: one block of channels at a time, over all pixels. Few: all blocks at once for a tile of pixels.
     const int64_t blocks_at_once = many_weights ? 1 : last_block - first_block;
     for (int64_t start = first_block; start < last_block; start += blocks_at_once) {
-        for (int64_t row = first_row; row < last_row; row += kTileRows) {
-            const Span span(row, last_row, out_h, out_w);
+        for (int64_t row = first_row; row < last_row; row += form.rows) {
+            const Span span(row, last_row, out_h, out_w, form.rows);
             bound.move_to(span);
-            uint8_t* from[kTileRows];
+            uint8_t* from[kMaxTileRows];
             span.addresses(base, in.sn, step_y, step_x, from);
-            for (int64_t b = start; b < start + blocks_at_once; ++b) {
+            for (int64_t b = start; b < start + blocks_at_once; ++b, meter.spend(tile_work)) {
                 const Block& block = blocks[size_t(b)];
                 const Block& next = blocks[row == first_row && size_t(b) + 1 < blocks.size() ? size_t(b) + 1 : size_t(b)];
                 const ConvTile tile = {from, span.rows, block.input_channel, block.channel, taps.data(), int(taps.size()), steps,
@@ -232,22 +237,25 @@ void ConvStep::touch(std::vector<int>& buffers) const {
 }
 
 void DepthwiseStep::run(const Call& call, int task) const {
+    const Tile& form = kernels->tile;
     const int64_t total = out_n * out_h * out_w;
     const int64_t first_row = task * row_chunk, last_row = std::min(first_row + row_chunk, total);
     uint8_t* base = call.at(in.place);
     BoundEnding bound(ending, call);
     Registers registers;
-    const int64_t block_bytes = int64_t(taps.size()) * kTileWidth;
-    for (int64_t row = first_row; row < last_row; row += kTileRows) {
-        const Span span(row, last_row, out_h, out_w);
+    const int64_t block_bytes = int64_t(taps.size()) * form.width;
+    Meter meter(call.watch);
+    for (int64_t row = first_row; row < last_row; row += form.rows) {
+        const Span span(row, last_row, out_h, out_w, form.rows);
         bound.move_to(span);
-        uint8_t* from[kTileRows];
+        uint8_t* from[kMaxTileRows];
         span.addresses(base, in.sn, step_y, step_x, from);
-        for (int64_t channel = 0; channel < channels; channel += kTileWidth) {
-            const int blocks = int(std::min<int64_t>(kMaxBlocks, ceil_div(channels - channel, kLanes)));
-            const DepthwiseTile tile = {from, span.rows, channel, taps.data(), int(taps.size()) / 4,
-                                        weights->data() + channel / kTileWidth * block_bytes, init.data() + channel, blocks};
+        for (int64_t channel = 0; channel < channels; channel += form.width) {
+            const int blocks = int(std::min<int64_t>(form.width / form.lanes, ceil_div(channels - channel, form.lanes)));
+            const DepthwiseTile tile = {from, span.rows, channel, taps.data(), int(taps.size()) / form.depth,
+                                        weights->data() + channel / form.width * block_bytes, init.data() + channel, blocks};
             bound.run(*kernels, tile, registers);
+            meter.spend(int64_t(taps.size()) * form.rows);
         }
     }
 }
@@ -258,22 +266,26 @@ void DepthwiseStep::touch(std::vector<int>& buffers) const {
 }
 
 void ProgramStep::run(const Call& call, int task) const {
+    const Tile& form = kernels->tile;
     const int64_t first_row = task * row_chunk, last_row = std::min(first_row + row_chunk, n * h * w);
     const Bound bound(epilogue, call);
     Registers registers;
     Pixels pixels;
-    for (int64_t row = first_row; row < last_row; row += kTileRows) {
-        Span(row, last_row, h, w).locate(pixels);
-        for (int64_t channel = 0; channel < c; channel += kTileWidth) {
-            const int width = int(std::min<int64_t>(kTileWidth, round_up(c - channel, kLanes)));
+    Meter meter(call.watch);
+    for (int64_t row = first_row; row < last_row; row += form.rows) {
+        Span(row, last_row, h, w, form.rows).locate(pixels);
+        for (int64_t channel = 0; channel < c; channel += form.width) {
+            const int width = int(std::min<int64_t>(form.width, round_up(c - channel, form.lanes)));
             kernels->program(bound.program, pixels, int(channel), width, registers.first());
+            meter.spend(bound.program.length * form.rows * 8);
         }
     }
 }
 
 void PoolStep::run(const Call& call, int task) const {
     constexpr int kAtOnce = 64;
-    const int64_t channels = round_up(out.c, kLanes);
+    const int64_t channels = round_up(out.c, kernels->tile.lanes);
+    Meter meter(call.watch);
     const int64_t first = task * rows_per_task, last = std::min(first + rows_per_task, out.n * out.h);
     for (int64_t row = first; row < last; ++row) {
         const int64_t n = row / out.h, oy = row % out.h;
@@ -287,12 +299,14 @@ void PoolStep::run(const Call& call, int task) const {
                 for (int64_t x = x0; x < x1; ++x) {
                     if (count == kAtOnce) {  // the largest of what was seen goes on as one value
                         kernels->max_pool(pointers, count, channels, in.type, to);
+                        meter.spend(kAtOnce * channels);
                         pointers[0] = to;
                         count = 1;
                     }
                     pointers[count++] = pixel(call, in, n, y, x);
                 }
             kernels->max_pool(pointers, count, channels, in.type, to);
+            meter.spend(count * channels / 8);
         }
     }
 }
@@ -303,16 +317,18 @@ void PoolStep::touch(std::vector<int>& buffers) const {
 }
 
 void SumStep::run(const Call& call, int task) const {
-    const int64_t blocks = ceil_div(in.c, kTileWidth);
-    const int64_t n = task / blocks, channel = task % blocks * kTileWidth;
-    const int width = int(std::min<int64_t>(kTileWidth, round_up(in.c - channel, kLanes)));
+    const Tile& form = kernels->tile;
+    const int64_t blocks = ceil_div(in.c, form.width);
+    const int64_t n = task / blocks, channel = task % blocks * form.width;
+    const int width = int(std::min<int64_t>(form.width, round_up(in.c - channel, form.lanes)));
     const Bound bound(epilogue, call);
     Registers registers;
     Pixels pixels;
-    Span(n, n + 1, 1, 1).locate(pixels);
-    int32_t* sums = registers.tiles[epilogue.input];
-    std::fill_n(sums, kTileWidth, 0);
-    for (int64_t y = 0; y < in.h; ++y)
+    Span(n, n + 1, 1, 1, 1).locate(pixels);
+    int32_t* sums = registers.at(epilogue.input, form);
+    std::fill_n(sums, form.width, 0);
+    Meter meter(call.watch);
+    for (int64_t y = 0; y < in.h; ++y, meter.spend(in.w * width / 4))
         kernels->sum(pixel(call, in, n, y, 0) + channel * store_bytes(in.type), in.w, in.sx, width, in.type, sums);
     kernels->program(bound.program, pixels, int(channel), width, registers.first());
 }
@@ -324,7 +340,8 @@ void SumStep::touch(std::vector<int>& buffers) const {
 
 void CopyStep::run(const Call& call, int task) const {
     const int64_t n = task / out.h, y = task % out.h;
-    for (int64_t x = 0; x < out.w; ++x) {
+    Meter meter(call.watch);
+    for (int64_t x = 0; x < out.w; ++x, meter.spend(out.c)) {
         const uint8_t* from = pixel(call, in, n, y / scale, x / scale);
         uint8_t* to = pixel(call, out, n, y, x);
         if (in.type == out.type) {
@@ -402,7 +419,8 @@ void read_input(const InputStep& step, const Call& call, uint8_t* scratch, int64
 void InputStep::run(const Call& call, int task) const {
     const int64_t first = task * rows_per_task, last = std::min(first + rows_per_task, n * h);
     uint8_t* own = views.empty() ? nullptr : call.at(scratch) + task * scratch_bytes();
-    for (int64_t row = first; row < last; ++row) {
+    Meter meter(call.watch);
+    for (int64_t row = first; row < last; ++row, meter.spend(c * w)) {
         if (call.input_is_int8) read_input<int8_t>(*this, call, own, row);
         else read_input<int32_t>(*this, call, own, row);
     }
@@ -417,7 +435,8 @@ void InputStep::touch(std::vector<int>& buffers) const {
 void ToPlainStep::run(const Call& call, int task) const {
     const int64_t n = task / in.h, y = task % in.h, plane = in.h * in.w;
     int32_t* to = call.at<int32_t>(out.place) + n * in.c * plane + y * in.w;
-    for (int64_t x = 0; x < in.w; ++x) {
+    Meter meter(call.watch);
+    for (int64_t x = 0; x < in.w; ++x, meter.spend(in.c)) {
         const uint8_t* from = pixel(call, in, n, y, x);
         for (int64_t c = 0; c < in.c; ++c) to[c * plane + x] = load(from, in.type, c);
     }
@@ -432,7 +451,8 @@ void FromPlainStep::run(const Call& call, int task) const {
     const int64_t n = task / out.h, y = task % out.h, plane = out.h * out.w;
     const int32_t* from = call.at<int32_t>(in.place) + n * out.c * plane + y * out.w;
     const int64_t padded = out.sx / store_bytes(out.type);
-    for (int64_t x = 0; x < out.w; ++x) {
+    Meter meter(call.watch);
+    for (int64_t x = 0; x < out.w; ++x, meter.spend(out.c)) {
         uint8_t* to = pixel(call, out, n, y, x);
         for (int64_t c = 0; c < out.c; ++c) store(to, out.type, c, from[c * plane + x]);
         for (int64_t c = out.c; c < padded; ++c) store(to, out.type, c, 0);
@@ -449,7 +469,8 @@ void ReferenceStep::run(const Call& call, int) const {
     std::vector<Out> outputs;
     for (const Plain& plain : in) inputs.push_back({call.at<int32_t>(plain.place), plain.shape});
     for (const Plain& plain : out) outputs.push_back({call.at<int32_t>(plain.place), plain.shape});
-    evaluate(op, attrs, inputs, outputs);
+    Meter meter(call.watch);
+    evaluate(op, attrs, inputs, outputs, meter);
 }
 
 void ReferenceStep::touch(std::vector<int>& buffers) const {
@@ -460,19 +481,22 @@ void ReferenceStep::touch(std::vector<int>& buffers) const {
 void OutputStep::run(const Call& call, int) const {
     int8_t* narrow = static_cast<int8_t*>(call.outputs[index]);
     int32_t* wide = static_cast<int32_t*>(call.outputs[index]);
+    Meter meter(call.watch);
     const auto put = [&](int64_t i, int32_t value) {
         if (as_int8) narrow[i] = int8_t(value);
         else wide[i] = value;
     };
     if (!from_view) {
         const int32_t* from = call.at<int32_t>(plain.place);
-        for (int64_t i = 0, count = elements(plain.shape); i < count; ++i) put(i, from[i]);
+        constexpr int64_t kPiece = int64_t(1) << 18;
+        for (int64_t first = 0, count = elements(plain.shape); first < count; first += kPiece, meter.spend(kPiece))
+            for (int64_t i = first; i < std::min(first + kPiece, count); ++i) put(i, from[i]);
         return;
     }
     const int64_t plane = view.h * view.w;
     for (int64_t n = 0; n < view.n; ++n)
         for (int64_t y = 0; y < view.h; ++y)
-            for (int64_t x = 0; x < view.w; ++x) {
+            for (int64_t x = 0; x < view.w; ++x, meter.spend(view.c)) {
                 const uint8_t* from = pixel(call, view, n, y, x);
                 for (int64_t c = 0; c < view.c; ++c) put((n * view.c + c) * plane + y * view.w + x, load(from, view.type, c));
             }

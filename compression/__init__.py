@@ -1,0 +1,1 @@
+"""Measures what compression costs and gains, on real data; `make compression`."""

@@ -1,0 +1,88 @@
+"""The sections that compress a network."""
+
+from typing import Annotated, Literal, Optional
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from mrt.config import values
+from mrt.config.base import FLAG, Fit, Names, Section, lower
+
+METHODS = ("bn", "conv_all", "conv_avg", "conv_max", "random", "conv_threshold", "taylor", "fpgm")
+
+_SHARE = "a number above 0, below 1, or empty"
+Share = Annotated[float, Field(gt=0, lt=1)]
+Weights = Annotated[
+    dict[Annotated[str, Field(pattern="^(hard|soft_label|l2|fsp)$")], Annotated[float, Field(ge=0)]],
+    BeforeValidator(values.choice_map),
+]
+Pairs = Annotated[dict[str, str], BeforeValidator(values.choice_map)]
+
+
+class Pruning(Section):
+    """[PRUNING], ours: channels are removed before the network is prepared."""
+
+    method: Annotated[
+        Literal["bn", "conv_all", "conv_avg", "conv_max", "random", "conv_threshold", "taylor", "fpgm"],
+        BeforeValidator(lower),
+    ] = Field(default="conv_avg", description=", ".join(METHODS))
+    ratio: Optional[Share] = Field(default=None, description=_SHARE)
+    macs: Optional[Share] = Field(default=None, description=_SHARE)
+    size: Optional[Share] = Field(default=None, description=_SHARE)
+    strategy: Annotated[Literal["uniform", "sensitivity", "global"], BeforeValidator(lower)] = Field(
+        default="uniform", description="uniform, sensitivity or global"
+    )
+    schedule: Annotated[Literal["one_shot", "stepwise", "iterative"], BeforeValidator(lower)] = Field(
+        default="one_shot", description="one_shot, stepwise or iterative"
+    )
+    steps: int = Field(default=3, ge=1, description="1 or more")
+    step_epochs: int = Field(default=1, ge=1, description="1 or more")
+    keep: Names = Field(default=(), description="names of nodes, or patterns of * and ?, split by commas")
+    multiple: int = Field(default=8, ge=1, description="1 or more")
+    sparsity: float = Field(default=0.0, ge=0, description="0 or more")
+    sparsity_epochs: int = Field(default=1, ge=1, description="1 or more")
+    pictures: int = Field(default=512, ge=1, description="1 or more")
+    seed: int = Field(default=0, ge=0, lt=2**31, description="a whole number from 0")
+    dump: bool = Field(default=True, description=FLAG)
+
+    @model_validator(mode="after")
+    def _one_target(self) -> "Pruning":
+        if [self.ratio, self.macs, self.size].count(None) != 2:
+            raise ValueError(
+                "[PRUNING] needs one of Ratio, Macs and Size; allowed: one of them, a number above 0, below 1"
+            )
+        if self.sparsity and self.method != "bn":
+            raise ValueError(f"[PRUNING] Sparsity is unused with Method = {self.method}; allowed: 0, or Method = bn")
+        return self
+
+
+class Finetune(Fit):
+    """[FINETUNE], ours: trains the network, pruned or not, before it is prepared."""
+
+    learning_rate: float = Field(default=0.01, gt=0, description="a number above 0")
+    epochs: int = Field(default=2, ge=1, description="1 or more")
+    dump: bool = Field(default=True, description=FLAG)
+
+
+class Distillation(Section):
+    """[DISTILLATION], ours: a teacher's values as further losses of [FINETUNE] and [TRAIN]."""
+
+    teacher: str = Field(min_length=1, description="the path of a model's files without their endings")
+    losses: Weights = Field(
+        default={"soft_label": 1.0},
+        description="`loss: weight` items split by commas; losses are hard, soft_label, l2, fsp",
+    )
+    temperature: float = Field(default=1.0, gt=0, description="a number above 0")
+    pairs: Pairs = Field(default={}, description="`student node: teacher node` items split by commas")
+    fsp_pairs: Pairs = Field(
+        default={}, description="`student node: teacher node` items split by commas, each two in a row one flow"
+    )
+
+    @model_validator(mode="after")
+    def _pairs_where_needed(self) -> "Distillation":
+        if "l2" in self.losses and not self.pairs:
+            raise ValueError("[DISTILLATION] l2 needs Pairs; allowed: `student node: teacher node` items")
+        if "fsp" in self.losses and (len(self.fsp_pairs) < 2 or len(self.fsp_pairs) % 2):
+            raise ValueError(
+                "[DISTILLATION] fsp needs Fsp_pairs; allowed: two `student node: teacher node` items a flow"
+            )
+        return self

@@ -1,0 +1,19 @@
+"""A short part of `make fuzz-networks`: always the same networks."""
+
+from __future__ import annotations
+
+import pytest
+from networks_fuzz import INVALID, OK, REFUSED, outcome
+
+SEEDS = range(1000, 1012)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_network_compiles_or_is_refused_in_one_line(seed: int) -> None:
+    told = outcome(seed)
+    assert told.split(":")[0] in (OK, REFUSED, INVALID), told
+
+
+def test_most_of_them_compile() -> None:
+    """Or else nothing would be tested."""
+    assert sum(outcome(seed) == OK for seed in list(SEEDS)[:4]) >= 2
