@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,15 @@ from mrt.datasets.ready import Ready
 from mrt.errors import MRTError
 from mrt.graph.batch import InputShape
 
+logger = logging.getLogger(__name__)
+
 
 class Own(Ready):
     """A class or function of the user's, called with the split's name (and the folder, where one is given).
 
     What it returns has `len()`, and for each index a pair (data, label): data an array of one sample without the batch
     axis, or a dict of them by the inputs' names; label a number, an array, or None. It may have `metric()`, which makes
-    what `OwnMetric` takes, and `labels`, the names of the classes.
+    what `OwnMetric` takes, and `class_names`.
 
     Args:
         place: as `mrt.datasets.code.named` takes it.
@@ -43,11 +46,8 @@ class Own(Ready):
         super().__init__(root, input_shape, preprocess)
 
     def _open(self) -> None:
-        evaluated = self._split("evaluation")
-        self.labels = getattr(evaluated, "labels", None) and [str(label) for label in evaluated.labels]
-        if self.size("evaluation"):
-            _, label = self._sample("evaluation", 0)
-            self.labelled = label is not None
+        names = getattr(self._split("calibration"), "class_names", None)
+        self.labels = None if names is None else [str(name) for name in names]
 
     def size(self, split: str) -> int:
         """See `Dataset.size`."""
@@ -78,7 +78,22 @@ class Own(Ready):
         if split not in self._splits:
             with blamed(f"Dataset={self.name}: split {split}"):
                 self._splits[split] = self._make(split, *self._arguments)
+            if split == "evaluation" and self.size(split):
+                self._look_at_evaluation()
         return self._splits[split]
+
+    def _look_at_evaluation(self) -> None:
+        """Find out whether it has labels, and warn where it begins as the calibration data does."""
+        data, label = self._sample("evaluation", 0)
+        self.labelled = label is not None
+        if self.size("calibration"):
+            other, _ = self._sample("calibration", 0)
+            if all(np.array_equal(data[name], other[name]) for name in self.inputs):
+                logger.warning(
+                    "Dataset=%s: calibration and evaluation begin with the same sample; is it evaluated on what "
+                    "it was calibrated on?",
+                    self.name,
+                )
 
     def _sample(self, split: str, index: int) -> tuple[Mapping[str, NDArray[Any]], Any]:
         what = f"Dataset={self.name}: sample {index} of split {split}"

@@ -19,7 +19,8 @@ import numpy as np
 from sibling import SCALE
 
 class Data:
-    labels = ["a", "b"]
+    class_names = ["a", "b"]
+    labels = np.arange(10)
     def __init__(self, split, folder=None):
         self.first = 0 if split == "evaluation" else 100
         self.folder = folder
@@ -27,6 +28,10 @@ class Data:
         return 10
     def __getitem__(self, i):
         return SCALE * np.full(3, self.first + i, "float64"), i % 2
+
+def Calibration(split):
+    assert split == "calibration"
+    return Data(split)
 
 def gluon(split):
     return mx.gluon.data.ArrayDataset(mx.nd.arange(12).reshape((4, 3)), mx.nd.arange(4))
@@ -111,6 +116,19 @@ def test_several_inputs_each_with_its_own_batch_axis(own: Any) -> None:
     assert not dataset.labelled and labels.tolist() == [-1] * 3
 
 
+def test_an_evaluation_that_begins_as_the_calibration_does_is_warned_of(
+    own: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    own("Data").size("evaluation")
+    assert not caplog.records
+    own("gluon").size("evaluation")
+    assert "begin with the same sample" in caplog.text
+
+
+def test_whoever_only_calibrates_needs_no_evaluation_split(own: Any) -> None:
+    assert own("Calibration").size("calibration") == 10
+
+
 def test_its_own_metric_judges(own: Any) -> None:
     metric = own("Judged").metric()
     metric.update(np.array([1, 2]), metric.select([np.array([[0.5], [0.25]])]))
@@ -121,7 +139,7 @@ def test_its_own_metric_judges(own: Any) -> None:
     ("name", "reason"),
     [
         ("Nothing", "my_data.py has no Nothing"),
-        ("Fails", r"ZeroDivisionError: division by zero \(.*my_data.py, line 25\)"),
+        ("Fails", r"ZeroDivisionError: division by zero \(.*my_data.py, line 30\)"),
         ("Ragged", r"the label has different shapes: .*pad them"),
         ("Wide", "input data has the shape 5,4; it must be -1,3"),
         ("NoPair", r"sample 0 of split evaluation is no pair \(data, label\)"),

@@ -124,6 +124,23 @@ def test_fifteen_channels_from_arrays(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out" / "net_cvm" / "ext.json").read_text())["inputs"][0]["preprocess"] is None
 
 
+def test_two_inputs_from_arrays(tmp_path: Path) -> None:
+    body = sym.Flatten(sym.relu(sym.Convolution(sym.var("data"), num_filter=6, kernel=(3, 3), name="c")))
+    body = sym.concat(sym.FullyConnected(body, num_hidden=8, name="d"), sym.var("extra"), dim=1)
+    net = sym.FullyConnected(sym.relu(body), num_hidden=5, name="e")
+    rng = np.random.default_rng(0)
+    arguments, _, _ = net.infer_shape(data=(2, 1, 8, 8), extra=(2, 7))
+    sizes = {n: size for n, size in zip(net.list_arguments(), arguments) if n not in ("data", "extra")}
+    net.save(str(tmp_path / "net-symbol.json"))
+    params = {f"arg:{n}": mx.nd.array(rng.normal(0, 0.3, size)) for n, size in sizes.items()}
+    mx.nd.save(str(tmp_path / "net-0000.params"), params)
+    np.savez(tmp_path / "data.npz", data=rng.normal(size=(80, 1, 8, 8)), extra=rng.normal(size=(80, 7)))
+    shape = "data: (-1, 1, 8, 8), extra: (-1, 7)"
+    report = run(configuration(tmp_path, name="net", shape=shape, dataset="npz", data=tmp_path / "data.npz"))
+    assert report["samples"] == 30 and report["sqnr_db"] > 25
+    assert report["bit_exact"] == {"samples": 30, "mismatches": 0}
+
+
 def test_a_map_of_classes_agrees_pixel_by_pixel(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     body = sym.relu(sym.Convolution(sym.var("data"), num_filter=8, kernel=(3, 3), pad=(1, 1), name="c"))
     save_network(tmp_path, sym.Convolution(body, num_filter=5, kernel=(1, 1), name="d"), (-1, 3, 16, 12))
