@@ -28,6 +28,7 @@ from mrt.run.products import (
     PARTS,
     PRECISION,
     SAME,
+    TRAINED,
 )
 from mrt.run.stage import Product, Products, Stage, run_stages
 from mrt.run.stages import compiled_stages, configured_stages
@@ -65,6 +66,8 @@ def run(config: Config, progress: Progress, random_weights: bool = False, networ
             Compare(config, pictures),
         ]
         wanted: list[Product[Any]] = [COMPRESSION, FLOAT_BYTES, COMPILED, FOLDER, PARTS, MERGED, PRECISION, EVALUATED]
+        if config.qat is not None:
+            wanted.append(TRAINED)
         if random_weights:
             wanted += [COSTS, SAME]
         have = run_stages(stages, wanted, progress, config.default.start)
@@ -86,6 +89,8 @@ def _report(config: Config, have: Products, progress: Progress) -> Report:
     report.configuration = config.as_dict()
     report.precision = have[PRECISION]
     report.compression = have[COMPRESSION]
+    if config.qat is not None:
+        report.qat = have[TRAINED]
     report.size_bytes.float_ = have[FLOAT_BYTES]
     if compiled and folder:
         report.size_bytes.cvm = sum((folder / name).stat().st_size for name in ("symbol", "params"))

@@ -15,6 +15,7 @@ Weights = Annotated[
     dict[Annotated[str, Field(pattern="^(hard|soft_label|l2|fsp)$")], Annotated[float, Field(ge=0)]],
     BeforeValidator(values.choice_map),
 ]
+BitsMap = Annotated[dict[str, Annotated[int, Field(ge=2, le=8)]], BeforeValidator(values.choice_map)]
 Pairs = Annotated[dict[str, str], BeforeValidator(values.choice_map)]
 
 
@@ -61,6 +62,20 @@ class Finetune(Fit):
     learning_rate: float = Field(default=0.01, gt=0, description="a number above 0")
     epochs: int = Field(default=2, ge=1, description="1 or more")
     dump: bool = Field(default=True, description=FLAG)
+
+
+class Qat(Fit):
+    """[QAT], ours: trains the integer network itself."""
+
+    bits: int = Field(default=8, ge=2, le=8, description="a whole number from 2 to 8")
+    layer_bits: BitsMap = Field(default={}, description="`node: bits` items split by commas, bits from 2 to 8")
+    epochs: int = Field(default=2, ge=0, description="0 or more")
+    optimizer: Annotated[Literal["sgd", "nag", "adam"], BeforeValidator(lower)] = Field(
+        default="adam", description="sgd, nag or adam"
+    )
+    learning_rate: float = Field(default=0.001, gt=0, description="a number above 0")
+    weight_decay: float = Field(default=0.0, ge=0, description="0 or more")
+    held_out: int = Field(default=1000, ge=1, description="1 or more")
 
 
 class Distillation(Section):

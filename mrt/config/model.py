@@ -36,7 +36,7 @@ from mrt.config.base import (
     Source,
     lower,
 )
-from mrt.config.compression import Distillation, Finetune, Pruning
+from mrt.config.compression import Distillation, Finetune, Pruning, Qat
 from mrt.errors import MRTError
 
 __all__ = [
@@ -300,6 +300,7 @@ class Config(Section):
     pruning: Optional[Pruning] = None
     finetune: Optional[Finetune] = None
     distillation: Optional[Distillation] = None
+    qat: Optional[Qat] = None
     _order: tuple[str, ...] = PrivateAttr(())
 
     @model_validator(mode="wrap")

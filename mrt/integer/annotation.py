@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mrt.errors import MRTError
-from mrt.graph import Shape, Value
-from mrt.integer.form import ExtraBits, Form
+from mrt.graph import Node, Shape, Value
+from mrt.integer.form import NARROW_BITS, ExtraBits, Form
 from mrt.integer.qvalue import Target
 from mrt.statistics.tensor import Statistics
 
@@ -27,6 +27,7 @@ class Annotation:
         wides: likewise the 16-bit form, which has none.
         groups: the stored values on whose ranges the 8-bit form of one depends.
         inputs: the form of each run-time input.
+        bits: of layers that take fewer than 8, by node name: of their weights and of what they read.
     """
 
     shapes: Mapping[Value, Shape]
@@ -39,6 +40,7 @@ class Annotation:
     wides: Mapping[Value, Target]
     groups: Mapping[Value, tuple[Value, ...]]
     inputs: Mapping[Value, Target]
+    bits: Mapping[str, int] = field(default_factory=dict)
 
     def shape(self, value: Value) -> Shape:
         """The value's shape at batch 1."""
@@ -71,6 +73,10 @@ class Annotation:
     def wide(self, value: Value) -> Target:
         """The 16-bit symmetric form of a value."""
         return self.wides[self.carrier(value)]
+
+    def weight_bits(self, node: Node) -> int:
+        """How many bits a layer's weights have."""
+        return self.bits.get(node.name, NARROW_BITS)
 
     def statistics(self, value: Value) -> Statistics:
         """The calibration statistics of a value."""

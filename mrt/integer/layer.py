@@ -30,6 +30,7 @@ _WEIGHT_LIMIT = 127
 _PREFERRED_BITS = 12
 _MIN_BITS = 6
 _CLIP_FRACTIONS = np.linspace(0.75, 0.98, 12)
+_COARSE, _COARSE_FRACTIONS = 31, np.linspace(0.25, 0.97, 25)  # with few levels, clipping more costs less
 _GRID_LEVELS = 512
 _GRID_SAMPLE = 2**16
 _GRID_TOLERANCE = 0.02
@@ -65,6 +66,7 @@ def quantize_layer(
     moments: Moments | None = None,
     wide_weight: bool = False,
     rounding: Rounding | None = None,
+    bits: int = LIMB_BITS,
 ) -> QuantizedLayer:
     """Integer weights for a float layer.
 
@@ -77,12 +79,13 @@ def quantize_layer(
             bias be.
         wide_weight: 16-bit weights, rounded to the nearest, instead of 8-bit ones.
         rounding: how to round where moments are known.
+        bits: of the weights, at most 8, where they are not wide.
     """
-    rounding = rounding or Rounding()
+    rounding, limit = rounding or Rounding(), 2 ** (bits - 1) - 1
     channels = len(weight)
     flat = weight.reshape(channels, -1)
     constant = (np.zeros(channels) if bias is None else bias.astype(np.float64)) / float(target.scale) - target.offset
-    ideal = _full_step(flat, WIDE_LIMIT) if wide_weight else weight_steps(flat)
+    ideal = _full_step(flat, WIDE_LIMIT) if wide_weight else weight_steps(flat, limit)
     reach = max(abs(x.tensor.range.min() + x.offset), abs(x.tensor.range.max() + x.offset), 1)
     largest = max(np.abs(np.rint(flat[rows] / ideal[rows, None])).sum(axis=1).max() for rows in row_blocks(flat))
     accumulator_bits = int(largest * reach).bit_length() + 1
@@ -99,34 +102,39 @@ def quantize_layer(
     if wide_weight:
         multiplier = above
     else:
-        multiplier = np.where(_rounding_error(flat, below * unit) < _rounding_error(flat, above * unit), below, above)
+        multiplier = np.where(
+            _rounding_error(flat, below * unit, limit) < _rounding_error(flat, above * unit, limit), below, above
+        )
     scale = multiplier * unit
     multiplier = multiplier.astype(np.int64)
     if wide_weight:
         quantized = np.rint(flat / scale[:, None]).astype(np.int32)
     elif moments is None or rounding.mode == NEAREST:
-        quantized = np.concatenate([_rounded(flat[rows], scale[rows]).astype(np.int8) for rows in row_blocks(flat)])
+        quantized = np.concatenate(
+            [_rounded(flat[rows], scale[rows], limit).astype(np.int8) for rows in row_blocks(flat)]
+        )
     else:
-        quantized = round_weights(flat, scale, _WEIGHT_LIMIT, moments, rounding.mode)
+        quantized = round_weights(flat, scale, limit, moments, rounding.mode)
     if moments is not None and rounding.bias_correction and not wide_weight:
         constant = constant - mean_error(flat, quantized, scale, moments) / float(target.scale)
     addend = np.rint(constant * 2.0**shift).astype(np.int64)
     return QuantizedLayer(quantized.reshape(weight.shape), multiplier, addend, shift, dropped)
 
 
-def weight_steps(flat: Array) -> Array:
+def weight_steps(flat: Array, limit: int = _WEIGHT_LIMIT) -> Array:
     """The step wanted for each row of (O, K) float weights: the one with the least squared rounding error.
 
     Candidates are a range of steps that clip the largest weights more or less, and, for weights that were quantized
     before and so lie on a grid, that grid, which loses nothing.
     """
-    full = _full_step(flat, _WEIGHT_LIMIT)
+    full = _full_step(flat, limit)
     best: Array = full
-    least = _rounding_error(flat, full)
+    least = _rounding_error(flat, full, limit)
     grid = common_step(flat)
-    candidates = [full * fraction for fraction in _CLIP_FRACTIONS] + ([np.full(len(flat), grid)] if grid else [])
+    fractions = _CLIP_FRACTIONS if limit > _COARSE else _COARSE_FRACTIONS
+    candidates = [full * fraction for fraction in fractions] + ([np.full(len(flat), grid)] if grid else [])
     for candidate in candidates:
-        error = _rounding_error(flat, candidate)
+        error = _rounding_error(flat, candidate, limit)
         best = np.where(error < least, candidate, best)
         least = np.minimum(error, least)
     return best
@@ -137,14 +145,14 @@ def _full_step(flat: Array, limit: int) -> Array:
     return step
 
 
-def _rounding_error(flat: Array, step: Array) -> Array:
+def _rounding_error(flat: Array, step: Array, limit: int) -> Array:
     return np.concatenate(
-        [np.sum((_rounded(flat[r], step[r]) * step[r, None] - flat[r]) ** 2, axis=1) for r in row_blocks(flat)]
+        [np.sum((_rounded(flat[r], step[r], limit) * step[r, None] - flat[r]) ** 2, axis=1) for r in row_blocks(flat)]
     )
 
 
-def _rounded(flat: Array, step: Array) -> Array:
-    rounded: Array = np.clip(np.rint(flat / step[:, None]), -_WEIGHT_LIMIT, _WEIGHT_LIMIT)
+def _rounded(flat: Array, step: Array, limit: int) -> Array:
+    rounded: Array = np.clip(np.rint(flat / step[:, None]), -limit, limit)
     return rounded
 
 

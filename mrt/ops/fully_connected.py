@@ -53,7 +53,8 @@ class FullyConnected(Layer):
         x = ctx.layer_input(node)
         target = ctx.target(node).no_finer_than(finest_step(weight, bias, x))
         wide_weight = node.name in ctx.annotation.extra.weights
-        layer = quantize_layer(weight, bias, x, target, ctx.moments.get(node.name), wide_weight, ctx.rounding)
+        bits = ctx.annotation.weight_bits(node)
+        layer = quantize_layer(weight, bias, x, target, ctx.moments.get(node.name), wide_weight, ctx.rounding, bits)
         attrs = {"units": len(weight), "use_bias": False}
         weights = constant_limbs(ctx, layer.weight)
         accumulator = accumulate(

@@ -53,6 +53,7 @@ def annotate(
     extra: ExtraBits | None = None,
     offsets: bool = True,
     input_precision: int = NARROW_BITS,
+    bits: Mapping[str, int] | None = None,
 ) -> Annotation:
     """The forms and scales of every tensor of a prepared graph.
 
@@ -63,6 +64,7 @@ def annotate(
         extra: layers that take more than 8 bits.
         offsets: whether one-sided narrow tensors may have an offset.
         input_precision: bits of the run-time inputs.
+        bits: of layers that take fewer than 8, by node name.
 
     Raises:
         MRTError: there are no statistics of a tensor.
@@ -74,7 +76,8 @@ def annotate(
     stored = [v for v in dict.fromkeys(read) if v.node.name not in graph.params and v not in carriers]
     sources = [Value(node) for node in graph.nodes() if node.name in graph.inputs]
     known = {value: _known(value, statistics) for value in dict.fromkeys([*stored, *sources])}
-    covered = {value: ranges(value, known[value]) for value in stored}
+    few = _few_bits(graph, carriers, bits or {})
+    covered = {value: _covered(value, known[value], ranges, few.get(value, NARROW_BITS)) for value in stored}
     forms = _forms(graph, carriers, extra)
     groups: dict[Value, list[Value]] = {}
     limits: dict[Value, float] = {}
@@ -82,7 +85,10 @@ def annotate(
         groups.setdefault(narrow_ties.find(value), []).append(value)
         root = wide_ties.find(value)
         limits[root] = max(known[value].threshold(), limits.get(root, _TINY))
-    narrows = {root: _narrow([covered[value] for value in group], offsets) for root, group in groups.items()}
+    narrows = {
+        root: _narrow([covered[value] for value in group], offsets, max(few.get(value, NARROW_BITS) for value in group))
+        for root, group in groups.items()
+    }
     return Annotation(
         shapes=infer_shapes(graph),
         use_counts=graph.use_counts(),
@@ -99,6 +105,7 @@ def annotate(
             else _of_input(value, known[value], ranges, input_precision)
             for value in sources
         },
+        bits=bits or {},
     )
 
 
@@ -116,15 +123,37 @@ def _of_input(value: Value, statistics: Statistics, ranges: Ranges, precision: i
     return Target(exact(max(-low, high, _TINY) / limit), 0, precision)
 
 
-def _narrow(covered: list[Range], offsets: bool) -> Target:
-    """The 8-bit form that represents all of these ranges."""
+def _covered(value: Value, statistics: Statistics, ranges: Ranges, bits: int) -> Range:
+    return ranges(value, statistics) if bits == NARROW_BITS else ranges(value, statistics, 2**bits - 2)
+
+
+def _few_bits(graph: Graph, carriers: Mapping[Value, Value], bits: Mapping[str, int]) -> dict[Value, int]:
+    """The bits of the stored values that only layers of fewer than 8 read, moved or not."""
+    found: dict[Value, int] = {carriers.get(value, value): NARROW_BITS for value in graph.outputs}
+    for node in reversed(graph.nodes()) if bits else ():
+        if node.is_variable:
+            continue
+        read = NARROW_BITS
+        if node.name in bits:
+            read = bits[node.name]
+        elif ops.get(node.op).form is Form.SAME:
+            read = found.get(carriers.get(Value(node), Value(node)), NARROW_BITS)
+        for value in node.inputs:
+            stored = carriers.get(value, value)
+            if stored != carriers.get(Value(node), Value(node)):  # a clamp stands for what it reads
+                found[stored] = max(read, found.get(stored, 0))
+    return found
+
+
+def _narrow(covered: list[Range], offsets: bool, bits: int) -> Target:
+    """The narrow form that represents all of these ranges."""
     low, high = min(0.0, *(low for low, _ in covered)), max(0.0, *(high for _, high in covered))
-    limit = 2 ** (NARROW_BITS - 1) - 1
+    limit = 2 ** (bits - 1) - 1
     symmetric = max(-low, high, _TINY) / limit
     skewed = max(high - low, _TINY) / (2 * limit)
     if offsets and skewed < _ASYMMETRY_GAIN * symmetric:
-        return Target(exact(skewed), round(low / skewed) + limit, NARROW_BITS)
-    return Target(exact(symmetric), 0, NARROW_BITS)
+        return Target(exact(skewed), round(low / skewed) + limit, bits)
+    return Target(exact(symmetric), 0, bits)
 
 
 def _carriers(graph: Graph) -> dict[Value, Value]:

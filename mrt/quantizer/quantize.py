@@ -83,6 +83,7 @@ class QuantizeSettings:
         softmax_lambd: how far below the largest logit softmax resolves, in nats.
         restore_name: what is left in float.
         extra: layers that take more than 8 bits.
+        bits: of layers that take fewer than 8, by node name of the prepared graph.
         whole: inputs whose values are whole numbers already, and taken as they are.
     """
 
@@ -95,6 +96,7 @@ class QuantizeSettings:
     restore_name: Sequence[str] = ()
     extra: ExtraBits = field(default_factory=ExtraBits)
     whole: frozenset[str] = frozenset()
+    bits: Mapping[str, int] = field(default_factory=dict)
 
 
 def quantize(
@@ -118,7 +120,13 @@ def quantize(
     """
     settings = settings or QuantizeSettings()
     annotation = annotate(
-        graph, statistics, settings.ranges, settings.extra, settings.offsets, settings.input_precision
+        graph,
+        statistics,
+        settings.ranges,
+        settings.extra,
+        settings.offsets,
+        settings.input_precision,
+        settings.bits,
     )
     ctx = QuantizeContext(graph, annotation, settings.softmax_lambd, moments, settings.rounding)
     described: dict[str, TensorInfo] = {}

@@ -6,7 +6,7 @@ from typing import Optional
 from pydantic import BaseModel, ConfigDict
 from tabulate import tabulate
 
-__all__ = ["CompressionStep", "markdown"]
+__all__ = ["CompressionStep", "TrainedIntegers", "markdown"]
 
 
 class CompressionStep(BaseModel):
@@ -30,6 +30,35 @@ class CompressionStep(BaseModel):
     parameters: int
     size_bytes: int
     notes: Optional[str] = None
+
+
+class TrainedIntegers(BaseModel):
+    """What training the integer network gained.
+
+    Attributes:
+        bits: of most of its layers.
+        layers: how many layers were trained.
+        pictures: held out of the training, on which the compiled model was judged.
+        before: its accuracy there as quantized.
+        after: that of the best epoch, or of the start where none was better.
+        epochs: accuracy there after each.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    bits: int
+    layers: int
+    pictures: int
+    before: float
+    after: float
+    epochs: list[float] = []
+
+    def markdown(self) -> str:
+        """As a line."""
+        return (
+            f"integers of {self.bits} bits trained in {self.layers} layers: {self.before:.2%} before, "
+            f"{self.after:.2%} after, on {self.pictures:,} held-out training pictures\n"
+        )
 
 
 def markdown(steps: Sequence[CompressionStep], integers: Mapping[str, float]) -> str:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from tabulate import tabulate
 
 from mrt.atomic import atomic_write
-from mrt.report.compression import CompressionStep
+from mrt.report.compression import CompressionStep, TrainedIntegers
 from mrt.report.compression import markdown as compression_markdown
 from mrt.report.precision import PrecisionGain
 
@@ -102,6 +102,7 @@ class Report(_Part):
         latency_ms: milliseconds of one sample alone.
         throughput: samples per second, in batches of [EVALUATION] Batch.
         compression: the float network as loaded and after each step that compressed it; empty where none did.
+        qat: what training the integer network gained; None where that was not done, or before.
         seconds: of each stage, by name.
         versions: of the packages used, by name.
         configuration: as in `Config.as_dict`.
@@ -132,6 +133,7 @@ class Report(_Part):
     throughput: OfEach = OfEach()
     size_bytes: SizeBytes = SizeBytes()
     compression: list[CompressionStep] = []
+    qat: Optional[TrainedIntegers] = None
     seconds: dict[str, float] = {}
     versions: dict[str, str] = {}
     configuration: dict[str, Any] = {}
@@ -165,7 +167,16 @@ class Report(_Part):
         notes = "".join(f"- {line}\n" for line in self._notes())
         steps = compression_markdown(self.compression, self.accuracy.get("cvm", {})) if self.compression else ""
         return "\n".join(
-            filter(None, [self._row_markdown(), notes, steps, self.precision.markdown() if self.precision else ""])
+            filter(
+                None,
+                [
+                    self._row_markdown(),
+                    notes,
+                    steps,
+                    self.qat.markdown() if self.qat else "",
+                    self.precision.markdown() if self.precision else "",
+                ],
+            )
         )
 
     def _notes(self) -> Iterator[str]:

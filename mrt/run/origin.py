@@ -56,6 +56,8 @@ class Origin:
             self._add(found, stage.name.lower(), tuple(type(getattr(self._config, stage.name.lower())).model_fields))
             if stage is Start.FINETUNE:
                 found["[DISTILLATION]"] = str(self._config.distillation)
+        if start >= Start.QUANTIZATION and self._config.qat is not None:
+            self._add(found, "qat", type(self._config.qat).model_fields)
         for stage, sections in _SECTIONS.items():
             for name, section in sections if stage <= start else ():
                 later = _LATER if start < Start.QUANTIZATION else ()

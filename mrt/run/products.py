@@ -8,7 +8,7 @@ from pathlib import Path
 from mrt.graph import Graph
 from mrt.quantizer.quantize import Quantized, QuantizeSettings
 from mrt.report import BitExact, LayerCost, Report
-from mrt.report.compression import CompressionStep
+from mrt.report.compression import CompressionStep, TrainedIntegers
 from mrt.report.precision import PrecisionGain
 from mrt.run.judge import Judge
 from mrt.run.split import Split
@@ -28,6 +28,7 @@ MOMENTS: Product[Mapping[str, Moments]] = Product("input moments of the layers")
 SETTINGS: Product[QuantizeSettings] = Product("how to quantize")
 QUANTIZED: Product[Quantized] = Product("the integer network")
 PRECISION: Product[PrecisionGain | None] = Product("what extra bits gained")
+TRAINED: Product[TrainedIntegers | None] = Product("what training the integers gained")
 JUDGE: Product[Judge] = Product("what judges the outputs")
 PARTS: Product[bool] = Product("whether the network has a float top")
 MERGED: Product[Graph | None] = Product("the integer base with its float top")

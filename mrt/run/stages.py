@@ -17,6 +17,7 @@ from mrt.run.origin import Origin
 from mrt.run.parts import Merge, Parts
 from mrt.run.pictures import Pictures
 from mrt.run.prepare import Prepare
+from mrt.run.qat import FewBits, Qat
 from mrt.run.quantize import Quantize, Settle
 from mrt.run.sample_source import SampleSource
 from mrt.run.stage import Checkpoint, Stage
@@ -45,6 +46,15 @@ def recipe_stages(
     ]
 
 
+def _training_integers(config: Config, pictures: Pictures, stages: list[Stage], quantized: Checkpoint) -> list[Stage]:
+    """The recipe's stages with those of [QAT], after which the integer network is kept instead of before."""
+    if config.qat is None:
+        return stages
+    kept = config.default.output_dir / f"{config.default.model_name}.qat.train.npz"
+    *before, quantize = stages
+    return [*before, FewBits(config.qat), quantize, Qat(config.qat, pictures, kept, quantized)]
+
+
 def configured_stages(config: Config, pictures: Pictures) -> list[Stage]:
     """From the loaded network to the integer one, cut and checkpointed as a configuration says."""
     checkpoints = checkpoints_of(config, pictures)
@@ -54,16 +64,18 @@ def configured_stages(config: Config, pictures: Pictures) -> list[Stage]:
         dump: bool = getattr(config, start.name.lower()).dump
         return checkpoints.compressed(order[order.index(start) :], dump, saved)
 
+    quantized = checkpoints.quantized(config.quantization.dump)
+    recipe = recipe_stages(
+        Recipe.from_config(config),
+        pictures,
+        checkpoints.prepared(config.prepare.dump),
+        checkpoints.calibrated(config.calibration.dump),
+        quantized if config.qat is None else None,
+    )
     return [
         *compressing_stages(config, pictures, compressed),
         Cut(config),
-        *recipe_stages(
-            Recipe.from_config(config),
-            pictures,
-            checkpoints.prepared(config.prepare.dump),
-            checkpoints.calibrated(config.calibration.dump),
-            checkpoints.quantized(config.quantization.dump),
-        ),
+        *_training_integers(config, pictures, recipe, quantized),
         Parts(config, checkpoints),
         Merge(config, checkpoints.merged(config.merge_model.dump) if config.split_model.keys else None),
     ]

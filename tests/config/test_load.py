@@ -35,7 +35,7 @@ def test_example_has_exactly_the_keys_of_the_schema() -> None:
     parser = configparser.RawConfigParser(default_section="")
     parser.optionxform = str  # type: ignore[assignment, method-assign]
     parser.read(COMPRESSION)
-    ours = {section: set(parser.options(section)) for section in ("PRUNING", "FINETUNE", "DISTILLATION")}
+    ours = {section: set(parser.options(section)) for section in ("PRUNING", "FINETUNE", "DISTILLATION", "QAT")}
     parser = configparser.RawConfigParser(default_section="")
     parser.optionxform = str  # type: ignore[assignment, method-assign]
     parser.read(EXAMPLE)
