@@ -84,7 +84,7 @@ def _find(section: str, key: str, where: str) -> Target:
 
 def _set_device(raw: Raw, device: str) -> None:
     for section in ("DEFAULT", *raw.sections):
-        if "Device_type" in SCHEMA[section]:
+        if "Device_type" in SCHEMA[section] and section != "COMPILATION":
             raw.set(section, "Device_type", device, f"--device {device}")
             if device == "cpu":
                 raw.set(section, "Device_ids", "", "")
@@ -96,7 +96,7 @@ def _inherit(raw: Raw) -> None:
         raw.sections.setdefault(section, {})
     for section in raw.sections:
         for key in ("Device_type", "Device_ids"):
-            if key in SCHEMA[section]:
+            if key in SCHEMA[section] and section != "COMPILATION":
                 raw.fall_back(section, key, ("DEFAULT", key))
     raw.fall_back("CALIBRATION", "Batch", ("DEFAULT", "Batch"))
     raw.fall_back("EVALUATION", "Batch", ("DEFAULT", "Batch"), ("CALIBRATION", "Batch"))

@@ -254,6 +254,9 @@ class Evaluation(OnDevice):
 class Compilation(OnDevice):
     """[COMPILATION], skipped when the section is absent: writes `<Dump_dir>/<Model_name>_cvm/`."""
 
+    device_type: Annotated[Literal["cpu"], BeforeValidator(lower)] = Field(
+        default="cpu", description="cpu: compiling takes no GPU, and the compiled model runs on the processor"
+    )
     batch: Batch = Field(default=1, description=BATCH)
     dump_dir: Path = Field(default=Path("~/mrt_model"), description=PATH + "; by default Output_dir")
 

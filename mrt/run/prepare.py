@@ -34,15 +34,16 @@ class Prepare(Stage):
 
     def run(self, have: Products, progress: Progress) -> Made:
         """The prepared network."""
+        where = context(self._switches)
         with progress.stage("prepare"):
             verified = self._samples.first(VERIFIED_PICTURES) if self._switches.verify else None
-            prepared = PassManager(PREPARE, verify=verified).run(have[BASE])
+            prepared = PassManager(PREPARE, verify=verified, context=where).run(have[BASE])
             if self._switches.equalize and (values := measured(prepared)):
                 pictures = self._samples.batches(min(SAMPLE_PICTURES, self._samples.calibrated))
-                largest = largest_per_channel(prepared, values, pictures, context(self._switches))
-                prepared = PassManager([Equalize(largest)], verify=verified).run(prepared)
+                largest = largest_per_channel(prepared, values, pictures, where)
+                prepared = PassManager([Equalize(largest)], verify=verified, context=where).run(prepared)
             if self._switches.equalize:
                 first = self._samples.first(min(GAIN_PICTURES, self._samples.calibrated))
-                gains = find_gains(prepared, first, context(self._switches))
-                prepared = PassManager([ChannelGains(gains)], verify=verified).run(prepared)
+                gains = find_gains(prepared, first, where)
+                prepared = PassManager([ChannelGains(gains)], verify=verified, context=where).run(prepared)
         return {PREPARED: prepared}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -43,13 +43,21 @@ class PassManager:
         verify: inputs on which each pass's result must agree with the graph before it, computed on MXNet; None
             switches verification off.
         tolerance: largest allowed difference, relative to the largest output.
+        context: the MXNet device to verify on.
 
     Where boxes are suppressed, what that reads is compared: of two boxes with all but the same score, either may come
     first. There, one entry in a thousand may differ, as scores next to a threshold do.
     """
 
-    def __init__(self, passes: Sequence[Pass], verify: Feed | None = None, tolerance: float = 1e-3) -> None:
+    def __init__(
+        self,
+        passes: Sequence[Pass],
+        verify: Feed | None = None,
+        tolerance: float = 1e-3,
+        context: Any | None = None,
+    ) -> None:
         self.passes = tuple(passes)
+        self._context = context
         self.verify = verify
         self.tolerance = tolerance
         self.errors: dict[str, float] = {}
@@ -85,9 +93,10 @@ class PassManager:
         feed = {**{name: np.zeros(shape, np.float32) for name, shape in graph.input_shapes(count).items()}, **given}
         selected = [node.inputs for node in graph.nodes() if ops.of(node).suppresses]
         if not selected:
-            return Executor(graph)(feed)
+            return Executor(graph, context=self._context)(feed)
         self._compared_part = _MOST
-        arrays = iter(Executor(graph, [value for inputs in selected for value in inputs])(feed))
+        read = [value for inputs in selected for value in inputs]
+        arrays = iter(Executor(graph, read, context=self._context)(feed))
         joined = (np.concatenate([next(arrays) for _ in inputs], axis=-1) for inputs in selected)
         return [np.sort(rows, axis=-1) for rows in joined]  # the columns may have changed places
 

@@ -41,6 +41,7 @@ def refusal(path: Path, text: str | bytes | None = None, **arguments: object) ->
         ("DEFAULT.Device_ids", "0,-1", "greater than or equal to 0", "0,1,2"),
         ("DEFAULT.Verbosity", "loud", "not a logging level", "20 (INFO)"),
         ("DEFAULT.Verbosity", "-10", "not a logging level", "20 (INFO)"),
+        ("COMPILATION.Device_type", "gpu", "should be 'cpu'", "cpu: compiling takes no GPU"),
         ("DEFAULT.Start", "COMPILATION", "is not a stage", "DEFAULT, PRUNING, FINETUNE, PREPARE"),
         ("CALIBRATION.Batch", "-1", "greater than or equal to 1", "a whole number from 1"),
         ("CALIBRATION.Batch", "16.5", "valid integer", "a whole number from 1"),
