@@ -52,7 +52,7 @@ def run(name: str) -> bool:
         return False
     (written,) = folder.glob("*.report.json")
     report = json.loads(written.read_text())
-    keys = ("model", "accuracy", "compression", "size_bytes", "samples", "seconds", "bit_exact")
+    keys = ("model", "accuracy", "compression", "size_bytes", "samples", "seconds", "bit_exact", "qat")
     atomic_write(kept, json.dumps({"configuration": text, **{key: report[key] for key in keys}}, indent=1) + "\n")
     return True
 
@@ -72,7 +72,18 @@ def document() -> str:
 
 def row(name: str, found: dict[str, Any]) -> tuple[str, ...]:
     """One line of the table."""
-    steps = found["compression"]
+    steps, size = found["compression"], f"{found['size_bytes']['cvm']:,}"
+    if not steps:  # the float network stays as it is
+        return (
+            name,
+            found["model"],
+            _top1(found["accuracy"]["float"]),
+            "-",
+            _top1(found["accuracy"]["cvm"]),
+            "-",
+            "-",
+            size,
+        )
     first, last = steps[0], steps[-1]
     return (
         name,
@@ -82,7 +93,7 @@ def row(name: str, found: dict[str, Any]) -> tuple[str, ...]:
         _top1(found["accuracy"].get("cvm", {})),
         f"{last['macs'] / 1e6:.2f} M ({last['macs'] / first['macs']:.0%})",
         f"{last['parameters']:,} ({last['parameters'] / first['parameters']:.0%})",
-        f"{found['size_bytes']['cvm']:,}",
+        size,
     )
 
 

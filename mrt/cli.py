@@ -180,7 +180,17 @@ def _train(config: Config, progress: Progress, options: argparse.Namespace) -> N
     dataset = open_dataset(config, config.train.dataset, config.train.dataset_dir)
     prefix = config.default.model_dir / config.default.model_name
     with progress.stage("train", total=settings.epochs) as step:
-        metrics = train.train(settings, dataset, prefix, lambda epoch: step.advance())
+
+        def show(epoch: train.Epoch) -> None:
+            step.advance(epoch.number - step.done)
+
+        if config.distillation is None:
+            metrics = train.train(settings, dataset, prefix, show)
+        else:
+            from mrt.run.teach import train_with_teacher
+
+            shape = config.default.only_shape
+            metrics = train_with_teacher(settings, config.distillation, dataset, shape, prefix, show)
     print(" ".join(f"{name}={value:.4g}" for name, value in metrics.items()))
     print(f"weights: {prefix}-symbol.json, {prefix}-0000.params")
 

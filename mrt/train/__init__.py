@@ -3,7 +3,7 @@
 from mrt.train.fit import Epoch, Objective, cross_entropy, fit
 from mrt.train.judge import evaluate, judge
 from mrt.train.learner import BlockLearner, GraphLearner, Learner
-from mrt.train.named import export, train
+from mrt.train.named import export, initial_network, make_folder, train
 from mrt.train.resume import TrainingCheckpoint
 from mrt.train.settings import FitSettings, TrainSettings
 
@@ -20,6 +20,8 @@ __all__ = [
     "evaluate",
     "export",
     "fit",
+    "initial_network",
     "judge",
+    "make_folder",
     "train",
 ]

@@ -52,8 +52,8 @@ def train(
             training that diverged, or a checkpoint of a training with other settings.
     """
     started = time.monotonic()
-    _make_folder(out_prefix.parent)  # better now than after the training
-    network = _initial(settings, dataset)
+    make_folder(out_prefix.parent)  # better now than after the training
+    network = initial_network(settings, dataset)
     objective = _objective(network, dataset)
     learner = BlockLearner(network)
     origin = {f"[TRAIN] {key.capitalize()}": str(value) for key, value in asdict(settings).items()}
@@ -69,7 +69,7 @@ def train(
 
 def export(network: gluon.HybridBlock, out_prefix: Path) -> None:
     """Writes a network that has run as ``<out_prefix>-symbol.json`` and ``<out_prefix>-0000.params``, each whole."""
-    _make_folder(out_prefix.parent)
+    make_folder(out_prefix.parent)
     with tempfile.TemporaryDirectory() as folder:
         written = Path(folder) / "network"
         try:
@@ -83,8 +83,8 @@ def export(network: gluon.HybridBlock, out_prefix: Path) -> None:
             atomic_write(out_prefix.with_name(out_prefix.name + suffix), content)
 
 
-def _make_folder(folder: Path) -> None:
-    """Makes a folder to write in, or says why that cannot be."""
+def make_folder(folder: Path) -> None:
+    """Make a folder to write in, or says why that cannot be."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -93,7 +93,8 @@ def _make_folder(folder: Path) -> None:
         raise MRTError(f"{folder}: cannot be written in: {error.strerror}; name another Model_dir") from None
 
 
-def _initial(settings: TrainSettings, dataset: Dataset) -> gluon.HybridBlock:
+def initial_network(settings: TrainSettings, dataset: Dataset) -> gluon.HybridBlock:
+    """The network as training begins: every weight drawn, from the settings' seed."""
     mx.random.seed(settings.seed)
     network = nets.get(settings.network)
     network.initialize(mx.init.Xavier())

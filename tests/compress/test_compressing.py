@@ -164,6 +164,20 @@ def test_a_student_learns_of_its_teacher_alone(teacher: Graph, loss: str) -> Non
         assert judge(Executor(distilled.learner.graph), digits, 500)["top1"] > 0.9
 
 
+def test_mrt_train_takes_a_teacher(project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of the teacher alone, without labels, a network of its own learns the classes."""
+    text = (project / "mrt" / "zoo" / "digits.ini").read_text().replace("Epochs=40", "Epochs=3")
+    path = tmp_path / "student.ini"
+    path.write_text(f"{text}\n[DISTILLATION]\nTeacher={project}/data/digits\nLosses=hard: 0, soft_label: 1\n")
+    given = ("--set", f"DEFAULT.Model_dir={tmp_path}", "--set", "DEFAULT.Model_name=student")
+    assert main(["train", str(path), *given]) == 0
+    assert float(re.search(r"top1=([\d.]+)", capsys.readouterr().out)[1]) > 0.9  # type: ignore[index]
+    files = tmp_path / "student-symbol.json", tmp_path / "student-0000.params"
+    student = mxnet_files.load(*files, {"data": (-1, 1, 8, 8)})
+    assert judge(Executor(student), datasets.get("digits")(None, (-1, 1, 8, 8)), 500)["top1"] > 0.9
+    assert not list(tmp_path.glob("*.npz"))
+
+
 def test_the_flow_between_two_maps() -> None:
     rng = np.random.default_rng(0)
     one, two = rng.normal(size=(2, 3, 4, 4)), rng.normal(size=(2, 5, 2, 2))

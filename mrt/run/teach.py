@@ -1,0 +1,64 @@
+"""`mrt train` with a teacher: [TRAIN] and [DISTILLATION] together."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from mrt.compress.distill import Distilled, DistillSettings
+from mrt.config.compression import Distillation
+from mrt.datasets import Dataset
+from mrt.datasets.detection import Detection
+from mrt.errors import MRTError
+from mrt.executors.mxnet import Executor
+from mrt.frontends import mxnet as mxnet_files
+from mrt.frontends.reading import network_of_files
+from mrt.graph import Shape
+from mrt.run.source import network_at
+from mrt.train import (
+    Epoch,
+    TrainingCheckpoint,
+    TrainSettings,
+    export,
+    fit,
+    initial_network,
+    judge,
+    make_folder,
+)
+
+
+def train_with_teacher(
+    settings: TrainSettings,
+    section: Distillation,
+    dataset: Dataset,
+    shape: Shape,
+    out_prefix: Path,
+    progress: Callable[[Epoch], None],
+) -> dict[str, float]:
+    """As `mrt.train.train`, with the losses of [DISTILLATION]; the nodes of pairs are those of the exported network.
+
+    Raises:
+        MRTError: as there; the dataset is a detector's; or the teacher does not fit.
+    """
+    if isinstance(dataset, Detection):
+        raise MRTError(f"[DISTILLATION]: only networks that classify are taught, and {dataset.name} is for detectors")
+    make_folder(out_prefix.parent)
+    with tempfile.TemporaryDirectory() as folder:
+        written = Path(folder) / "student"
+        export(initial_network(settings, dataset), written)
+        student = network_of_files(Path(f"{written}-symbol.json"), Path(f"{written}-0000.params"), shape)
+    teacher = network_at(Path(section.teacher), shape)
+    chosen = DistillSettings(section.losses, section.temperature, section.pairs, section.fsp_pairs)
+    distilled = Distilled(student, teacher, chosen)
+    origin = {f"[TRAIN] {key.capitalize()}": str(value) for key, value in asdict(settings).items()}
+    origin["[TRAIN] Dataset"] = f"{dataset.name} {dataset.input_shape} {dataset.preprocess}"
+    origin["[DISTILLATION]"] = str(section)
+    checkpoint = TrainingCheckpoint(out_prefix.with_name(out_prefix.name + ".train.npz"), origin)
+    loss = fit(distilled.learner, distilled.objective, settings, dataset, checkpoint, progress)
+    network = distilled.learner.graph
+    files = (out_prefix.with_name(out_prefix.name + suffix) for suffix in ("-symbol.json", "-0000.params"))
+    mxnet_files.save(network, *files)
+    checkpoint.drop()
+    return {**judge(Executor(network), dataset, settings.batch), "loss": loss, "epochs": settings.epochs}
