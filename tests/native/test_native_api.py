@@ -130,6 +130,7 @@ EXT = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:input .data.")  # it saturates on purpose
 def test_quantize_and_dequantize(tmp_path) -> None:
     save_package(
         tmp_path,

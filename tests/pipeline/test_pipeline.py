@@ -106,6 +106,7 @@ def test_the_compiled_model_computes_what_the_float_network_does(project: Path, 
     assert extension["labels"] == [str(digit) for digit in range(10)]
 
 
+@pytest.mark.filterwarnings("ignore:input .data.")  # it saturates on purpose
 def test_inputs_are_quantized_as_the_runtime_does_it(finished: Path) -> None:
     model = cvm.load(finished / "digits_cvm")
     info = TensorInfo.from_json(json.loads((finished / "digits.quantize.scales.json").read_text())["inputs"][0])
