@@ -14,6 +14,7 @@ from cvm.errors import CVMError
 from rich.console import Console
 from rich.logging import RichHandler
 
+from mrt.advice import advised
 from mrt.config import Config, load
 from mrt.errors import MRTError
 from mrt.report import Progress
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _ACTIONS[options.command](config, progress, options)
         sys.stdout.flush()
     except (MRTError, CVMError) as error:
-        print(f"mrt: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"mrt: {advised(error)}", file=sys.stderr)
         return _BAD_INPUT
     except OSError as error:  # what no part of MRT expects of its files: a full disk or standard output, a closed pipe
         print(f"mrt: {error.filename or 'standard output'}: {error.strerror or error}", file=sys.stderr)

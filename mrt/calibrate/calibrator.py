@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mrt.errors import MRTError
+from mrt.errors import MRTError, Remedy
 from mrt.executors.mxnet import Executor, infer_shapes
 from mrt.graph import Graph, Value
 from mrt.graph.batch import Feed, Samples, fitting
@@ -39,7 +39,7 @@ def calibrate(graph: Graph, batches: Iterable[Feed], context: Any | None = None)
                 known = gathered.get(value.name)
                 gathered[value.name] = known.merge(current) if known else current
     if not gathered:
-        raise MRTError("calibration: the dataset gave no pictures; check Dataset_dir and Calibrate_num")
+        raise MRTError("calibration: there is no data", Remedy.CALIBRATION_DATA)
     return gathered
 
 

@@ -11,7 +11,7 @@ from typing import Callable
 
 import numpy as np
 
-from mrt.errors import MRTError
+from mrt.errors import MRTError, Remedy
 from mrt.graph import Array
 from mrt.statistics.tensor import Statistics
 
@@ -138,7 +138,7 @@ def calibrator(name: str, lambd: float | None = None) -> Calibrator:
     """
     if name == LAMBDA:
         if lambd is None:
-            raise MRTError("calibrator lambda: needs a number of standard deviations; give [CALIBRATION] Lambda")
+            raise MRTError("calibrator lambda: needs a number of standard deviations", Remedy.DEVIATIONS)
         return mean_and_deviations(lambd)
     if name not in CALIBRATORS:
         raise MRTError(f"calibrator {name!r}: unknown; there are {', '.join((*CALIBRATORS, LAMBDA))}")

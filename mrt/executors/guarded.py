@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from mrt.errors import MRTError
+from mrt.errors import MRTError, Remedy
 from mrt.executors.child import Failure, attempt
 from mrt.executors.mxnet import Executor, infer_shapes
 from mrt.graph import Graph, Node, Value
@@ -59,11 +59,14 @@ def _guard(graph: Graph, task: Callable[[Graph, int], object]) -> None:
     named = {word.strip(":,;()'") for word in failure.reason.split()}
     nodes = graph.nodes()
     if not failure.died and any(node.name in named for node in nodes):
-        raise MRTError(failure.reason)
+        raise MRTError(failure.reason, Remedy.INPUT_SHAPE)
     node, failure = _culprit(graph, nodes, task, failure)
     place = f"node {node.name} ({node.op}): " if node else ""
-    what = f"MXNet itself cannot run the network here: {failure.reason}" if failure.died else failure.reason
-    raise MRTError(f"{place}{what}" + ("; export it without this operator" if failure.died else ""))
+    if not failure.died:
+        raise MRTError(place + failure.reason, Remedy.INPUT_SHAPE)
+    raise MRTError(
+        f"{place}MXNet itself cannot run the network here: {failure.reason}; export it without this operator"
+    )
 
 
 def _do(task: Callable[[Graph, int], object], graph: Graph) -> None:

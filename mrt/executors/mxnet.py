@@ -11,7 +11,7 @@ from typing import Any
 import mxnet as mx
 import numpy as np
 
-from mrt.errors import MRTError
+from mrt.errors import MRTError, Remedy
 from mrt.executors.avoided import without_faults
 from mrt.executors.symbol import to_symbol
 from mrt.graph.ir import Array, Graph, Shape, Value
@@ -36,12 +36,12 @@ def infer_shapes(graph: Graph, batch: int = 1) -> dict[Value, Shape]:
             _, shapes, _ = to_symbol(Graph(values, graph.params, graph.inputs)).infer_shape(**known)
     except mx.base.MXNetError as error:
         raise MRTError(
-            f"the shapes of the network do not fit together for input {dict(graph.inputs)}: {_reason(error)}; "
-            "check Input_shape"
+            f"the shapes of the network do not fit together for input {dict(graph.inputs)}: {_reason(error)}",
+            Remedy.INPUT_SHAPE,
         ) from None
     if shapes is None:
         raise MRTError(
-            f"the shapes of the network cannot be inferred from input {dict(graph.inputs)}; check Input_shape"
+            f"the shapes of the network cannot be inferred from input {dict(graph.inputs)}", Remedy.INPUT_SHAPE
         )
     return {value: tuple(shape) for value, shape in zip(values, shapes)}
 

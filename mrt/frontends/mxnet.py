@@ -16,7 +16,7 @@ import mxnet as mx
 import numpy as np
 
 from mrt.atomic import atomic_write
-from mrt.errors import MRTError
+from mrt.errors import MRTError, Remedy
 from mrt.executors.child import attempt
 from mrt.executors.symbol import ORIGIN, to_symbol
 from mrt.executors.twin import restored
@@ -90,7 +90,7 @@ def load(symbol_path: Path, params_path: Path, inputs: Mapping[str, Shape]) -> G
 
 def _require(path: Path) -> None:
     if not path.is_file():
-        raise MRTError(f"{path}: no such file; check Model_dir and Model_name")
+        raise MRTError(f"{path}: no such file", Remedy.MODEL_FILES)
 
 
 def load_symbol(path: Path) -> mx.sym.Symbol:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mrt.errors import MRTError
+from mrt.errors import MRTError, Remedy
 from mrt.graph import Node, Shape, Value
 from mrt.integer.form import NARROW_BITS, ExtraBits, Form
 from mrt.integer.qvalue import Target
@@ -82,5 +82,5 @@ class Annotation:
         """The calibration statistics of a value."""
         found = self.calibrated.get(value.name)
         if found is None:
-            raise MRTError(f"node {value.node.name}: no calibration statistics; run the CALIBRATION stage again")
+            raise MRTError(f"node {value.node.name}: no calibration statistics", Remedy.CALIBRATE_AGAIN)
         return found

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mrt.graph import Node, Shape, Value
-from mrt.graph.attrs import flag, integer, number, refuse
+from mrt.graph.attrs import axis_of, flag, number, refuse
 from mrt.ops.base import Operator, Rewriter
 
 
@@ -33,7 +33,7 @@ class BatchNorm(Operator):
         scale = gamma / np.sqrt(variance + number(node, "eps", 1e-3))
         shift = beta - mean * scale
         rank = len(rw.shape(node.inputs[0]))
-        axis = integer(node, "axis", 1) % rank
+        axis = axis_of(node, "axis", rank, 1)
         shape = tuple(-1 if i == axis else 1 for i in range(rank))
         scaled = rw.op("broadcast_mul", [inputs[0], rw.param(scale.reshape(shape))])
         return [rw.op("broadcast_add", [scaled, rw.param(shift.reshape(shape))])]

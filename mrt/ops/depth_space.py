@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mrt.graph import Node, Value
-from mrt.graph.attrs import integer
+from mrt.graph.attrs import positive
 from mrt.ops.base import Operator, Rewriter
 
 
@@ -19,7 +19,7 @@ class DepthToSpace(Operator):
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """(b, b, C, H, W) becomes (C, H b, W b)."""
         _, channels, height, width = rw.shape(node.inputs[0])
-        size = integer(node, "block_size")
+        size = positive(node, "block_size")
         channels //= size * size
         split = rw.op("Reshape", inputs, {"shape": (-1, size, size, channels, height, width)})
         turned = rw.op("transpose", [split], {"axes": (0, 3, 4, 1, 5, 2)})
@@ -36,7 +36,7 @@ class SpaceToDepth(Operator):
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """(C, H b, W b) becomes (b, b, C, H, W)."""
         _, channels, height, width = rw.shape(node.inputs[0])
-        size = integer(node, "block_size")
+        size = positive(node, "block_size")
         rows, columns = height // size, width // size
         split = rw.op("Reshape", inputs, {"shape": (-1, channels, rows, size, columns, size)})
         turned = rw.op("transpose", [split], {"axes": (0, 3, 5, 1, 2, 4)})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mrt.errors import MRTError, Remedy
 from mrt.graph import Node
 from mrt.graph.attrs import refuse
 from mrt.integer.context import QuantizeContext
@@ -29,9 +30,10 @@ class Embedding(Operator):
             raise refuse(node, "the row numbers are computed, and not the network's input")
         highest = number.tensor.range.max()
         if highest < len(table) - 1:
-            raise refuse(
-                node,
-                f"the table has {len(table)} rows, but the input's precision ends at {highest}; raise Input_precision",
+            raise MRTError(
+                f"node {node.name} ({node.op}): the table has {len(table)} rows, but the input's precision ends at "
+                f"{highest}",
+                Remedy.INPUT_BITS,
             )
         target = ctx.target(node)
         rows = np.clip(np.rint(table / float(target.scale)) - target.offset, -target.limit, target.limit)

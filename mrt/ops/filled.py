@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mrt.graph import Node, Value
-from mrt.graph.attrs import integer, number, refuse
+from mrt.graph.attrs import axis_of, number, positive, refuse
 from mrt.ops.base import Operator, Rewriter
 
 
@@ -31,9 +31,9 @@ class ArangeLike(Operator):
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """The numbers, for this input shape."""
         shape = rw.shape(node.inputs[0])
-        if node.attrs.get("axis", "None") == "None" or integer(node, "axis") % len(shape) == 0:
+        if node.attrs.get("axis", "None") == "None" or axis_of(node, "axis", len(shape)) == 0:
             raise refuse(node, "only along a given axis other than the batch axis is it supported")
-        count, repeat = shape[integer(node, "axis")], integer(node, "repeat", 1)
+        count, repeat = shape[axis_of(node, "axis", len(shape))], positive(node, "repeat", 1)
         steps = np.arange(count) // repeat
         return [rw.param(number(node, "start", 0.0) + number(node, "step", 1.0) * steps)]
 

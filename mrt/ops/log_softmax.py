@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mrt.graph import Node, Shape, Value
-from mrt.graph.attrs import integer
+from mrt.graph.attrs import axis_of
 from mrt.ops.base import Operator, Rewriter
-from mrt.ops.softmax import require_whole, tempered
+from mrt.ops.softmax import require_plain, tempered
 
 
 class LogSoftmax(Operator):
@@ -19,12 +19,12 @@ class LogSoftmax(Operator):
     summary = "x - max - log(sum(exp(x - max)))"
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
-        """Plain log_softmax only."""
-        require_whole(node)
+        """As softmax."""
+        require_plain(node)
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """x - max - log(sum(exp(x - max))) along the axis."""
-        along = {"axis": integer(node, "axis", -1) % len(rw.shape(node.inputs[0])), "keepdims": True}
+        along = {"axis": axis_of(node, "axis", len(rw.shape(node.inputs[0])), -1), "keepdims": True}
         x = tempered(node, inputs[0], rw)
         below = rw.op("broadcast_sub", [x, rw.op("max", [x], along)])
         total = rw.op("sum", [rw.op("exp", [below])], along)
@@ -36,6 +36,10 @@ class Softmin(Operator):
 
     names = ("softmin",)
     summary = "softmax of -x"
+
+    def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
+        """As softmax."""
+        require_plain(node)
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """Negate, softmax."""

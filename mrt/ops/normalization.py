@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mrt.graph import Array, Node, Shape, Value
-from mrt.graph.attrs import flag, integer, number, refuse, text
+from mrt.graph.attrs import axis_of, flag, integer, number, refuse, text
 from mrt.integer.context import QuantizeContext
 from mrt.integer.qvalue import QValue
 from mrt.integer.unit_rows import ROW_BITS, unit_rows
@@ -29,7 +29,7 @@ class LayerNorm(Operator):
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
         """Without gamma and beta; they come after it."""
         shape = rw.shape(node.inputs[0])
-        axis = integer(node, "axis", -1) % len(shape)
+        axis = axis_of(node, "axis", len(shape), -1)
         if axis == 0:
             raise refuse(node, "a mean over the batch axis is not supported")
         gamma, beta = _parameters(node, inputs, rw)
@@ -42,7 +42,7 @@ class LayerNorm(Operator):
     def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
         """See `mrt.integer.unit_rows`."""
         x = _rows(node, ctx)
-        axis = integer(node, "axis", -1) % len(x.tensor.shape)
+        axis = axis_of(node, "axis", len(x.tensor.shape), -1)
         return unit_rows(ctx, x, (axis,), number(node, "eps", 1e-5), centre=True)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mrt.graph import Array, Node, Shape, Value
-from mrt.graph.attrs import flag, integers, refuse
+from mrt.graph.attrs import axes_of, flag, refuse
 from mrt.integer.context import QuantizeContext
 from mrt.integer.form import Form
 from mrt.integer.qvalue import QValue
@@ -17,7 +17,7 @@ from mrt.ops.base import Operator, Rewriter, sole
 def reduced_axes(node: Node, rank: int) -> tuple[int, ...]:
     """The axes a reduction removes, non-negative and sorted."""
     raw = node.attrs.get("axis", "()")
-    axes = {axis % rank for axis in integers(node, "axis", ())} if raw not in ("None", "()") else set(range(rank))
+    axes = set(axes_of(node, "axis", rank, ())) if raw not in ("None", "()") else set(range(rank))
     if flag(node, "exclude", False):
         axes = set(range(rank)) - axes
     return tuple(sorted(axes))

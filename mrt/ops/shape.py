@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mrt.graph import Array, Node, Shape, Value
-from mrt.graph.attrs import flag, integer, integers, refuse, text
+from mrt.graph.attrs import axes_of, axis_of, flag, integer, integers, positive, refuse, text
 from mrt.integer.context import QuantizeContext
 from mrt.integer.form import Form
 from mrt.integer.qvalue import QValue, Target
@@ -93,7 +93,7 @@ class Squeeze(Mover):
 
     def emitted(self, node: Node, shape: Shape) -> tuple[str, Mapping[str, object]]:
         """squeeze."""
-        return "squeeze", {"axis": tuple(axis % len(shape) for axis in integers(node, "axis"))}
+        return "squeeze", {"axis": axes_of(node, "axis", len(shape))}
 
 
 class Transpose(Mover):
@@ -104,8 +104,8 @@ class Transpose(Mover):
 
     def emitted(self, node: Node, shape: Shape) -> tuple[str, Mapping[str, object]]:
         """transpose."""
-        axes = integers(node, "axes", ()) or tuple(reversed(range(len(shape))))
-        return "transpose", {"axes": tuple(axis % len(shape) for axis in axes)}
+        axes = axes_of(node, "axes", len(shape), ()) or tuple(reversed(range(len(shape))))
+        return "transpose", {"axes": axes}
 
 
 class SwapAxis(Operator):
@@ -130,13 +130,14 @@ class Repeat(Mover):
     summary = "repeat"
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
-        """The axis must be named."""
+        """The axis must be named, and something be left."""
         if node.attrs.get("axis", "None") == "None":
             raise refuse(node, "repeat without an axis is not supported")
+        positive(node, "repeats")
 
     def emitted(self, node: Node, shape: Shape) -> tuple[str, Mapping[str, object]]:
         """repeat."""
-        return "repeat", {"repeats": integer(node, "repeats"), "axis": integer(node, "axis") % len(shape)}
+        return "repeat", {"repeats": positive(node, "repeats"), "axis": axis_of(node, "axis", len(shape))}
 
 
 class Tile(Mover):
@@ -166,7 +167,7 @@ class UpSampling(Mover):
         """bilinear: MXNet's deconvolution with the weights that are its second input. Several: one by one."""
         if text(node, "sample_type", "nearest") == "nearest":
             return None if len(inputs) == 1 else [self._joined(node, inputs, rw)]
-        scale, channels = integer(node, "scale"), rw.shape(node.inputs[0])[1]
+        scale, channels = positive(node, "scale"), rw.shape(node.inputs[0])[1]
         attrs = {
             "kernel": (2 * scale - scale % 2,) * 2,
             "stride": (scale, scale),
@@ -191,7 +192,7 @@ class UpSampling(Mover):
 
     def emitted(self, node: Node, shape: Shape) -> tuple[str, Mapping[str, object]]:
         """upsampling."""
-        return "upsampling", {"scale": integer(node, "scale"), "method": "NEAREST_NEIGHBOR"}
+        return "upsampling", {"scale": positive(node, "scale"), "method": "NEAREST_NEIGHBOR"}
 
 
 class Concat(Operator):
@@ -229,7 +230,7 @@ class Concat(Operator):
             else:
                 steps = np.rint(constant / float(target.scale)) - target.offset
                 parts.append(ctx.param(np.clip(steps, -target.limit, target.limit)))
-        axis = integer(node, "dim", 1) % len(parts[0].shape)
+        axis = axis_of(node, "dim", len(parts[0].shape), 1)
         return QValue(ctx.emit("concatenate", parts, {"axis": axis}), target.scale, target.offset)
 
 
@@ -242,7 +243,7 @@ class Stack(Operator):
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """Each tensor gets the axis, then they are joined along it."""
-        axis = integer(node, "axis", 0) % (len(rw.shape(node.inputs[0])) + 1)
+        axis = axis_of(node, "axis", len(rw.shape(node.inputs[0])) + 1, 0)
         if axis == 0:
             raise refuse(node, "a new axis before the batch axis is not supported")
         return [stacked(rw, inputs, axis)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mrt.graph import Node, Shape, Value
-from mrt.graph.attrs import flag, integer, integers, optional_integers, refuse, text
+from mrt.graph.attrs import axes_of, axis_of, flag, integer, integers, optional_integers, positive, refuse, text
 from mrt.ops.base import Operator, Rewriter
 from mrt.ops.shape import Mover
 from mrt.ops.take import taken
@@ -69,10 +69,10 @@ class SliceAxis(Operator):
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """slice."""
         rank = len(rw.shape(node.inputs[0]))
-        axis = integer(node, "axis") % rank
-        begin, end = integer(node, "begin"), text(node, "end", "None")
+        axis = axis_of(node, "axis", rank)
+        begin, open_ended = integer(node, "begin"), text(node, "end", "None") == "None"
         begins = tuple(begin if i == axis else None for i in range(rank))
-        ends = tuple((None if end == "None" else int(end)) if i == axis else None for i in range(rank))
+        ends = tuple((None if open_ended else integer(node, "end")) if i == axis else None for i in range(rank))
         return [rw.op("slice", inputs, {"begin": begins, "end": ends})]
 
 
@@ -103,7 +103,7 @@ class SliceLike(Operator):
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """slice; an axis as long as the batch stays."""
         shape, like = rw.open_shape(node.inputs[0]), rw.open_shape(node.inputs[1])
-        axes = {axis % len(shape) for axis in integers(node, "axes", ())} or set(range(len(shape)))
+        axes = set(axes_of(node, "axes", len(shape), ())) or set(range(len(shape)))
         if any(like[axis] == -1 and shape[axis] != -1 for axis in axes):
             raise refuse(node, "what a sample gives depends on its place in the batch")
         ends = tuple(like[i] if i in axes and like[i] != -1 else None for i in range(len(shape)))
@@ -119,14 +119,15 @@ class SliceChannel(Operator):
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """Equal parts."""
-        size, parts = shapes[node.inputs[0]][integer(node, "axis", 1)], integer(node, "num_outputs")
+        shape, parts = shapes[node.inputs[0]], positive(node, "num_outputs")
+        size = shape[axis_of(node, "axis", len(shape), 1)]
         if size % parts:
             raise refuse(node, f"{size} entries cannot be split into {parts} equal parts")
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """slice, and squeeze where squeeze_axis asks for it."""
         shape = rw.shape(node.inputs[0])
-        axis, parts = integer(node, "axis", 1) % len(shape), integer(node, "num_outputs")
+        axis, parts = axis_of(node, "axis", len(shape), 1), positive(node, "num_outputs")
         return _pieces(node, inputs[0], axis, range(0, shape[axis], shape[axis] // parts), shape[axis], rw)
 
 
@@ -137,10 +138,17 @@ class SplitUnevenly(Operator):
     summary = "one slice per part"
     moves = True
 
+    def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
+        """Equal sections."""
+        shape, sections = shapes[node.inputs[0]], integer(node, "sections", 0)
+        size = shape[axis_of(node, "axis", len(shape), 1)]
+        if sections < 0 or (sections and size % sections):
+            raise refuse(node, f"{size} entries cannot be split into {sections} equal sections")
+
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """slice, and squeeze where squeeze_axis asks for it."""
         shape = rw.shape(node.inputs[0])
-        axis, sections = integer(node, "axis", 1) % len(shape), integer(node, "sections", 0)
+        axis, sections = axis_of(node, "axis", len(shape), 1), integer(node, "sections", 0)
         begins = (
             integers(node, "indices", ()) if not sections else tuple(range(0, shape[axis], shape[axis] // sections))
         )

@@ -8,7 +8,7 @@ import numpy as np
 import sympy
 
 from mrt.graph import Node, Shape, Value
-from mrt.graph.attrs import flag, integer, number, refuse, text
+from mrt.graph.attrs import axis_of, flag, integer, number, refuse, text
 from mrt.integer.context import QuantizeContext
 from mrt.integer.qvalue import QValue, Target, exact
 from mrt.ops.base import Operator, Rewriter
@@ -26,11 +26,8 @@ class Softmax(Operator):
     summary = "exp by table down to Softmax_lambd nats below the maximum, then integer division"
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
-        """Plain softmax only."""
-        require_whole(node)
-        temperature = node.attrs.get("temperature", "None")
-        if temperature != "None" and number(node, "temperature") <= 0:
-            raise refuse(node, f"temperature={temperature} is not supported")
+        """Over whole axes, with a temperature above 0."""
+        require_plain(node)
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
         """The temperature is a scalar factor."""
@@ -42,7 +39,7 @@ class Softmax(Operator):
         """trunc((e L + sum / 2) / sum) with L = 2^15 - 1 and e = round(exp(S (q - max q)) (2^14 - 1)) from a table."""
         value = node.inputs[0]
         rank = len(ctx.get(value).tensor.shape)
-        axis = integer(node, "axis", -1) % rank
+        axis = axis_of(node, "axis", rank, -1)
         x = ctx.get(value)
         step = exact(max(ctx.softmax_lambd / (2**_INDEX_BITS - 1), float(x.scale) / 64))
         if x.tensor.precision > 16 or x.offset or x.scale != step:
@@ -106,14 +103,17 @@ class LogisticRegressionOutput(Operator):
         return [rw.op("sigmoid", inputs[:1])]
 
 
-def require_whole(node: Node) -> None:
-    """Refuse a softmax over a part of the axis.
+def require_plain(node: Node) -> None:
+    """Refuse a softmax over a part of the axis, and one whose temperature is no factor.
 
     Raises:
-        MRTError: the node has use_length.
+        MRTError: the node has use_length, or a temperature that is not above 0.
     """
     if node.attrs.get("use_length", "False") not in ("False", "0") or len(node.inputs) > 1:
         raise refuse(node, "use_length is not supported")
+    temperature = node.attrs.get("temperature", "None")
+    if temperature != "None" and number(node, "temperature") <= 0:
+        raise refuse(node, f"temperature={temperature} is not above 0")
 
 
 def tempered(node: Node, x: Value, rw: Rewriter) -> Value:

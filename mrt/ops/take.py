@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from mrt.graph import Node, Shape, Value
-from mrt.graph.attrs import integer, integers, refuse, text
+from mrt.graph.attrs import axes_of, axis_of, refuse, text
 from mrt.integer.context import QuantizeContext
 from mrt.integer.form import Form
 from mrt.integer.qvalue import QValue
@@ -34,7 +34,7 @@ class Take(Operator):
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
         """Embedding where the numbers are the network's data."""
         shape = rw.shape(node.inputs[0])
-        axis = integer(node, "axis", 0) % len(shape)
+        axis = axis_of(node, "axis", len(shape), 0)
         if rw.constant(inputs[0]) is None:
             if rw.constant(inputs[1]) is None:
                 raise refuse(node, "the numbers or what is taken must be constant")
@@ -51,7 +51,7 @@ class Take(Operator):
         if places is None:
             raise refuse(node, "the numbers are not constant")
         q = ctx.like_output(node)
-        axis = integer(node, "axis", 0) % len(q.tensor.shape)
+        axis = axis_of(node, "axis", len(q.tensor.shape), 0)
         inside = np.clip(np.trunc(places), 0, q.tensor.shape[axis] - 1)
         taken = ctx.emit("take", [q.tensor, ctx.param(inside)], {"axis": axis})
         return QValue(taken, q.scale, q.offset)
@@ -68,10 +68,10 @@ class Reverse(Operator):
         """take of the last, the last but one, and so on."""
         shape = rw.shape(node.inputs[0])
         result = inputs[0]
-        for axis in integers(node, "axis"):
-            if axis % len(shape) == 0:
+        for axis in axes_of(node, "axis", len(shape)):
+            if axis == 0:
                 raise refuse(node, "reversing the batch axis is not supported")
-            result = taken(rw, result, axis % len(shape), range(shape[axis] - 1, -1, -1))
+            result = taken(rw, result, axis, range(shape[axis] - 1, -1, -1))
         return [result]
 
 

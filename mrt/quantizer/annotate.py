@@ -18,7 +18,7 @@ import sympy
 from mrt import ops
 from mrt.calibrate.ranges import Ranges
 from mrt.calibrate.thresholds import Range
-from mrt.errors import MRTError
+from mrt.errors import MRTError, Remedy
 from mrt.executors.mxnet import infer_shapes
 from mrt.graph import Graph, Value
 from mrt.integer.annotation import Annotation
@@ -111,7 +111,7 @@ def annotate(
 
 def _known(value: Value, statistics: Mapping[str, Statistics]) -> Statistics:
     if value.name not in statistics:
-        raise MRTError(f"node {value.node.name}: no calibration statistics; run the CALIBRATION stage again")
+        raise MRTError(f"node {value.node.name}: no calibration statistics", Remedy.CALIBRATE_AGAIN)
     return statistics[value.name]
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from cvm.ops.base import Range
 
-from mrt.errors import MRTError
+from mrt.errors import MRTError, Remedy
 from mrt.graph import Graph, Node, Value, as_param
 from mrt.integer.context import QuantizeContext
 from mrt.integer.qvalue import IntValue, QValue
@@ -37,7 +37,7 @@ def restored_nodes(graph: Graph, names: Sequence[str]) -> set[Node]:
         else:
             found = [node for node in nodes if name == node.name or name in node.origin]
         if not found:
-            raise MRTError(f"[QUANTIZATION] Restore_name: the network has no node {name}")
+            raise MRTError(f"left in float: the network has no node {name}", Remedy.RESTORED_NAMES)
         matched.update(found)
     chosen = {node for node in nodes if node not in matched} if everything_but else matched
     several = next(
@@ -45,8 +45,8 @@ def restored_nodes(graph: Graph, names: Sequence[str]) -> set[Node]:
     )
     if several is not None:
         raise MRTError(
-            f"[QUANTIZATION] Restore_name: {several.name} ({several.op}) has several outputs, which cannot be left "
-            "in float"
+            f"node {several.name} ({several.op}): an operator of several outputs cannot be left in float",
+            Remedy.RESTORED_NAMES,
         )
     return chosen
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mrt.atomic import atomic_write
-from mrt.errors import MRTError
+from mrt.errors import MRTError, Remedy
 from mrt.graph import Array
 from mrt.statistics.histogram import Histogram
 
@@ -79,6 +79,6 @@ def load(path: Path) -> dict[str, Statistics]:
     try:
         return {name: Statistics.from_json(item) for name, item in json.loads(path.read_text()).items()}
     except FileNotFoundError:
-        raise MRTError(f"{path}: no such checkpoint; run the CALIBRATION stage first (Start = PREPARE)") from None
+        raise MRTError(f"{path}: no such checkpoint", Remedy.CALIBRATE_AGAIN) from None
     except (ValueError, TypeError, KeyError, AttributeError, OSError):
-        raise MRTError(f"{path}: damaged checkpoint; run the CALIBRATION stage again (Start = PREPARE)") from None
+        raise MRTError(f"{path}: damaged checkpoint", Remedy.CALIBRATE_AGAIN) from None

@@ -76,7 +76,7 @@ class PassManager:
                 graph = step.run(graph)
                 step.ensures(graph)
             except MRTError as error:
-                raise MRTError(f"pass {step.name}: {error}") from error
+                raise MRTError(f"pass {step.name}: {error}", error.remedy) from error
             logger.debug("pass %s: %d nodes", step.name, len(graph.nodes()))
             if reference is not None:
                 result = self._outputs(graph)

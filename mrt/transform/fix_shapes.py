@@ -15,7 +15,7 @@ import numpy as np
 from mrt import ops
 from mrt.executors.mxnet import infer_shapes
 from mrt.graph import Graph, Node, Shape, Value
-from mrt.graph.attrs import flag, integer, integers, optional_integers
+from mrt.graph.attrs import axes_of, flag, integer, integers, optional_integers
 from mrt.transform.base import Builder, Pass
 from mrt.transform.fold_constants import FoldConstants
 
@@ -70,7 +70,7 @@ def _settled(node: Node, graph: Graph, builder: Builder) -> bool:
     """Whether the size of the batch does not matter to what the node gives."""
     if node.op == "slice_like":
         shape, like = (builder.open_shape(value) for value in node.inputs)
-        axes = {axis % len(shape) for axis in integers(node, "axes", ())} or set(range(len(shape)))
+        axes = set(axes_of(node, "axes", len(shape), ())) or set(range(len(shape)))
         return all(like[axis] != -1 or shape[axis] == -1 for axis in axes)
     if node.op == "shape_array":
         batch = [i for i, size in enumerate(builder.open_shape(node.inputs[0])) if size == -1]

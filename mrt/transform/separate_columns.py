@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from mrt.executors.mxnet import infer_shapes
 from mrt.graph import Graph, Node, Shape, Value
-from mrt.graph.attrs import integer, integers
+from mrt.graph.attrs import axis_of, integers
 from mrt.transform.base import Builder, Pass
 
 _ALL = 2**30
@@ -84,7 +84,7 @@ class _Columns:
         return found
 
     def _of_concat(self, node: Node, rank: int, axis: int, begin: int, end: int) -> Value | None:
-        dim = integer(node, "dim", 1) % rank
+        dim = axis_of(node, "dim", rank, 1)
         if dim != axis:
             found = [self._column(part, axis, begin, end) for part in node.inputs]
             pieces = [piece for piece in found if piece is not None]

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from cvm.errors import CVMError
 
+from mrt.advice import advised
 from mrt.errors import MRTError
 from mrt.report import Progress, Report
 from mrt.zoo.results import Results, summary
@@ -64,7 +65,7 @@ def run(jobs: Sequence[Job], results: Results, tell: Callable[[str], None], prog
                 _require_exactness(report)
                 tell(f"{job.name}: {summary(report)}, {sum(report.seconds.values()):.0f} s")
             except (MRTError, CVMError) as error:
-                reason = " ".join(str(error).split())
+                reason = advised(error)
                 results.fail(job.name, reason)
                 failed.append(job.name)
                 tell(f"{job.name}: failed: {reason}")

@@ -162,7 +162,7 @@ def test_files_of_another_kind_are_refused_by_name(files: tuple[Path, Path], whi
 @pytest.mark.parametrize("which", [0, 1])
 def test_missing_files_are_refused_by_name(files: tuple[Path, Path], which: int) -> None:
     files[which].unlink()
-    assert refused(files) == f"{files[which]}: no such file; check Model_dir and Model_name"
+    assert refused(files) == f"{files[which]}: no such file"
 
 
 def rewritten(path: Path, change: Callable[[dict[str, Any]], None]) -> None:

@@ -75,7 +75,7 @@ def test_numbers_of_any_size_give_the_same_integers_on_both_executors(name: str)
 
 
 def test_the_table_must_be_within_the_inputs_precision() -> None:
-    with pytest.raises(MRTError, match="has 300 rows, but the input's precision ends at 127; raise Input_precision"):
+    with pytest.raises(MRTError, match="has 300 rows, but the input's precision ends at 127"):
         quantized("dense", precision=8)
 
 

@@ -126,7 +126,7 @@ def test_lambda_is_standard_deviations_above_the_mean_but_never_above_the_larges
 
 def test_statistics_of_another_network_are_refused() -> None:
     prepared = PassManager(PREPARE).run(random_network(conv(DATA, "first"), IMAGE))
-    with pytest.raises(MRTError, match=r"^node \w+: no calibration statistics; run the CALIBRATION stage again$"):
+    with pytest.raises(MRTError, match=r"^node \w+: no calibration statistics$"):
         quantize(prepared, {})
 
 
@@ -173,7 +173,7 @@ def test_restored_operators_stay_in_float_and_cannot_be_compiled() -> None:
     everything = noise()
     assert noise("_OP_Convolution", "dense", "probability", "relu") < everything
     assert noise("_ALL_EXCEPT_", "probability") < everything
-    with pytest.raises(MRTError, match="Restore_name: the network has no node nobody"):
+    with pytest.raises(MRTError, match="left in float: the network has no node nobody"):
         noise("nobody")
     with pytest.raises(MRTError):
         compile_model(quantize(prepared, statistics, QuantizeSettings(restore_name=("dense",))))

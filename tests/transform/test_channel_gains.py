@@ -51,7 +51,7 @@ def unseen_noise(network: Graph, prepared: Graph) -> float:
     data, unseen = pictures(network, 64, 2), pictures(network, 64, 3)
     quantized = quantize(prepared, calibrate(prepared, [data]), None, gather(prepared, [data]))
     integers = quantize_input(unseen, quantized.input)
-    (found,) = formal.run(compile_model(quantized.graph, quantized.input.precision), integers)
+    (found,) = formal.run(compile_model(quantized), integers)
     np.testing.assert_array_equal(found, Executor(quantized.graph, dtype="float64")(integers)[0])
     (expected,) = Executor(network)(unseen)
     real = dequantize(found, quantized.outputs[0])
