@@ -114,7 +114,7 @@ def reshape(random: Random, x: Any) -> Any:
         lambda: sym.Reshape(x, shape=(-1, shape[1], int(np.prod(shape[2:])))),
         lambda: sym.Reshape(x, shape=(2, int(np.prod(shape[1:])))),
         lambda: sym.Reshape(x, target_shape=(0, int(np.prod(shape[1:])))),
-        lambda: sym.Reshape(x, shape=(0, -1, shape[-1]), reverse=True),
+        lambda: sym.Reshape(sym.Flatten(x), shape=(-1, 0), reverse=True),
         lambda: sym.Reshape(x, shape=(-2, 1)),
         lambda: sym.transpose(x, axes=tuple(int(axis) for axis in order)),
         lambda: sym.SwapAxis(x, dim1=1, dim2=rank - 1),
@@ -134,7 +134,7 @@ def steps_first(random: Random, x: Any) -> Any:
     if int(np.prod(shape_of(x)[1:])) % 4:
         return x
     read = sym.FullyConnected(steps, num_hidden=5, flatten=False)
-    return pick(random, lambda: read, lambda: sym.transpose(read, axes=(1, 0, 2)), lambda: sym.softmax(read, axis=-1))()
+    return sym.transpose(pick(random, read, sym.softmax(read, axis=-1), sym.tanh(read)), axes=(1, 0, 2))
 
 
 def cell(random: Random, x: Any) -> Any:
@@ -296,6 +296,7 @@ def ended(random: Random, x: Any) -> tuple[Any, dict[str, tuple[int, ...]]]:
         random,
         lambda: (flat, {}),
         lambda: (x, {}),
+        lambda: (sym.SwapAxis(x, dim1=0, dim2=1), {}),
         lambda: (sym.Group([flat, x]), {}),
         lambda: (sym.SoftmaxOutput(flat, label), {"softmax_label": (2,)}),
         lambda: (sym.Group([sym.softmax(flat), sym.BlockGrad(label)]), {"softmax_label": (2,)}),
@@ -400,7 +401,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if kind == FAILED:
             print(f"seed {seed}: {told}", flush=True)
         elif kind == REFUSED:
-            refusals[f"seed {seed}{told[len(REFUSED) :]}" if options.count < 50 else told[len(REFUSED) + 2 :]] += 1
+            if options.count < 50:
+                print(f"seed {seed}: {told}", flush=True)
+            refusals[told[len(REFUSED) + 2 :]] += 1
     for line, count in refusals.most_common():
         print(f"{count:5} {line}")
     print(", ".join(f"{count} {kind}" for kind, count in tally.most_common()))

@@ -36,8 +36,8 @@ def first_shapes(graph: Graph) -> None:
     _guard(graph, infer)
 
 
-def first_forward(graph: Graph) -> None:
-    """Run a network on random numbers, one sample and then two.
+def first_forward(graph: Graph, alone: bool = False) -> None:
+    """Run a network on random numbers: one sample and then, unless it is for one alone, two.
 
     Raises:
         MRTError: MXNet cannot run one, or dies of it, or hangs; the node is named.
@@ -49,18 +49,18 @@ def first_forward(graph: Graph) -> None:
         shapes = part.input_shapes(batch)
         Executor(part)({name: rng.standard_normal(shape, np.float32) for name, shape in shapes.items()})
 
-    _guard(graph, forward)
+    _guard(graph, forward, alone)
 
 
-def _guard(graph: Graph, task: Callable[[Graph, int], object]) -> None:
-    failure = attempt(partial(_do, task, graph), _SECONDS)
+def _guard(graph: Graph, task: Callable[[Graph, int], object], alone: bool = False) -> None:
+    failure = attempt(partial(_do, task, alone, graph), _SECONDS)
     if failure is None:
         return
     named = {word.strip(":,;()'") for word in failure.reason.split()}
     nodes = graph.nodes()
     if not failure.died and any(node.name in named for node in nodes):
         raise MRTError(failure.reason, Remedy.INPUT_SHAPE)
-    node, failure = _culprit(graph, nodes, task, failure)
+    node, failure = _culprit(graph, nodes, partial(_do, task, alone), failure)
     place = f"node {node.name} ({node.op}): " if node else ""
     if not failure.died:
         raise MRTError(place + failure.reason, Remedy.INPUT_SHAPE)
@@ -69,21 +69,27 @@ def _guard(graph: Graph, task: Callable[[Graph, int], object]) -> None:
     )
 
 
-def _do(task: Callable[[Graph, int], object], graph: Graph) -> None:
+def _do(task: Callable[[Graph, int], object], alone: bool, graph: Graph) -> None:
     task(graph, 1)
+    if alone:
+        return
     with contextlib.suppress(MRTError):  # a network for one sample may be cut before what makes it that
         task(graph, 2)
 
 
+def _run(task: Callable[[Graph], object], graph: Graph) -> None:
+    task(graph)
+
+
 def _culprit(
-    graph: Graph, nodes: list[Node], task: Callable[[Graph, int], object], failure: Failure
+    graph: Graph, nodes: list[Node], task: Callable[[Graph], object], failure: Failure
 ) -> tuple[Node | None, Failure]:
     """The first node, in the graph's order, up to and with which the network fails, and how it does."""
     passing, failing = 0, len(nodes)
     while failing - passing > 1:
         middle = (passing + failing) // 2
         part = _up_to(graph, nodes, middle)
-        found = attempt(partial(_do, task, part), _SEARCH_SECONDS)
+        found = attempt(partial(_run, task, part), _SEARCH_SECONDS)
         if found is None:
             passing = middle
         else:

@@ -76,14 +76,19 @@ def shapes_of(data: Any) -> tuple[InputShape, Any]:
     return shapes, data if items is not data else itertools.chain([first], items)
 
 
-def network_of_files(symbol_path: Path, params_path: Path, shapes: InputShape) -> Graph:
-    """The graph of MXNet's two files; see `read_network`."""
+def network_of_files(symbol_path: Path, params_path: Path, shapes: InputShape, alone: bool = False) -> Graph:
+    """The graph of MXNet's two files; see `network_of_symbol`."""
     symbol, params = mxnet_files.load_symbol(symbol_path), mxnet_files.load_params(params_path)
-    return network_of_symbol(symbol, params, shapes, str(params_path))
+    return network_of_symbol(symbol, params, shapes, str(params_path), alone)
 
 
-def network_of_symbol(symbol: mx.sym.Symbol, params: Mapping[str, Array], shapes: InputShape, where: str) -> Graph:
-    """The graph of a symbol with its parameters; errors begin with `where`. See `read_network`."""
+def network_of_symbol(
+    symbol: mx.sym.Symbol, params: Mapping[str, Array], shapes: InputShape, where: str, alone: bool = False
+) -> Graph:
+    """The graph of a symbol with its parameters; errors begin with `where`. See `read_network`.
+
+    `alone` takes a network that holds for one sample at a time as it is: to be run so, or cut before what makes it so.
+    """
     nodes = json.loads(symbol.tojson())["nodes"]
     unknown = [node["name"] for node in nodes if node["op"] == "null" and node["name"] not in params]
     named = shapes if isinstance(shapes, Mapping) else {}
@@ -95,13 +100,19 @@ def network_of_symbol(symbol: mx.sym.Symbol, params: Mapping[str, Array], shapes
     network = ClassicOperators().run(mxnet_files.from_symbol(symbol, params, inputs))
     network = DropLabels(labels).run(network)
     first_shapes(network)
-    network = FreeBatch().run(network)
+    try:
+        network = FreeBatch().run(network)
+    except MRTError:
+        if not alone:
+            raise
+        first_forward(network, alone=True)
+        return network
     first_forward(network)
     return network
 
 
-def network_of_block(net: mx.gluon.HybridBlock, shapes: InputShape) -> Graph:
-    """The graph of a Gluon network; see `read_network`."""
+def network_of_block(net: mx.gluon.HybridBlock, shapes: InputShape, alone: bool = False) -> Graph:
+    """The graph of a Gluon network; see `network_of_symbol`."""
     named = shapes if isinstance(shapes, Mapping) else {}
     sizes = list(shapes.values()) if isinstance(shapes, Mapping) else [shapes]
     net.hybridize()
@@ -114,7 +125,7 @@ def network_of_block(net: mx.gluon.HybridBlock, shapes: InputShape) -> Graph:
         net.export(str(Path(folder) / "net"))
         files = Path(folder) / "net-symbol.json", Path(folder) / "net-0000.params"
         exported = shapes if len(sizes) == 1 and not named else _exported_names(sizes)
-        return _renamed(network_of_files(*files, exported), list(named))
+        return _renamed(network_of_files(*files, exported, alone), list(named))
 
 
 def _exported_names(sizes: Sequence[Shape]) -> dict[str, Shape]:

@@ -87,10 +87,16 @@ def find_keys(graph: Graph) -> tuple[str, ...]:
 def _head(graph: Graph, dynamic: set[Node]) -> set[Node]:
     head: set[Node] = set()
     for node in graph.nodes():
-        own = node in dynamic and not node.is_variable and (not ops.known(node.op) or ops.get(node.op).selects)
+        own = node in dynamic and not node.is_variable and _of_a_head(node)
         if own or any(value.node in head for value in node.inputs):
             head.add(node)
     return head
+
+
+def _of_a_head(node: Node) -> bool:
+    """Whether the operator has no integer form, or selects, or makes the numbers of entries."""
+    whole = node.op in ("Cast", "cast") and not node.attrs.get("dtype", "").startswith("float")
+    return whole or not ops.known(node.op) or ops.get(node.op).selects
 
 
 def _shape_only(graph: Graph, dynamic: set[Node]) -> set[Node]:
@@ -99,6 +105,7 @@ def _shape_only(graph: Graph, dynamic: set[Node]) -> set[Node]:
     for node in graph.nodes():
         sources = [value.node for value in node.inputs if value.node in dynamic]
         zero = node.op == "_mul_scalar" and number(node, "scalar", 1.0) == 0
-        if node.op in _SHAPE_ONLY or zero or (sources and all(source in found for source in sources)):
+        cut = node.op == "slice_like" and node.inputs[0].node not in dynamic
+        if node.op in _SHAPE_ONLY or zero or cut or (sources and all(source in found for source in sources)):
             found.add(node)
     return found

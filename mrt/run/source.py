@@ -48,11 +48,14 @@ def load_network(config: Config) -> Graph:
     Raises:
         MRTError: no files and no zoo model of that name, or damaged files.
     """
-    return network_at(config.default.model_dir / config.default.model_name, config.default.input_shape)
+    default = config.default
+    return network_at(default.model_dir / default.model_name, default.input_shape, _alone(config))
 
 
-def network_at(place: Path, shape: InputShape) -> Graph:
+def network_at(place: Path, shape: InputShape, alone: bool = False) -> Graph:
     """The float network in the files whose names begin with `place`, else the zoo's of that name.
+
+    `alone` takes a network that is for one sample at a time, too.
 
     Raises:
         MRTError: there is neither, or the files are damaged.
@@ -61,8 +64,13 @@ def network_at(place: Path, shape: InputShape) -> Graph:
     for symbol_path, params_path in files:
         if symbol_path.is_file():
             _tell_epoch(place.parent, place.name, params_path)
-            return network_of_files(symbol_path, params_path, shape)
-    return _from_zoo(place.name, [symbol_path for symbol_path, _ in files], shape)
+            return network_of_files(symbol_path, params_path, shape, alone)
+    return _from_zoo(place.name, [symbol_path for symbol_path, _ in files], shape, alone)
+
+
+def _alone(config: Config) -> bool:
+    """Whether the network may be for one sample at a time: it is cut, and evaluated so."""
+    return bool(config.split_model.keys) and (config.evaluation is None or config.evaluation.batch == 1)
 
 
 def _tell_epoch(folder: Path, name: str, taken: Path) -> None:
@@ -74,7 +82,7 @@ def _tell_epoch(folder: Path, name: str, taken: Path) -> None:
     logger.warning("Model_name=%s: the parameters are those of %s%s", name, taken.name, others)
 
 
-def _from_zoo(name: str, tried: list[Path], shape: InputShape) -> Graph:
+def _from_zoo(name: str, tried: list[Path], shape: InputShape, alone: bool) -> Graph:
     from gluoncv import model_zoo
 
     where = " or ".join(str(path) for path in tried)
@@ -85,7 +93,7 @@ def _from_zoo(name: str, tried: list[Path], shape: InputShape) -> Graph:
     net = _built(
         partial(model_zoo.get_model, name, pretrained=True), problem, "export the network there with net.export"
     )
-    return network_of_block(net, shape)
+    return network_of_block(net, shape, alone)
 
 
 def _built(build: Callable[[], Any], problem: str, advice: str) -> Any:

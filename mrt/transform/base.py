@@ -129,6 +129,7 @@ class Builder:
         self._graph = graph
         self._namer = Namer(graph)
         self._shapes: dict[int, dict[Value, Shape]] = {}
+        self._for_one_only = False
         self.params: dict[str, Array] = {}
         self.current: Node | None = None
 
@@ -153,8 +154,17 @@ class Builder:
 
     def open_shape(self, value: Value) -> Shape:
         """The shape of a value of the original graph, with -1 for the axis that the batch makes longer."""
-        one, two = self._shape(value, 1), self._shape(value, 2)
+        one, two = self._shape(value, 1), self._twice(value)
         return tuple(a if a == b else -1 for a, b in zip(one, two))
+
+    def _twice(self, value: Value) -> Shape:
+        """The shape for a batch of two, also of a value before what holds for one sample only."""
+        if not self._for_one_only:
+            try:
+                return self._shape(value, 2)
+            except MRTError:
+                self._for_one_only = True
+        return infer_shapes(Graph((value,), self._graph.params, self._graph.inputs).pruned(), 2)[value]
 
     def _shape(self, value: Value, batch: int) -> Shape:
         if batch not in self._shapes:

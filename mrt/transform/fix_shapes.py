@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from mrt import ops
+from mrt.errors import MRTError
 from mrt.executors.mxnet import infer_shapes
 from mrt.graph import Graph, Node, Shape, Value
 from mrt.graph.attrs import axes_of, flag, integer, integers, optional_integers
@@ -62,7 +63,10 @@ def _one_row(graph: Graph) -> dict[Node, Shape]:
     filled = [node for node in filled if 0 in integers(node, "shape", ()) and Value(node) in users]
     if not filled:
         return {}
-    one, two = (infer_shapes(graph, batch) for batch in (1, 2))
+    try:
+        one, two = (infer_shapes(graph, batch) for batch in (1, 2))
+    except MRTError:  # a network for one sample at a time: it has one row of each
+        return {}
     return {node: one[Value(node)] for node in filled if one[Value(node)] != two[Value(node)]}
 
 

@@ -7,6 +7,7 @@ slice(x, begin=(0, 0), end=(4, 3))   =>   slice(x, begin=(None, 0), end=(None, 3
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from math import prod
@@ -22,8 +23,10 @@ from mrt.transform.base import Pass
 
 _RESHAPES = ("Reshape", "reshape")
 _SLICES = ("slice", "crop")
+_LAYERS = ("Convolution", "Deconvolution", "FullyConnected")
 _LARGEST = 1024
-_TRIED = 24
+_MOST_SAMPLES = 32
+_TRIED = 8
 _SECONDS = 60.0
 _TOLERANCE, _PART = 1e-3, 0.99
 _COPY, _REST, _COPY_ALL, _MERGE, _SPLIT = 0, -1, -2, -3, -4
@@ -46,15 +49,30 @@ class FreeBatch(Pass):
             MRTError: it holds for one batch size only, and no other reading of it is the same; the node is named.
         """
         fixed = [node for node in _suspects(graph) if not _follows(graph, node)] or _suspects(graph)
+        if not fixed and (size := _only_size(graph)):
+            raise MRTError(
+                f"the network's shapes fit together for a batch of {size}, not for one sample: what it computes of a "
+                "sample depends on the others; export it so that the batch axis is left alone"
+            )
         if not fixed or _samples_apart(graph, max(map(_count, fixed))):
             return graph
         freed = [result for size in _sizes(fixed[0]) if (result := _freed(graph, size)) is not None]
         if len(freed) != 1:
             raise MRTError(
                 f"node {fixed[0].name} ({fixed[0].op}): it holds for one batch size only ({_described(fixed[0])}); "
-                "export the network with 0 or -1 in place of the batch size"
+                "export the network with 0 or -1 in place of the batch size, or cut it before there and run it one "
+                "sample at a time"
             )
         return freed[0]
+
+
+def _only_size(graph: Graph) -> int | None:
+    """The smallest batch of more than one that the shapes fit together for, if they do not for one."""
+    for size in range(1, _MOST_SAMPLES + 1):
+        with suppress(MRTError):
+            infer_shapes(graph, size)
+            return size if size > 1 else None
+    return None
 
 
 def batch_axis(one: Shape, two: Shape) -> int | None:
@@ -237,11 +255,23 @@ def _require_apart(graph: Graph, count: int) -> None:
     random = np.random.default_rng(0)
     data = {name: random.standard_normal(shape, np.float32) for name, shape in graph.input_shapes(count).items()}
     parts = {name: np.split(array, count, graph.inputs[name].index(-1)) for name, array in data.items()}
-    run = Executor(graph)
+    params = {**graph.params, **_random_weights(graph, random)}
+    run = Executor(Graph(graph.outputs, params, graph.inputs))
     together, alone = run(data), [run({name: cut[i] for name, cut in parts.items()}) for i in range(count)]
     for output, *each in zip(together, *alone):
         if not _same(output, each):
             raise MRTError("samples depend on each other")
+
+
+def _random_weights(graph: Graph, random: np.random.Generator) -> dict[str, Array]:
+    """Weights for the layers, by which samples that meet show: trained ones may be zero."""
+    found: dict[str, Array] = {}
+    for node in graph.nodes():
+        array = graph.constant(node.inputs[1]) if node.op in _LAYERS else None
+        if array is not None:
+            fan_in = max(1, int(np.prod(array.shape[1:])))
+            found[node.inputs[1].node.name] = random.standard_normal(array.shape, np.float32) / np.float32(fan_in**0.5)
+    return found
 
 
 def _same(together: Array, parts: Sequence[Array]) -> bool:

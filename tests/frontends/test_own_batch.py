@@ -77,3 +77,9 @@ def test_dense_layers_of_sequences_whose_batch_is_second(tmp_path: Path) -> None
     save(dense(steps_first(), 12, flatten=False), tmp_path)
     (output,) = compiled(tmp_path).outputs
     assert output.name == "fc"
+
+
+def test_samples_that_meet_are_refused(tmp_path: Path) -> None:
+    save(dense(sym.Flatten(steps_first())), tmp_path)
+    with pytest.raises(MRTError, match=r"fit together for a batch of 2, not for one sample"):
+        loaded(tmp_path)

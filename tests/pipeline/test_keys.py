@@ -162,3 +162,15 @@ def check_integers(cut: Split, data: Array) -> None:
     assert numbers.shape[2:] == scores.shape[2:] == (1,)
     assert corners.shape[2:] == (4,)
     np.testing.assert_allclose(scores[0, :10], expected_scores[0, :10], atol=0.15)
+
+
+def test_a_head_that_takes_places_by_number_is_cut_off() -> None:
+    """As CenterNet has it: numbers of samples and of places are no tensors to quantize."""
+    heat, sizes = sym.sigmoid(conv(DATA, "c", 2), name="heat"), conv(DATA, "sizes", 2)
+    peaks = heat * sym.broadcast_equal(sym.Pooling(heat, kernel=(3, 3), pad=(1, 1), pool_type="max", name="top"), heat)
+    places = sym.cast(sym.topk(sym.reshape(peaks, shape=(0, -1)), k=3), dtype="int64")
+    rows = sym.slice_like(sym.arange(16), sym.reshape(sizes, shape=(0, -1, 2)), axes=(0,))
+    rows = sym.cast(sym.tile(sym.expand_dims(rows, axis=-1), reps=(1, 3)), dtype="int64")
+    number = sym.reshape(sym.concat(rows, places, dim=0), shape=(2, -1))
+    found = sym.gather_nd(sym.reshape(sizes, shape=(0, -1)), number)
+    assert set(keys_of(sym.Group([found, places]))) == {"heat", "top", "sizes"}
