@@ -14,12 +14,13 @@ from rich.console import Console
 
 from mrt import datasets, pipeline
 from mrt.calibrate.calibrator import calibrate
-from mrt.calibrate.gather import gather
+from mrt.calibrate.gather import constant_layers, gather
 from mrt.compress.integer_training import IntegerLearner, layers_of
 from mrt.config import load
 from mrt.datasets import Dataset
 from mrt.errors import MRTError
 from mrt.frontends import mxnet as mxnet_files
+from mrt.quantizer.cheap import cheap_layers
 from mrt.quantizer.quantize import Quantized, QuantizeSettings, quantize
 from mrt.report import Progress, Report
 from mrt.targets.cvm.compiler import compile_model
@@ -66,6 +67,31 @@ def test_the_forward_pass_is_the_compiled_model(project: Path, digits: Dataset, 
     expected = learner.integers(pictures)[0].asnumpy().astype(np.int64)
     np.testing.assert_array_equal(cvm.load(tmp_path)(integers), expected)
     np.testing.assert_array_equal(formal.run(model, integers[:20])[0], expected[:20])
+
+
+def test_so_it_is_of_a_residual_network(project: Path, tmp_path: Path) -> None:
+    """All layers but the last, which reads 16 bits, are trained; residual sums and padding are in the forward pass."""
+    folder = project / "data"
+    files = folder / "cifar_resnet20_v1-symbol.json", folder / "cifar_resnet20_v1-0000.params"
+    graph = PassManager(PREPARE).run(mxnet_files.load(*files, {"data": (-1, 3, 32, 32)}))
+    pictures = np.random.default_rng(0).normal(size=(16, 3, 32, 32)).astype(np.float32)
+    layers = [layer.name for layer in constant_layers(graph)]
+    bits = dict.fromkeys(layers[1:-1], 4)
+    settings = QuantizeSettings(bits=bits, extra=cheap_layers(graph))
+    start = quantize(graph, calibrate(graph, iter([pictures])), settings, gather(graph, iter([pictures])))
+    learner = IntegerLearner(start, layers_of(start, bits))
+    with autograd.record():
+        loss = cross_entropy(learner)(pictures, np.arange(16) % 10)
+    loss.backward()
+    for array in learner.learned.values():
+        assert np.abs(array.grad.asnumpy()).max() > 0
+        array -= 0.02 * array.grad.sign()
+    assert len(learner.learned) == 3 * (len(layers) - 1)
+    trained = learner.network()
+    save_package(tmp_path, compile_model(trained, 1), {})
+    expected = learner.integers(pictures)[0].asnumpy().astype(np.int64)
+    np.testing.assert_array_equal(cvm.load(tmp_path)(trained.integers(pictures)), expected)
+    assert not np.array_equal(cvm.load(tmp_path)(trained.integers(pictures))[0], expected[1])
 
 
 def learner_precision(network: Quantized, name: str) -> int:
