@@ -13,6 +13,7 @@ from typing import Any
 import mxnet as mx
 import numpy as np
 
+from mrt import ops
 from mrt.config.paths import spellings
 from mrt.errors import MRTError
 from mrt.executors.guarded import first_forward, first_shapes
@@ -99,6 +100,8 @@ def network_of_symbol(
     inputs.update({label: (-1,) for label in labels})
     network = ClassicOperators().run(mxnet_files.from_symbol(symbol, params, inputs))
     network = DropLabels(labels).run(network)
+    for node in network.nodes():
+        ops.of(node).check(node)
     first_shapes(network)
     try:
         network = FreeBatch().run(network)

@@ -55,6 +55,9 @@ class Operator:
     suppresses: ClassVar[bool] = False
     """Whether it leaves out boxes that better ones overlap."""
 
+    def check(self, node: Node) -> None:
+        """Refuse attributes that MXNet itself dies of, before it sees them."""
+
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """Refuse what cannot be handled, with an `MRTError` that names node and attribute."""
 
@@ -100,6 +103,10 @@ class Layer(Operator):
     """An operator that sums the products of its first input with weights, its second, and adds a bias, its third."""
 
     form = Form.NARROW
+
+    def check(self, node: Node) -> None:
+        """MXNet divides by the number of groups."""
+        self.groups(node)
 
     def groups(self, node: Node) -> int:
         """Into how many groups of channels input and output are parted; each output reads one."""

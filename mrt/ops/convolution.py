@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from mrt.graph import Array, Node, Shape, Value
-from mrt.graph.attrs import flag, integer, pair, refuse
+from mrt.graph.attrs import flag, pair, positive, refuse
 from mrt.integer.context import QuantizeContext
 from mrt.integer.layer import finest_step, quantize_layer
 from mrt.integer.limbs import ADDABLE_BITS, accumulate, constant_limbs, limbs
@@ -25,7 +25,7 @@ class Convolution(Layer):
 
     def groups(self, node: Node) -> int:
         """num_group."""
-        return integer(node, "num_group", 1)
+        return positive(node, "num_group", 1)
 
     def positions(self, out: Shape) -> int:
         """Rows times columns."""

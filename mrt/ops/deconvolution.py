@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mrt.graph import Array, Node, Shape, Value
-from mrt.graph.attrs import integer, integers, refuse
+from mrt.graph.attrs import integers, positive, refuse
 from mrt.ops.base import Layer, Rewriter
 from mrt.ops.planar import over_two_axes, require_axes
 
@@ -20,7 +20,7 @@ class Deconvolution(Layer):
 
     def groups(self, node: Node) -> int:
         """num_group."""
-        return integer(node, "num_group", 1)
+        return positive(node, "num_group", 1)
 
     def outputs(self, node: Node, weight: Array) -> int:
         """The weights are (I, O / groups, …)."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mrt.graph import Array, Node, Shape, Value
-from mrt.graph.attrs import axis_of, flag, integer, number, refuse, text
+from mrt.graph.attrs import axis_of, flag, integer, number, positive, refuse, text
 from mrt.integer.context import QuantizeContext
 from mrt.integer.qvalue import QValue
 from mrt.integer.unit_rows import ROW_BITS, unit_rows
@@ -72,10 +72,14 @@ class GroupNorm(Operator):
     names = ("GroupNorm",)
     summary = "LayerNorm over the pictures of a group"
 
+    def check(self, node: Node) -> None:
+        """MXNet divides by the number of groups."""
+        positive(node, "num_groups", 1)
+
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """See the class; gamma and beta are those of the groups, or of the channels."""
         _, channels, *sizes = rw.shape(node.inputs[0])
-        groups = integer(node, "num_groups", 1)
+        groups = positive(node, "num_groups", 1)
         count = channels // groups * int(np.prod(sizes))
         rows = rw.op("Reshape", inputs[:1], {"shape": (-1, groups, count)})
         normal = _standardised(rows, 2, (1, groups, count), number(node, "eps", 1e-5), rw)

@@ -24,6 +24,7 @@ class Validate(Pass):
         for node in nodes:
             if not ops.known(node.op):
                 raise refuse(node, "this operator is not supported")
+            ops.get(node.op).check(node)
         shapes = infer_shapes(graph)
         for node in nodes:
             ops.get(node.op).validate(node, shapes)
