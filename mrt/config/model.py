@@ -102,11 +102,11 @@ class Default(OnDevice):
         default=20,
         description="0 (everything), 10 (DEBUG), 20 (INFO), 30 (WARNING), 40 (ERROR), 50 (CRITICAL), or the name",
     )
-    input_shape: Annotated[
-        Union[tuple[int, ...], dict[str, tuple[int, ...]]], BeforeValidator(values.input_shape)
-    ] = Field(
-        description="a shape with -1 for the batch axis, such as (-1, 3, 224, 224), or one for each of several inputs, "
-        "such as data: (-1, 3, 224, 224), extra: (-1, 7)"
+    input_shape: Annotated[Union[tuple[int, ...], dict[str, tuple[int, ...]]], BeforeValidator(values.input_shape)] = (
+        Field(
+            description="a shape with -1 for the batch axis, such as (-1, 3, 224, 224), or one for each of several "
+            "inputs, such as data: (-1, 3, 224, 224), extra: (-1, 7)"
+        )
     )
     start: Annotated[Stage, BeforeValidator(_stage), PlainSerializer(lambda stage: stage.name, return_type=str)] = (
         Field(default=Stage.DEFAULT, description=", ".join(stage.name for stage in Stage))

@@ -1,8 +1,8 @@
 """The binary parameters file (little endian, packed).
 
-    u64 magic | u64 0 | u64 n | n * (u64 length, name) | u64 n | n * array
-    array: u64 magic | u64 0 | i32 device_type=1 | i32 device_id=0 | i32 ndim | u8 code=0 | u8 bits=8|32 | u16 lanes=1
-           | i64 shape[ndim] | i64 nbytes | row-major data
+file:  u64 magic | u64 0 | u64 n | n * (u64 length, name) | u64 n | n * array
+array: u64 magic | u64 0 | i32 device_type=1 | i32 device_id=0 | i32 ndim | u8 code=0 | u8 bits=8|32 | u16 lanes=1
+       | i64 shape[ndim] | i64 nbytes | row-major data
 """
 
 from __future__ import annotations

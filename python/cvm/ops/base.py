@@ -160,9 +160,7 @@ class Operator(Generic[A]):
             return [Range.constant(value) for value in self.formal(attrs, [r.lo.astype(np.int32) for r in ranges])]
         return self._range(self.parse(attrs), list(ranges), [tuple(shape) for shape in shapes])
 
-    def accumulator_bound(
-        self, attrs: Mapping[str, str], ranges: Sequence[Range], shapes: Sequence[Shape]
-    ) -> int:
+    def accumulator_bound(self, attrs: Mapping[str, str], ranges: Sequence[Range], shapes: Sequence[Shape]) -> int:
         """Largest |value| any int32 intermediate can take, whatever the order of summation."""
         return self._bound(self.parse(attrs), list(ranges), [tuple(shape) for shape in shapes])
 
