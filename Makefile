@@ -17,9 +17,13 @@ demo: $(READY)
 test: lint
 	$(PYTHON) -m pytest
 
+# All of it is typed strictly but for the tests, whose functions (fixtures, mostly) need no types of their own.
+TESTS_MAY := --allow-untyped-defs --allow-incomplete-defs --allow-untyped-calls --allow-any-generics --no-warn-return-any
 lint: $(READY_DEV)
 	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy mrt python/cvm accuracy bench
+	$(PYTHON) -m mypy $(TESTS_MAY) tests
 
 # The native runtime under AddressSanitizer and UndefinedBehaviorSanitizer: all of tests/native, and every single allocation
 # failed once in turn (docs/reliability.md has the counts). About an hour on two cores; `SANITIZE='-k memory'` for a part.

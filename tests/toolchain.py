@@ -78,8 +78,10 @@ def pictures(graph: Graph, count: int, seed: int, low: float | None = None, high
     random = np.random.default_rng(seed)
     name = next(iter(graph.inputs))
     size = graph.input_shapes(count)[name]
-    data = random.normal(size=size) if low is None else random.uniform(low, high, size)
-    return data.astype(np.float32)
+    if low is None:
+        return random.normal(size=size).astype(np.float32)
+    assert high is not None
+    return random.uniform(low, high, size).astype(np.float32)
 
 
 def compile_network(

@@ -48,34 +48,34 @@ def test_zeros_are_left_out_and_json_keeps_everything() -> None:
 def test_mse_is_as_good_as_trying_every_range() -> None:
     rng = np.random.default_rng(1)
     values = np.concatenate([rng.laplace(0, 1, 50_000), rng.normal(0, 8, 40)])
-    chosen, full = CALIBRATORS["mse"](statistics(values)), CALIBRATORS["absmax"](statistics(values))
-    assert full == (pytest.approx(values.min()), pytest.approx(values.max()))
+    chosen, full = CALIBRATORS["mse"](statistics(values), LEVELS), CALIBRATORS["absmax"](statistics(values), LEVELS)
+    assert full == pytest.approx((values.min(), values.max()))
     edges = np.linspace(0.2, 1, 25)
     best = min(squared_error(values, a * values.min(), b * values.max()) for a in edges for b in edges)
     assert squared_error(values, *chosen) < 1.03 * best < squared_error(values, *full)
 
 
 def test_mse_keeps_the_full_range_of_uniform_values() -> None:
-    low, high = CALIBRATORS["mse"](statistics(np.random.default_rng(2).uniform(-1, 1, 50_000)))
+    low, high = CALIBRATORS["mse"](statistics(np.random.default_rng(2).uniform(-1, 1, 50_000)), LEVELS)
     assert low == pytest.approx(-1, abs=0.06) and high == pytest.approx(1, abs=0.06)
 
 
 @pytest.mark.parametrize("name", sorted(CALIBRATORS))
 def test_one_sided_values_get_a_one_sided_range(name: str) -> None:
     values = np.maximum(np.random.default_rng(3).normal(0, 1, 20_000), 0)
-    low, high = CALIBRATORS[name](statistics(values))
+    low, high = CALIBRATORS[name](statistics(values), LEVELS)
     assert low == 0
     assert 1.5 < high <= values.max() + 1e-6
 
 
 @pytest.mark.parametrize("name", sorted(CALIBRATORS))
 def test_a_constant_zero_tensor_has_no_range(name: str) -> None:
-    assert CALIBRATORS[name](statistics(np.zeros(100))) == (0, 0)
+    assert CALIBRATORS[name](statistics(np.zeros(100)), LEVELS) == (0, 0)
 
 
 def test_percentile_drops_the_outermost_values() -> None:
     values = np.concatenate([np.random.default_rng(4).uniform(0, 1, 100_000), [1000.0]])
-    assert CALIBRATORS["percentile"](statistics(values))[1] < 3
+    assert CALIBRATORS["percentile"](statistics(values), LEVELS)[1] < 3
 
 
 def test_an_unknown_calibrator_is_refused() -> None:

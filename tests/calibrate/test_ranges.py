@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from mrt.calibrate.ranges import Ranges, check_names
-from mrt.calibrate.thresholds import CALIBRATORS, Range
+from mrt.calibrate.thresholds import CALIBRATORS, LEVELS, Range
 from mrt.errors import MRTError
 from mrt.graph import Graph, Node, Value
 from mrt.statistics.tensor import Statistics
 
 SEEN = Statistics.of(np.concatenate([np.random.default_rng(0).normal(0, 1, 20_000), [30.0]]).astype(np.float32))
-EXPECTED = {name: calibrate(SEEN) for name, calibrate in CALIBRATORS.items()}
+EXPECTED = {name: calibrate(SEEN, LEVELS) for name, calibrate in CALIBRATORS.items()}
 
 
 def tensor(name: str, *origin: str) -> Value:

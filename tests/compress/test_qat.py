@@ -64,6 +64,7 @@ def test_the_forward_pass_is_the_compiled_model(project: Path, digits: Dataset, 
     model = compile_model(trained, 1)
     save_package(tmp_path, model, {})
     integers = trained.integers(pictures)
+    assert isinstance(integers, np.ndarray)
     expected = learner.integers(pictures)[0].asnumpy().astype(np.int64)
     np.testing.assert_array_equal(cvm.load(tmp_path)(integers), expected)
     np.testing.assert_array_equal(formal.run(model, integers[:20])[0], expected[:20])

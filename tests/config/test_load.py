@@ -83,7 +83,8 @@ def test_defaults(small: Path, tmp_path: Path) -> None:
     assert (config.calibration.batch, config.calibration.calibrate_num, config.calibration.lambda_) == (16, 1, None)
     assert config.quantization.input_precision == 8
     assert config.quantization.output_precision is None
-    assert config.evaluation is config.compilation is config.dataset is config.train is None
+    for section in (config.evaluation, config.compilation, config.dataset, config.train):
+        assert section is None
 
 
 def test_sections_and_keys_count_whatever_their_case(tmp_path: Path) -> None:
@@ -184,7 +185,7 @@ def test_as_dict_is_json_that_reads_back(small: Path) -> None:
 def test_config_cannot_be_changed(small: Path) -> None:
     config = load(small)
     with pytest.raises(Exception, match="frozen"):
-        config.default.model_name = "other"  # type: ignore[misc]
+        config.default.model_name = "other"
 
 
 def test_resume_needs_a_split(small: Path) -> None:

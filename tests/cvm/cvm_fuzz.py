@@ -12,7 +12,6 @@ import dataclasses
 import json
 import re
 import struct
-import sys
 import tempfile
 import warnings
 from collections import Counter
@@ -297,4 +296,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -81,7 +81,7 @@ def _reduction(name):
         axes = [i % rank for i in a["axis"]] or list(range(rank))
         if a["axis"] and a["exclude"]:
             axes = [i for i in range(rank) if i not in axes]
-        out = {}
+        out: dict[tuple[int, ...], list[int]] = {}
         for index in itertools.product(*map(range, x.shape)):
             key = tuple(0 if i in axes else v for i, v in enumerate(index))
             out.setdefault(key, []).append(int(x[index]))
@@ -164,7 +164,7 @@ def _nms(a, x, counts):
         rows = sorted(batch[: max(0, min(count, len(batch)))], key=lambda row: -row[1])
         if a["top_k"] >= 0:
             rows = rows[: a["top_k"]]
-        kept = []
+        kept: list[list[int]] = []
         for row in (row for row in rows if row[0] >= 0):
             rivals = [k for k in kept if a["force_suppress"] or k[0] == row[0]]
             if not any(_overlaps(k, row, a["iou_threshold"]) for k in rivals):

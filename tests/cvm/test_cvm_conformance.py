@@ -94,10 +94,10 @@ def test_a_storage_that_is_reused_too_early_is_noticed(entry, number, message):
     numbers = [[i] for i in range(10)]
     numbers[entry] = [number]
     found = storage.clash(model.nodes, model.heads, numbers)
-    assert found is None if message is None else message in found
+    assert found is None if message is None else found is not None and message in found
 
 
-REFUSED = [
+REFUSED: list[tuple[Model, str | None]] = [
     (models.chain("reshape", {"shape": "(-2, -1)"}, (1, 4)), "-1 may not follow -2"),
     (models.chain("reshape", {"shape": "(-4, 1, -1, -1)"}, (1, 4)), "-1 may not follow -2 or -4"),
 ]

@@ -76,8 +76,8 @@ def test_a_process_killed_at_any_step_leaves_one_whole_folder(tmp_path, monkeypa
         status = killed_at(monkeypatch, at, lambda place=place: write_folder(place / "model", NEW))
         assert status in (0, 9)
         if not one_step and not (place / "model").exists():  # between two renames: both are there under other names
-            found = [contents(folder.parent) for folder in place.rglob("a")]
-            assert OLD in found and NEW in found
+            both = [contents(folder.parent) for folder in place.rglob("a")]
+            assert OLD in both and NEW in both
             seen.add("beside")
         else:
             found = contents(place / "model")

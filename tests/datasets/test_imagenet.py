@@ -56,7 +56,8 @@ def test_resizes_the_shorter_side(tmp_path: Path) -> None:
     ((batch, _),) = dataset.batches("evaluation", 1)
     assert batch.shape == (1, 3, 28, 28)
     assert (batch[..., :13] == 0).all() and (batch[..., 15:] == 255).all()
-    assert dataset.preprocess_info()["resize"] == 32 and dataset.preprocess_info()["crop"] == 0.875
+    record = dataset.preprocess_info()
+    assert record is not None and record["resize"] == 32 and record["crop"] == 0.875
 
 
 def test_preprocessing_of_the_model_replaces_the_datasets_own(tmp_path: Path, pictures: list[np.ndarray]) -> None:

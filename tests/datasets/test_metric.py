@@ -8,7 +8,7 @@ from mrt.datasets.metric import TopK
 from mrt.errors import MRTError
 
 
-def scores(labels: list[int], outputs: np.ndarray) -> dict[str, float]:
+def scores(labels: list[int] | np.ndarray, outputs: np.ndarray) -> dict[str, float]:
     metric = TopK((1, 5))
     metric.update(np.array(labels), outputs)
     return metric.values()

@@ -19,7 +19,7 @@ Y = np.arange(20)
 SHAPE = (-1, 15, 24, 24)
 
 
-def npz(root: Path, shape: Any = SHAPE, preprocess: Preprocess | None = None, **arrays: Any) -> Dataset:
+def npz(root: Path, shape: Any = SHAPE, preprocess: Preprocess | None = None, /, **arrays: Any) -> Dataset:
     np.savez(root / "data.npz", **arrays)
     return datasets.load("npz", root, shape, preprocess)
 

@@ -24,7 +24,9 @@ from mrt.datasets.voc_digits import compose
 
 
 def recipe(dataset: Dataset) -> Recipe:
-    found = Recipe.parse(dataset.preprocess_info())
+    info = dataset.preprocess_info()
+    assert info is not None
+    found = Recipe.parse(info)
     assert found is not None
     return found
 

@@ -30,7 +30,8 @@ def test_numbers_words_by_their_frequency_in_the_training_questions(tmp_path: Pa
     data = trec(tmp_path)
     ((questions, labels),) = data.batches("evaluation", 10)
     # three "?", then two each of "a", "cat", "is"; words that occur once are unknown
-    assert data.preprocess_info()["words"] == ["<pad>", "<unknown>", "?", "a", "cat", "is"]
+    record = data.preprocess_info()
+    assert record is not None and record["words"] == ["<pad>", "<unknown>", "?", "a", "cat", "is"]
     assert questions.dtype == np.float32
     assert questions.T.tolist() == [[1, 1, 1, 2, 0, 0, 0, 0], [4] * 8]
     assert labels.tolist() == [1, 4]

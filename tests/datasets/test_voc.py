@@ -62,7 +62,8 @@ def test_pictures_and_boxes_are_resized_together(root: Path, layout: str) -> Non
     assert data.labels is not None
     cat, dog, person = (data.labels.index(name) for name in ("cat", "dog", "person"))
     # corners on disk count from 1; 60x20 becomes 30x40
-    np.testing.assert_allclose(labels[0], [[0, 0, 15, 20, cat, 0], [5, 10, 29.5, 38, person, 1]])
+    expected: list[list[float]] = [[0, 0, 15, 20, cat, 0], [5, 10, 29.5, 38, person, 1]]
+    np.testing.assert_allclose(labels[0], expected)
     assert (labels[1] == -1).all()
     np.testing.assert_allclose(labels[2, 0], [0, 0, 15, 40 / 3, dog, 0])
     assert (labels[2, 1] == -1).all()
@@ -123,10 +124,12 @@ def test_refuses_other_shapes_and_label_offsets(root: Path) -> None:
 
 
 # The metric ------------------------------------------------------------------------------------------------------
+Rows = Sequence[Sequence[Sequence[float]]]
+
 A, B, FAR = [0, 0, 9, 9], [20, 0, 29, 9], [40, 40, 49, 49]
 
 
-def score(objects: list[list[list[float]]], found: list[list[list[float]]]) -> float:
+def score(objects: Rows, found: Rows) -> float:
     """The mAP of rows (class, score, corners) for objects (corners, class, difficult), a list for each picture."""
     metric = VOC07(("one", "two"), (60, 60))
     for wanted, rows in zip(objects, found):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 import mxnet as mx
+import numpy as np
 import pytest
 
 from mrt.errors import MRTError
@@ -143,7 +144,7 @@ def test_notes_that_mrt_did_not_write_are_refused_or_do_not_matter(key: str, wri
     path.write_text(json.dumps(found))
     symbol = mxnet_files.load_symbol(path)
     with pytest.raises(MRTError, match=rf"^node c: [^\n]*({key}|what MRT noted of it is damaged)[^\n]*$"):
-        mxnet_files.from_symbol(symbol, {"c_weight": 0, "fc_weight": 0}, {"data": (-1, 1, 8, 8)})
+        mxnet_files.from_symbol(symbol, {"c_weight": np.zeros(1), "fc_weight": np.zeros(1)}, {"data": (-1, 1, 8, 8)})
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")

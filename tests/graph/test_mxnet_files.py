@@ -24,12 +24,13 @@ sym = mx.sym
 SHAPE = (-1, 1, 8, 8)
 
 
-def described(graph: Graph) -> list[tuple[Any, ...]]:
+def described(graph: Graph) -> list[Any]:
     """Everything a graph consists of, by name."""
-    return [
+    nodes: list[Any] = [
         (node.op, node.name, tuple((v.node.name, v.index) for v in node.inputs), dict(node.attrs), node.origin)
         for node in graph.nodes()
-    ] + [("outputs", *((v.node.name, v.index) for v in graph.outputs)), dict(graph.inputs)]
+    ]
+    return [*nodes, [(v.node.name, v.index) for v in graph.outputs], dict(graph.inputs)]
 
 
 def assert_same(a: Graph, b: Graph) -> None:

@@ -141,8 +141,7 @@ class Builder:
 def resnet50(size: int = 224, seed: int = 0) -> Model:
     b = Builder((1, 3, size, size), seed)
     x = b.conv8(b.data, 64, 7, 2, 3, offset=False)
-    x = b.pool(x, 3, 2, 1)
-    wide = None
+    x = wide = b.pool(x, 3, 2, 1)
     for stage, (blocks, channels) in enumerate(((3, 256), (4, 512), (6, 1024), (3, 2048))):
         for block in range(blocks):
             stride = 2 if stage and not block else 1
@@ -194,8 +193,7 @@ def mobilenet(size: int = 224, seed: int = 0) -> Model:
 
 def mobilenet_v2(size: int = 224, seed: int = 0) -> Model:
     b = Builder((1, 3, size, size), seed)
-    x = b.conv8(b.data, 32, 3, 2, 1, offset=False)
-    wide = None
+    x = wide = b.conv8(b.data, 32, 3, 2, 1, offset=False)
     for t, channels, count, stride in (
         (1, 16, 1, 1),
         (6, 24, 2, 2),

@@ -43,8 +43,8 @@ def lib():
     lib.cvm_run.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_int64, ctypes.c_void_p]
     lib.cvm_run_within.argtypes = [*lib.cvm_run.argtypes, ctypes.c_double, ctypes.c_void_p]
     for name in ("cvm_output_precision", "cvm_output_shape", "cvm_free", "cvm_cancel_set", "cvm_cancel_free"):
-        first = [ctypes.c_void_p]
-        more = {"cvm_output_precision": [ctypes.c_int]}
+        first: list[type] = [ctypes.c_void_p]
+        more: dict[str, list[type]] = {"cvm_output_precision": [ctypes.c_int]}
         more["cvm_output_shape"] = [ctypes.c_int, ctypes.c_int64, ctypes.c_void_p]
         getattr(lib, name).argtypes = first + more.get(name, [])
     return lib

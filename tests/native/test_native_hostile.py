@@ -12,7 +12,7 @@ import cvm_models
 import native_models
 import numpy as np
 import pytest
-from cvm import CVMError, formal, format, load
+from cvm import CVMError, Model, formal, format, load
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from native_compare import counts_memory, save
@@ -24,7 +24,7 @@ SETTINGS = settings(
 pytestmark = pytest.mark.filterwarnings("ignore:.*has no manifest.json")  # its files are written one by one
 
 
-def _random() -> native_models.Model:
+def _random() -> Model:
     return native_models.random_net(np.random.default_rng(12), 4)
 
 
@@ -99,7 +99,7 @@ def _damage(draw, content: bytes, word: int) -> bytes:
     return content[:end] + content[at:] if kind == "repeat" else content[:at] + content[end:]
 
 
-LEAVES = [
+LEAVES: list[object] = [
     0,
     1,
     -1,

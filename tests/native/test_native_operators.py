@@ -98,7 +98,8 @@ def test_longest_sums(kernels: str, tmp_path) -> None:
 def test_chain_of_shape_operators(seed: int, count: int, tmp_path) -> None:
     """Operators without a kernel between some that have one: layouts convert back and forth."""
     rng = np.random.default_rng(seed)
-    nodes, shape = [Node("null", "data")], (2, 3, 4, 5)
+    nodes = [Node("null", "data")]
+    shape: tuple[int, ...] = (2, 3, 4, 5)
     model = Model(nodes, [(0, 0)], {}, {"data": 8}, shape)
     for i in range(count):
         op = str(

@@ -10,9 +10,13 @@ import mxnet as mx
 import numpy as np
 import pytest
 
-from mrt.graph import Array, Shape
+from mrt.graph import Shape
 
 sym = mx.sym
+
+Build = Callable[..., Any]
+"""From data to a symbol; what a loop binds for it is an argument with a default."""
+
 IMAGE = (-1, 4, 7, 6)
 
 
@@ -25,7 +29,7 @@ class Case:
     bar: float = 30.0
     low: float | None = None
     high: float | None = None
-    params: dict[str, Array] = field(default_factory=dict)
+    params: dict[str, Any] = field(default_factory=dict)
 
 
 CASES: dict[str, Callable[[], Case]] = {}
@@ -42,7 +46,7 @@ def case(name: str) -> Callable[[Callable[[], Case]], Callable[[], Case]]:
     return register
 
 
-def add(name: str, build: Callable[[Any], Any], shape: Shape = IMAGE, bar: float = 30.0, **options: Any) -> None:
+def add(name: str, build: Build, shape: Shape = IMAGE, bar: float = 30.0, **options: Any) -> None:
     """Registers build(data)."""
     assert name not in CASES, name
     CASES[name] = lambda: Case(build(sym.Variable("data")), shape, bar, **options)

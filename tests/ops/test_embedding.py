@@ -69,7 +69,7 @@ def test_numbers_of_any_size_give_the_same_integers_on_both_executors(name: str)
     _, result, data = quantized(name)
     model = compile_model(result)
     beyond = np.random.default_rng(1).integers(-(2**9) + 1, 2**9, data.shape).astype(np.int32)
-    run = in_pieces(lambda x: formal.run(model, x), Samples(result.graph.inputs), 1)
+    run = in_pieces(lambda x: formal.run(model, np.asarray(x)), Samples(result.graph.inputs), 1)
     (expected,), (found,) = Executor(result.graph, dtype="float64")(beyond), run(beyond)
     np.testing.assert_array_equal(expected, found)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import Any
 
 import mxnet as mx
 import numpy as np
 import pytest
 from cvm import formal
-from operator_cases import relu
+from operator_cases import Build, relu
 from toolchain import check_bit_exact, compile_network, random_network, signal_to_noise
 
 from mrt.calibrate.calibrator import calibrate
@@ -29,7 +29,7 @@ def parameters(x: Any, size: int) -> list[Any]:
     return [x, sym.Variable("gamma", shape=(size,)), sym.Variable("beta", shape=(size,))]
 
 
-NORMS: dict[str, tuple[Callable[[Any], Any], tuple[int, ...]]] = {
+NORMS: dict[str, tuple[Build, tuple[int, ...]]] = {
     **{
         f"l2 {mode} {eps}": (lambda x, m=mode, e=eps: sym.L2Normalization(x, mode=m, eps=e), axes)
         for mode, axes in (("channel", (1,)), ("spatial", (2, 3)), ("instance", (1, 2, 3)))

@@ -166,7 +166,13 @@ def test_items_made_ahead_are_the_same_in_order_and_made_in_another_thread() -> 
 
 def test_items_are_made_beside_the_callers_work_but_not_far_ahead() -> None:
     made: list[int] = []
-    stream = ahead((made.append(item) or item for item in range(100)), count=2)
+
+    def items() -> Iterator[int]:
+        for item in range(100):
+            made.append(item)
+            yield item
+
+    stream = ahead(items(), count=2)
     assert next(stream) == 0
     deadline = time.monotonic() + 10
     while len(made) < 3 and time.monotonic() < deadline:

@@ -95,7 +95,7 @@ def test_no_picture_is_both_calibrated_and_evaluated_on(project: Path, tmp_path:
     )
     pictures = Pictures(load(path))
     dataset, start, count = pictures.compared()
-    seen = {picture.tobytes() for data in pictures.batches(pictures.calibrated) for picture in data}
+    seen = {picture.tobytes() for data in pictures.batches(pictures.calibrated) for picture in np.asarray(data)}
     held_out = {picture.tobytes() for data, _ in dataset.batches("evaluation", 50, start, count) for picture in data}
     assert (len(seen), len(held_out)) == (50, 450) and not seen & held_out
     report = run(path, "--set", "EVALUATION.Iter_num=2")

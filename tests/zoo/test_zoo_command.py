@@ -125,6 +125,7 @@ def test_a_success_clears_the_failure(tmp_path: Path) -> None:
     ],
 )
 def test_refusals(nothing: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
+    status: str | int | None
     try:
         status = cli.main(["zoo", *arguments])
     except SystemExit as error:  # of the argument parser

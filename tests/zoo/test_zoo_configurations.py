@@ -94,7 +94,8 @@ def test_every_configuration_loads(name: str) -> None:
     config = load(zoo.configuration(name))
     assert config.evaluation is not None
     assert config.compilation is not None
-    assert config.default.input_shape.index(-1) == (1 if config.calibration.dataset == "trec" else 0)
+    shape = config.default.input_shape
+    assert isinstance(shape, tuple) and shape.index(-1) == (1 if config.calibration.dataset == "trec" else 0)
 
 
 @pytest.mark.parametrize("name", CLASSIFICATION)
@@ -102,6 +103,7 @@ def test_every_network_builds(name: str) -> None:
     config = load(zoo.configuration(name))
     network = config.train.network if config.train else name
     net = nets.get(network)
+    assert isinstance(config.default.input_shape, tuple)
     shape = (1, *config.default.input_shape[1:])
     _, (output,), _ = net(mx.sym.var("data")).infer_shape(data=shape)
     offset = config.dataset.label_offset if config.dataset else 0
