@@ -22,7 +22,7 @@ TESTS_MAY := --allow-untyped-defs --allow-incomplete-defs --allow-untyped-calls 
 lint: $(READY_DEV)
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
-	$(PYTHON) -m mypy mrt python/cvm accuracy bench
+	$(PYTHON) -m mypy mrt python/cvm accuracy bench compression
 	$(PYTHON) -m mypy $(TESTS_MAY) tests
 
 # The native runtime under AddressSanitizer and UndefinedBehaviorSanitizer: all of tests/native, and every single allocation
