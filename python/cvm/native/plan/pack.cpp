@@ -172,16 +172,21 @@ PackedConv pack_conv(const Convolution& conv, int64_t pixel_bytes, const Tile& t
         for (int64_t o = block.channel; o < end; ++o) {
             const int64_t shift = o / group_outputs * conv.inputs - block.input_channel;
             int64_t sum = 0;
-            for (int64_t i = 0; i < conv.inputs; ++i)
-                for (int64_t ky = 0; ky < conv.kernel_h; ++ky)
-                    for (int64_t kx = 0; kx < conv.kernel_w; ++kx) {
+            for (int64_t ky = 0; ky < conv.kernel_h; ++ky)
+                for (int64_t kx = 0; kx < conv.kernel_w; ++kx) {
+                    const int64_t tap = packed.row_taps ? ky : ky * conv.kernel_w + kx;
+                    const int64_t first = packed.row_taps ? kx * conv.inputs : shift;  // byte of the tap
+                    int64_t row = tap * packed.steps + first / depth, byte = first % depth;
+                    for (int64_t i = 0; i < conv.inputs; ++i) {
                         const int64_t w = conv.weight(o, i, ky, kx);
-                        const int64_t tap = packed.row_taps ? ky : ky * conv.kernel_w + kx;
-                        const int64_t byte = packed.row_taps ? kx * conv.inputs + i : shift + i;
-                        const int64_t row = tap * packed.steps + byte / depth;
-                        (*weights)[size_t(block.weights + (row * width + o - block.channel) * depth + byte % depth)] = int8_t(w);
+                        (*weights)[size_t(block.weights + (row * width + o - block.channel) * depth + byte)] = int8_t(w);
                         sum += w;
+                        if (++byte == depth) {
+                            byte = 0;
+                            ++row;
+                        }
                     }
+                }
             packed.init[size_t(o)] = wrap(-tile.offset * sum);
         }
     }
