@@ -26,7 +26,7 @@ from mrt.integer.rounding import NEAREST, Rounding, mean_error, round_weights
 from mrt.integer.row_blocks import row_blocks
 from mrt.statistics.moments import Moments
 
-_WEIGHT_LIMIT = 127
+WEIGHT_LIMIT = 127
 _PREFERRED_BITS = 12
 _MIN_BITS = 6
 _CLIP_FRACTIONS = np.linspace(0.75, 0.98, 12)
@@ -54,7 +54,7 @@ class QuantizedLayer:
 def finest_step(weight: Array, bias: Array | None, x: QValue) -> float:
     """The smallest scale worth storing the output in: 1/16 of the accumulator's own, and one that holds the bias."""
     step = float(x.scale) * 2.0 ** (LIMB_BITS if x.tensor.precision > LIMB_BITS else 0)
-    accumulator = step * float(np.max(np.abs(weight))) / _WEIGHT_LIMIT
+    accumulator = step * float(np.max(np.abs(weight))) / WEIGHT_LIMIT
     return max(accumulator / 16, 0.0 if bias is None else float(np.max(np.abs(bias))) / 2.0 ** (_PRODUCT_BITS - 3))
 
 
@@ -121,7 +121,7 @@ def quantize_layer(
     return QuantizedLayer(quantized.reshape(weight.shape), multiplier, addend, shift, dropped)
 
 
-def weight_steps(flat: Array, limit: int = _WEIGHT_LIMIT) -> Array:
+def weight_steps(flat: Array, limit: int = WEIGHT_LIMIT) -> Array:
     """The step wanted for each row of (O, K) float weights: the one with the least squared rounding error.
 
     Candidates are a range of steps that clip the largest weights more or less, and, for weights that were quantized

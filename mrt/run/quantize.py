@@ -20,6 +20,7 @@ from mrt.integer.limbs import LIMB_BITS
 from mrt.integer.rounding import Rounding
 from mrt.quantizer.cheap import cheap_layers, input_layers
 from mrt.quantizer.choice import choose_calibrators
+from mrt.quantizer.poor import poor_layers
 from mrt.quantizer.quantize import Quantized, QuantizeSettings, quantize
 from mrt.recipe import Recipe
 from mrt.report import Progress
@@ -31,6 +32,7 @@ from mrt.statistics.tensor import Statistics
 logger = logging.getLogger(__name__)
 
 _FALLBACK = "mse"  # where `auto` has nothing to go by
+_JUDGED_PICTURES = 16
 _WIDENING_PICTURES = 32
 
 
@@ -63,6 +65,11 @@ class Settle(Stage):
         if self._recipe.calibration.calibrator == AUTO:
             chosen = self._chosen(prepared, have[STATISTICS], settings, progress)
             settings = replace(settings, ranges=settings.ranges.otherwise(_FALLBACK, chosen))
+        if switches.precision != "8":
+            pictures = self._samples.batches(min(_JUDGED_PICTURES, self._samples.calibrated))
+            where = context(self._recipe.calibration)
+            poor = poor_layers(prepared, have[STATISTICS], settings, pictures, where)
+            settings = replace(settings, extra=settings.extra | poor)
         return {SETTINGS: settings}
 
     def _ranges(self, prepared: Graph) -> Ranges:

@@ -20,12 +20,12 @@ from typing import Any
 
 import numpy as np
 
-from mrt import ops
 from mrt.calibrate.thresholds import LEVELS, mse
 from mrt.executors.mxnet import Executor, infer_shapes
 from mrt.graph import Array, Graph, Node, Shape, Value
 from mrt.graph.attrs import integer
 from mrt.graph.batch import Feed, Samples, fitting
+from mrt.quantizer.input_cost import clamps
 from mrt.statistics.tensor import Statistics
 from mrt.transform.channel_paths import is_layer
 
@@ -101,7 +101,7 @@ def _look(
     for layer in layers:
         inputs, outputs = shapes[layer.inputs[0]][1], shapes[Value(layer)][1]
         seen[layer] = _Seen(np.zeros(inputs), np.zeros(inputs), np.zeros(outputs))
-    bounds = _bounds(layers, graph)
+    bounds = clamps(graph, layers)
     for layer, x, y, share in _arrays(graph, layers, pictures, shapes, context):
         one = seen[layer]
         clamped = np.clip(y, *bounds[layer])
@@ -110,17 +110,6 @@ def _look(
         one.passed += share * (clamped == y).mean(axis=_all_but_channels(y))
         one.output += share * float(np.square(clamped).mean(dtype=np.float64))
     return seen
-
-
-def _bounds(layers: Sequence[Node], graph: Graph) -> dict[Node, tuple[float, float]]:
-    """What each layer's only reader clamps its output to."""
-    consumers, uses = graph.consumers(), graph.use_counts()
-    found = {}
-    for layer in layers:
-        readers = consumers.get(Value(layer), ())
-        clamp = ops.get(readers[0].op).bounds(readers[0]) if readers and uses[Value(layer)] == 1 else None
-        found[layer] = clamp or (-np.inf, np.inf)
-    return found
 
 
 def _all_but_channels(x: Array) -> tuple[int, ...]:
