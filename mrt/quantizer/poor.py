@@ -49,7 +49,7 @@ def poor_layers(
         graph, statistics, settings.ranges, settings.extra, settings.offsets, settings.input_precision
     )
     shapes, layers = infer_shapes(graph), constant_layers(graph)
-    given = settings.extra.inputs
+    given = settings.extra.inputs | set(settings.bits)
     free = [layer for layer in layers if layer.name not in given and layer.inputs[0].node.name not in graph.inputs]
     targets = {_INPUT: {layer: annotation.narrow(layer.inputs[0]) for layer in free}}
     costs = input_costs(graph, targets, layer_patches(graph, free, batches, _POSITIONS, context))

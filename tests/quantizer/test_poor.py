@@ -14,6 +14,7 @@ from mrt.graph import Graph
 from mrt.integer.form import ExtraBits
 from mrt.quantizer.poor import poor_layers
 from mrt.quantizer.quantize import QuantizeSettings
+from mrt.recipe import Recipe
 from mrt.transform import PREPARE, PassManager
 
 sym = mx.sym
@@ -42,7 +43,7 @@ def test_a_channel_amplified_and_clamped_gets_more_bits() -> None:
     assert extra.inputs == {"depthwise"}
     exact = ExtraBits(frozenset({"before"}), frozenset({"before"}))  # what comes before is amplified just the same
     plain, wide = (
-        compile_network(wild, QuantizeSettings(input_precision=16, extra=bits)) for bits in (exact, exact | extra)
+        compile_network(wild, Recipe(input_precision=16), extra=bits) for bits in (exact, exact | extra)
     )
     check_bit_exact(wide)
     assert signal_to_noise(wide)[0] > signal_to_noise(plain)[0] + 5
