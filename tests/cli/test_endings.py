@@ -80,7 +80,7 @@ with claimed(Path({str(tmp_path)!r}), "net"):
 @pytest.mark.parametrize("after", [0.3, 0.8, 1.6])
 def test_an_interrupt_at_any_time(after: float, tmp_path: Path) -> None:
     """Also while what the command needs is still being imported."""
-    code = "import signal; print('up', flush=True); " + CODE
+    code = "from mrt.main import main; import sys; print('up', flush=True); sys.exit(main())"
     process = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", code, configuration(tmp_path), "--random-weights"],
         stdout=subprocess.PIPE,
