@@ -1,6 +1,6 @@
 """Calibrators: from a tensor's statistics to the real range that its integers should cover.
 
-All are functions of one signature, so that one can be chosen by name (`mrt.calibrate.ranges` does, per tensor). What
+All are functions of one signature, so that one can be chosen by name (`mrt.calibrate.coverage` does, per tensor). What
 lies outside the range saturates; what lies inside is rounded to one of `levels` levels. The choice trades one error
 for the other.
 """
@@ -15,8 +15,8 @@ from mrt.errors import MRTError, Remedy
 from mrt.graph import Array
 from mrt.statistics.tensor import Statistics
 
-Range = tuple[float, float]
-Calibrator = Callable[[Statistics, int], Range]
+Interval = tuple[float, float]
+Calibrator = Callable[[Statistics, int], Interval]
 """Of a tensor's statistics and the number of levels; those that do not weigh rounding have no use for the latter."""
 
 LAMBDA = "lambda"
@@ -27,12 +27,12 @@ _FRACTIONS = np.concatenate([np.linspace(0.2, 0.96, 39), [1.0]])
 _PERCENTILE = 99.99
 
 
-def abs_max(statistics: Statistics, levels: int = LEVELS) -> Range:
+def abs_max(statistics: Statistics, levels: int = LEVELS) -> Interval:
     """Everything seen."""
     return statistics.minimum, statistics.maximum
 
 
-def percentile(statistics: Statistics, levels: int = LEVELS) -> Range:
+def percentile(statistics: Statistics, levels: int = LEVELS) -> Interval:
     """All but the outermost 0.01 % of the non-zero values."""
     histogram = statistics.histogram
     cumulative = np.cumsum(histogram.counts)
@@ -44,7 +44,7 @@ def percentile(statistics: Statistics, levels: int = LEVELS) -> Range:
     return max(statistics.minimum, min(low, 0.0)), min(statistics.maximum, max(high, 0.0))
 
 
-def mse(statistics: Statistics, levels: int = LEVELS) -> Range:
+def mse(statistics: Statistics, levels: int = LEVELS) -> Interval:
     """The range with the least squared error: step^2 / 12 for what is inside, the distance to the edge for the rest.
 
     The latter counts twice: what saturates errs in one direction, so in a layer's sums it does not average out as
@@ -60,7 +60,7 @@ def mse(statistics: Statistics, levels: int = LEVELS) -> Range:
     return _search(statistics, cost)
 
 
-def entropy(statistics: Statistics, levels: int = LEVELS) -> Range:
+def entropy(statistics: Statistics, levels: int = LEVELS) -> Interval:
     """The range whose magnitude histogram of half the levels diverges least from the full one (Migacz, 2017)."""
     histogram = statistics.histogram
     half = len(histogram.counts) // 2
@@ -77,11 +77,11 @@ def entropy(statistics: Statistics, levels: int = LEVELS) -> Range:
     return max(statistics.minimum, -threshold), min(statistics.maximum, threshold)
 
 
-def mean_and_deviations(lambd: float) -> Calibrator:
-    """MRT's calibrator: magnitudes up to |mean| + lambd standard deviations, and no further than seen."""
+def mean_and_deviations(lambda_: float) -> Calibrator:
+    """MRT's calibrator: magnitudes up to |mean| + lambda_ standard deviations, and no further than seen."""
 
-    def calibrate(statistics: Statistics, levels: int = LEVELS) -> Range:
-        limit = statistics.threshold(lambd)
+    def calibrate(statistics: Statistics, levels: int = LEVELS) -> Interval:
+        limit = statistics.threshold(lambda_)
         return max(statistics.minimum, -limit), min(statistics.maximum, limit)
 
     return calibrate
@@ -100,7 +100,7 @@ def _divergence(magnitudes: Array, stop: int, levels: int) -> float:
     return float(np.sum(p[mask] * np.log(p[mask] / np.maximum(q[mask], 1e-12))))
 
 
-def _search(statistics: Statistics, cost: Callable[[Array, Array, float, float], float]) -> Range:
+def _search(statistics: Statistics, cost: Callable[[Array, Array, float, float], float]) -> Interval:
     histogram = statistics.histogram
     filled = histogram.counts > 0
     if not filled.any():
@@ -126,20 +126,20 @@ CALIBRATORS: dict[str, Calibrator] = {
 """Calibrators by the name that the configuration uses; `LAMBDA` is one more, which takes a number."""
 
 
-def calibrator(name: str, lambd: float | None = None) -> Calibrator:
+def calibrator(name: str, lambda_: float | None = None) -> Calibrator:
     """The calibrator of that name.
 
     Args:
         name: of `CALIBRATORS`, or `LAMBDA`.
-        lambd: the number of standard deviations of `LAMBDA`.
+        lambda_: the number of standard deviations of `LAMBDA`.
 
     Raises:
         MRTError: there is none, or `LAMBDA` has no number.
     """
     if name == LAMBDA:
-        if lambd is None:
+        if lambda_ is None:
             raise MRTError("calibrator lambda: needs a number of standard deviations", Remedy.DEVIATIONS)
-        return mean_and_deviations(lambd)
+        return mean_and_deviations(lambda_)
     if name not in CALIBRATORS:
         raise MRTError(f"calibrator {name!r}: unknown; there are {', '.join((*CALIBRATORS, LAMBDA))}")
     return CALIBRATORS[name]

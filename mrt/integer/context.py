@@ -18,11 +18,16 @@ from mrt.integer.qvalue import IntValue, QValue, Target
 from mrt.integer.rounding import Rounding
 from mrt.statistics.moments import Moments
 
-_MULTIPLIER_BITS = 14
-_MIN_MULTIPLIER_BITS = 8
-_EXACT_TOLERANCE = 2.0**-10
-_WORD_SHIFT = 15  # processors multiply 16-bit words and shift by this, rounded, in one instruction
-_FINEST_STEPS = 2**10  # where there is a choice, one step becomes at most this many
+_MULTIPLIER_BITS = 14  # bits with sign: it is 2^12 at least, so rounding it moves a scale by 2^-13 of itself at most
+_MIN_MULTIPLIER_BITS = 8  # bits with sign, however wide the value: the scale moves by 2^-7 of itself at most
+_EXACT_TOLERANCE = 2.0**-10  # of a scale that has to be met: by how much it may be missed
+_WORD_SHIFT = 15  # bits: processors multiply 16-bit words and shift by this, rounded, in one instruction
+_WORD_MULTIPLIER = 2**7  # the least multiplier for which that is worth it: the scale moves by 2^-8 of itself at most
+_FINEST_STEPS = 2**10  # target's steps: one step of the value becomes so many at most where there is a choice
+_SATURATING_BITS = 4  # bits: a step of the value that is 2^4 times the whole target leaves nothing but 0 unsaturated
+_SHIFT_BITS = 31  # bits: an INT32 has no more to shift out
+_ADDEND_BITS = 2  # bits of the addend's 32 that are left free: its sign, and the carry of the sum
+_QUARTER_BITS = 2  # bits: what rounding the multiplier loses, times the value, is below 2^-2 steps of the target
 
 
 class QuantizeContext(IntegerBuilder):
@@ -31,7 +36,7 @@ class QuantizeContext(IntegerBuilder):
     Args:
         graph: the prepared float graph.
         annotation: the forms and scales chosen for its tensors.
-        softmax_lambd: how far below the largest logit softmax still resolves, in nats.
+        softmax_lambda: how far below the largest logit softmax still resolves, in nats.
         moments: input moments of layers by node name, for rounding weights by effect.
         rounding: how layers with known moments round their weights.
 
@@ -43,7 +48,7 @@ class QuantizeContext(IntegerBuilder):
         self,
         graph: Graph,
         annotation: Annotation,
-        softmax_lambd: float = 10.0,
+        softmax_lambda: float = 10.0,
         moments: Mapping[str, Moments] | None = None,
         rounding: Rounding | None = None,
     ) -> None:
@@ -52,7 +57,7 @@ class QuantizeContext(IntegerBuilder):
         self.rounding = rounding or Rounding()
         self.graph = graph
         self.annotation = annotation
-        self.softmax_lambd = softmax_lambd
+        self.softmax_lambda = softmax_lambda
         self.layer_inputs: dict[str, QValue] = {}
         self._values: dict[Value, QValue] = {}
         self._forms: dict[tuple[Value, Target], QValue] = {}
@@ -146,18 +151,18 @@ class QuantizeContext(IntegerBuilder):
         """
         if not exactly:
             target = target.no_finer_than(float(q.scale) / _FINEST_STEPS)
-        ratio = min(q.scale / target.scale, sympy.Integer(2) ** (target.precision + 4))  # more saturates just the same
+        ratio = min(q.scale / target.scale, sympy.Integer(2) ** (target.precision + _SATURATING_BITS))
         if ratio == 1:
             moved = self.scale_shift(q.tensor, np.array(1), np.array(q.offset - target.offset), 0, target.precision)
             return QValue(moved, target.scale, target.offset)
         room = INT32_BITS - 1 - q.tensor.bits
         bits = _MULTIPLIER_BITS if exactly else min(_MULTIPLIER_BITS, max(room, _MIN_MULTIPLIER_BITS))
         shift = _shift_for(float(ratio), bits)
-        ceiling = INT32_BITS - 2 - target.offset.bit_length()
-        if q.tensor.range.magnitude() < 2 ** (ceiling - 2):
-            shift = min(shift, ceiling)  # keeps the addend small; what the multiplier loses is below a quarter step
-        if not exactly and target.precision <= 8 and ratio * 2**_WORD_SHIFT >= 2**7:
-            shift = min(shift, _WORD_SHIFT)  # the scale moves by 1/256 at most
+        ceiling = INT32_BITS - _ADDEND_BITS - target.offset.bit_length()
+        if q.tensor.range.magnitude() < 2 ** (ceiling - _QUARTER_BITS):
+            shift = min(shift, ceiling)  # so that the addend, about target.offset 2^shift, fits
+        if not exactly and target.precision <= 8 and ratio * 2**_WORD_SHIFT >= _WORD_MULTIPLIER:
+            shift = min(shift, _WORD_SHIFT)
         multiplier = max(1, round(float(ratio * 2**shift)))
         scale = q.scale * 2**shift / multiplier
         if exactly:
@@ -182,5 +187,5 @@ class QuantizeContext(IntegerBuilder):
 
 
 def _shift_for(ratio: float, bits: int) -> int:
-    """The largest shift s for which ratio * 2^s still fits in a `bits`-bit multiplier, within 0..31."""
-    return min(31, max(0, math.floor(math.log2((2 ** (bits - 1) - 1) / ratio))))
+    """The largest shift s, of those there are, for which ratio * 2^s still fits in a `bits`-bit multiplier."""
+    return min(_SHIFT_BITS, max(0, math.floor(math.log2((2 ** (bits - 1) - 1) / ratio))))

@@ -53,7 +53,7 @@ class InstanceNorm(Operator):
     summary = "LayerNorm over the picture"
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
-        """See the class."""
+        """Each channel of a picture brought to mean 0 and variance 1, times gamma, plus beta."""
         shape = rw.shape(node.inputs[0])
         _, channels, *sizes = shape
         rows = inputs[0]
@@ -77,7 +77,7 @@ class GroupNorm(Operator):
         positive(node, "num_groups", 1)
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
-        """See the class; gamma and beta are those of the groups, or of the channels."""
+        """gamma and beta are those of the groups, or of the channels."""
         _, channels, *sizes = rw.shape(node.inputs[0])
         groups = positive(node, "num_groups", 1)
         count = channels // groups * int(np.prod(sizes))
@@ -125,7 +125,7 @@ class Norm(Operator):
             raise refuse(node, "a norm over the batch axis is not supported")
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
-        """See the class."""
+        """sqrt(sum x^2), or sum |x|."""
         axes = reduced_axes(node, len(rw.shape(node.inputs[0])))
         along = {"axis": axes, "keepdims": flag(node, "keepdims", False)}
         if integer(node, "ord", 2) == 1:
@@ -133,7 +133,7 @@ class Norm(Operator):
         return [rw.op("sqrt", [rw.op("sum", [rw.op("square", inputs)], along)])]
 
 
-class Moments(Operator):
+class MeanAndVariance(Operator):
     """The mean and the variance over axes."""
 
     names = ("moments",)
@@ -145,7 +145,7 @@ class Moments(Operator):
             raise refuse(node, "moments over the batch axis are not supported")
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
-        """See the class."""
+        """mean = sum x / n, variance = sum (x - mean)^2 / n."""
         axes = _moments_axes(node, len(rw.shape(node.inputs[0])))
         mean, variance = _spread(inputs[0], axes, rw)
         if flag(node, "keepdims", False):

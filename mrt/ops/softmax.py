@@ -41,7 +41,7 @@ class Softmax(Operator):
         rank = len(ctx.get(value).tensor.shape)
         axis = axis_of(node, "axis", rank, -1)
         x = ctx.get(value)
-        step = exact(max(ctx.softmax_lambd / (2**_INDEX_BITS - 1), float(x.scale) / 64))
+        step = exact(max(ctx.softmax_lambda / (2**_INDEX_BITS - 1), float(x.scale) / 64))
         if x.tensor.precision > 16 or x.offset or x.scale != step:
             x = ctx.rescale(x, Target(step, 0, _LOGIT_BITS))
         largest = ctx.emit("max", [x.tensor], {"axis": (axis,), "keepdims": True})

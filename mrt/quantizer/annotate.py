@@ -16,8 +16,8 @@ from collections.abc import Mapping
 import sympy
 
 from mrt import ops
-from mrt.calibrate.ranges import Ranges
-from mrt.calibrate.thresholds import Range
+from mrt.calibrate.coverage import Coverage
+from mrt.calibrate.thresholds import Interval
 from mrt.errors import MRTError, Remedy
 from mrt.executors.mxnet import infer_shapes
 from mrt.graph import Graph, Value
@@ -49,7 +49,7 @@ class _Unions:
 def annotate(
     graph: Graph,
     statistics: Mapping[str, Statistics],
-    ranges: Ranges | None = None,
+    coverage: Coverage | None = None,
     extra: ExtraBits | None = None,
     offsets: bool = True,
     input_precision: int = NARROW_BITS,
@@ -60,7 +60,7 @@ def annotate(
     Args:
         graph: prepared graph.
         statistics: calibration statistics by value name.
-        ranges: what each tensor's integers are to cover; by default all that was seen.
+        coverage: what each tensor's integers are to cover; by default all that was seen.
         extra: layers that take more than 8 bits.
         offsets: whether one-sided narrow tensors may have an offset.
         input_precision: bits of the run-time inputs.
@@ -69,7 +69,7 @@ def annotate(
     Raises:
         MRTError: there are no statistics of a tensor.
     """
-    extra, ranges = extra or ExtraBits(), ranges or Ranges()
+    extra, coverage = extra or ExtraBits(), coverage or Coverage()
     carriers = _carriers(graph)
     narrow_ties, wide_ties = _ties(graph, carriers)
     read = [value for node in graph.nodes() for value in node.inputs] + list(graph.outputs)
@@ -77,7 +77,7 @@ def annotate(
     sources = [Value(node) for node in graph.nodes() if node.name in graph.inputs]
     known = {value: _known(value, statistics) for value in dict.fromkeys([*stored, *sources])}
     few = _few_bits(graph, carriers, bits or {})
-    covered = {value: _covered(value, known[value], ranges, few.get(value, NARROW_BITS)) for value in stored}
+    covered = {value: _covered(value, known[value], coverage, few.get(value, NARROW_BITS)) for value in stored}
     forms = _forms(graph, carriers, extra)
     groups: dict[Value, list[Value]] = {}
     limits: dict[Value, float] = {}
@@ -102,7 +102,7 @@ def annotate(
         inputs={
             value: Target(sympy.Integer(1), 0, input_precision)
             if forms.get(carriers.get(value, value)) is Form.INDEX
-            else _of_input(value, known[value], ranges, input_precision)
+            else _of_input(value, known[value], coverage, input_precision)
             for value in sources
         },
         bits=bits or {},
@@ -115,16 +115,16 @@ def _known(value: Value, statistics: Mapping[str, Statistics]) -> Statistics:
     return statistics[value.name]
 
 
-def _of_input(value: Value, statistics: Statistics, ranges: Ranges, precision: int) -> Target:
+def _of_input(value: Value, statistics: Statistics, coverage: Coverage, precision: int) -> Target:
     """The form of a run-time input, which has no offset: a one-sided one uses half of its integers."""
     limit = int(2 ** (precision - 1) - 1)
     one_sided = statistics.minimum >= 0 or statistics.maximum <= 0
-    low, high = ranges(value, statistics, limit if one_sided else 2 * limit)
+    low, high = coverage(value, statistics, limit if one_sided else 2 * limit)
     return Target(exact(max(-low, high, _TINY) / limit), 0, precision)
 
 
-def _covered(value: Value, statistics: Statistics, ranges: Ranges, bits: int) -> Range:
-    return ranges(value, statistics) if bits == NARROW_BITS else ranges(value, statistics, 2**bits - 2)
+def _covered(value: Value, statistics: Statistics, coverage: Coverage, bits: int) -> Interval:
+    return coverage(value, statistics) if bits == NARROW_BITS else coverage(value, statistics, 2**bits - 2)
 
 
 def _few_bits(graph: Graph, carriers: Mapping[Value, Value], bits: Mapping[str, int]) -> dict[Value, int]:
@@ -145,7 +145,7 @@ def _few_bits(graph: Graph, carriers: Mapping[Value, Value], bits: Mapping[str, 
     return found
 
 
-def _narrow(covered: list[Range], offsets: bool, bits: int) -> Target:
+def _narrow(covered: list[Interval], offsets: bool, bits: int) -> Target:
     """The narrow form that represents all of these ranges."""
     low, high = min(0.0, *(low for low, _ in covered)), max(0.0, *(high for _, high in covered))
     limit = 2 ** (bits - 1) - 1

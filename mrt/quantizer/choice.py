@@ -32,7 +32,7 @@ def choose_calibrators(
 ) -> dict[str, str]:
     """The name of the best calibrator, by tensor, of those that a layer reads and the settings say nothing of."""
     layers = [layer for layer in constant_layers(graph) if layer.name not in settings.extra.inputs]
-    names = [*CALIBRATORS] + ([LAMBDA] if settings.ranges.lambd is not None else [])
+    names = [*CALIBRATORS] + ([LAMBDA] if settings.coverage.lambda_ is not None else [])
     targets = {name: _targets(graph, statistics, settings, name, layers) for name in names}
     costs = input_costs(graph, targets, layer_patches(graph, layers, batches, _POSITIONS, context, advance))
     annotation = annotate(graph, statistics)
@@ -41,15 +41,15 @@ def choose_calibrators(
         known = total.setdefault(annotation.sharing(layer.inputs[0]), dict.fromkeys(names, 0.0))
         known.update({name: known[name] + costs[layer][name] for name in names})
     best = {tensors: min(cost, key=cost.__getitem__) for tensors, cost in total.items()}
-    free = {tensor: name for tensors, name in best.items() for tensor in tensors if not settings.ranges.settled(tensor)}
-    return {tensor.name: name for tensor, name in free.items()}
+    settled = settings.coverage.settled
+    return {tensor.name: name for tensors, name in best.items() for tensor in tensors if not settled(tensor)}
 
 
 def _targets(
     graph: Graph, statistics: Mapping[str, Statistics], settings: QuantizeSettings, name: str, layers: list[Node]
 ) -> dict[Node, Target]:
     """The form in which each layer reads its input where the calibrator of that name decides."""
-    ranges = settings.ranges.otherwise(name)
-    annotation = annotate(graph, statistics, ranges, settings.extra, settings.offsets, settings.input_precision)
+    coverage = settings.coverage.otherwise(name)
+    annotation = annotate(graph, statistics, coverage, settings.extra, settings.offsets, settings.input_precision)
     read = {layer: layer.inputs[0] for layer in layers}
     return {layer: annotation.inputs.get(value) or annotation.narrow(value) for layer, value in read.items()}

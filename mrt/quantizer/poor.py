@@ -46,7 +46,7 @@ def poor_layers(
         context: MXNet device.
     """
     annotation = annotate(
-        graph, statistics, settings.ranges, settings.extra, settings.offsets, settings.input_precision
+        graph, statistics, settings.coverage, settings.extra, settings.offsets, settings.input_precision
     )
     shapes, layers = infer_shapes(graph), constant_layers(graph)
     given = settings.extra.inputs | set(settings.bits)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import sympy
 
 from mrt import ops
-from mrt.calibrate.ranges import Ranges
+from mrt.calibrate.coverage import Coverage
 from mrt.errors import MRTError
 from mrt.graph import Array, Graph, Node, Value
 from mrt.graph.attrs import refuse
@@ -77,10 +77,10 @@ class QuantizeSettings:
     Attributes:
         input_precision: bits of the input.
         output_precision: bits of the outputs; None leaves them what they need.
-        ranges: what each tensor's integers are to cover.
+        coverage: what each tensor's integers are to cover.
         offsets: whether one-sided 8-bit tensors may have an offset.
         rounding: of the layers whose input moments are known; the others round to the nearest.
-        softmax_lambd: how far below the largest logit softmax resolves, in nats.
+        softmax_lambda: how far below the largest logit softmax resolves, in nats.
         restore_name: what is left in float.
         extra: layers that take more than 8 bits.
         bits: of layers that take fewer than 8, by node name of the prepared graph.
@@ -89,10 +89,10 @@ class QuantizeSettings:
 
     input_precision: int = 8
     output_precision: int | None = None
-    ranges: Ranges = field(default_factory=lambda: Ranges("mse"))
+    coverage: Coverage = field(default_factory=lambda: Coverage("mse"))
     offsets: bool = True
     rounding: Rounding = field(default_factory=Rounding)
-    softmax_lambd: float = 10.0
+    softmax_lambda: float = 10.0
     restore_name: Sequence[str] = ()
     extra: ExtraBits = field(default_factory=ExtraBits)
     whole: frozenset[str] = frozenset()
@@ -122,13 +122,13 @@ def quantize(
     annotation = annotate(
         graph,
         statistics,
-        settings.ranges,
+        settings.coverage,
         settings.extra,
         settings.offsets,
         settings.input_precision,
         settings.bits,
     )
-    ctx = QuantizeContext(graph, annotation, settings.softmax_lambd, moments, settings.rounding)
+    ctx = QuantizeContext(graph, annotation, settings.softmax_lambda, moments, settings.rounding)
     described: dict[str, TensorInfo] = {}
     in_float = restored_nodes(graph, settings.restore_name)
     for node in graph.nodes():

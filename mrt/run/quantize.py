@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from mrt.analysis.precision import widen
 from mrt.analysis.sensitivity import operators_of
-from mrt.calibrate.ranges import Ranges, check_names, near, tensor_names
+from mrt.calibrate.coverage import Coverage, check_names, near, tensor_names
 from mrt.calibrate.thresholds import AUTO
 from mrt.config.model import QuantizationSwitches
 from mrt.errors import MRTError
@@ -54,17 +54,17 @@ class Settle(Stage):
         settings = QuantizeSettings(
             input_precision=switches.input_precision,
             output_precision=switches.output_precision,
-            ranges=self._ranges(prepared),
+            coverage=self._coverage(prepared),
             offsets=switches.offset_activations,
             rounding=Rounding(switches.rounding, switches.bias_correction),
-            softmax_lambd=switches.softmax_lambd or QuantizeSettings.softmax_lambd,
+            softmax_lambda=switches.softmax_lambd or QuantizeSettings.softmax_lambda,
             restore_name=switches.restore_name,
             extra=_extra_bits(prepared, switches),
             whole=_whole(self._samples.first(1), prepared),
         )
         if self._recipe.calibration.calibrator == AUTO:
             chosen = self._chosen(prepared, have[STATISTICS], settings, progress)
-            settings = replace(settings, ranges=settings.ranges.otherwise(_FALLBACK, chosen))
+            settings = replace(settings, coverage=settings.coverage.otherwise(_FALLBACK, chosen))
         if switches.precision != "8":
             pictures = self._samples.batches(min(_JUDGED_PICTURES, self._samples.calibrated))
             where = context(self._recipe.calibration)
@@ -72,11 +72,11 @@ class Settle(Stage):
             settings = replace(settings, extra=settings.extra | poor)
         return {SETTINGS: settings}
 
-    def _ranges(self, prepared: Graph) -> Ranges:
+    def _coverage(self, prepared: Graph) -> Coverage:
         switches = self._recipe.calibration
         check_names(prepared, switches.calibrators, "[CALIBRATION] Calibrators")
         default = _FALLBACK if switches.calibrator == AUTO else switches.calibrator
-        return Ranges(default, switches.calibrators, self._recipe.quantization.thresholds, switches.lambda_)
+        return Coverage(default, switches.calibrators, self._recipe.quantization.thresholds, switches.lambda_)
 
     def _chosen(
         self, prepared: Graph, statistics: Mapping[str, Statistics], settings: QuantizeSettings, progress: Progress

@@ -37,9 +37,10 @@ class Histogram:
     def merge(self, other: Histogram) -> Histogram:
         """The histogram of both samples together, over the wider range."""
         reach = max(self.reach, other.reach)
-        return Histogram(reach, self._over(reach) + other._over(reach))
+        return Histogram(reach, self.over(reach) + other.over(reach))
 
-    def _over(self, reach: float) -> Array:
+    def over(self, reach: float) -> Array:
+        """The counts over [-reach, reach), for a reach that is this one's times a power of two."""
         counts = self.counts
         factor = int(reach / self.reach)
         while factor > 1:

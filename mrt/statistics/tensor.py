@@ -59,10 +59,10 @@ class Statistics:
         """What `to_json` wrote."""
         return cls(**{**item, "histogram": Histogram.from_json(item["histogram"])})
 
-    def threshold(self, lambd: float | None = None) -> float:
+    def threshold(self, lambda_: float | None = None) -> float:
         """The magnitude to represent: abs-max, or |mean| + lambda * std where that is smaller."""
         largest = max(abs(self.minimum), abs(self.maximum))
-        return largest if lambd is None else min(largest, abs(self.mean) + lambd * self.std)
+        return largest if lambda_ is None else min(largest, abs(self.mean) + lambda_ * self.std)
 
 
 def save(path: Path, statistics: Mapping[str, Statistics]) -> None:

@@ -11,7 +11,7 @@ from cvm import formal
 from toolchain import check_bit_exact, compile_network, pictures, random_network, signal_to_noise
 
 from mrt.calibrate.calibrator import calibrate
-from mrt.calibrate.ranges import Ranges
+from mrt.calibrate.coverage import Coverage
 from mrt.errors import MRTError
 from mrt.executors.mxnet import Executor
 from mrt.graph import Graph, Node, Value
@@ -108,18 +108,18 @@ def test_one_sided_ranges_use_all_the_integers() -> None:
 def test_user_thresholds_go_by_node_or_origin() -> None:
     symbol = conv(sym.BatchNorm(conv(DATA, "first"), fix_gamma=False, name="bn"), "second")
     for name in ("first", "bn"):
-        annotation, values = annotated(symbol, ranges=Ranges(thresholds={name: 0.25}))
+        annotation, values = annotated(symbol, coverage=Coverage(thresholds={name: 0.25}))
         assert float(annotation.narrow(values["first"]).scale) == pytest.approx(0.25 / 127, rel=1e-6)
     assert float(annotation.narrow(values["data"]).scale) > 0.25 / 127
 
 
 def test_lambda_is_standard_deviations_above_the_mean_but_never_above_the_largest() -> None:
-    annotation, values = annotated(conv(DATA, "first"), ranges=Ranges("lambda", lambd=1.5))
+    annotation, values = annotated(conv(DATA, "first"), coverage=Coverage("lambda", lambda_=1.5))
     seen = annotation.statistics(values["data"])
     assert float(annotation.inputs[values["data"]].scale) * 127 == pytest.approx(
         abs(seen.mean) + 1.5 * seen.std, rel=1e-5
     )
-    annotation, values = annotated(conv(DATA, "first"), ranges=Ranges("lambda", lambd=1000.0))
+    annotation, values = annotated(conv(DATA, "first"), coverage=Coverage("lambda", lambda_=1000.0))
     largest = max(-seen.minimum, seen.maximum)
     assert float(annotation.inputs[values["data"]].scale) * 127 == pytest.approx(largest, rel=1e-5)
 

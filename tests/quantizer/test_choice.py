@@ -10,7 +10,7 @@ import pytest
 from toolchain import pictures, random_network
 
 from mrt.calibrate.calibrator import calibrate
-from mrt.calibrate.ranges import Ranges
+from mrt.calibrate.coverage import Coverage
 from mrt.calibrate.thresholds import CALIBRATORS
 from mrt.executors.mxnet import Executor
 from mrt.graph import Array, Graph, Value
@@ -50,8 +50,8 @@ def statistics(network: Graph, data: Array) -> dict[str, Statistics]:
     return calibrate(network, [data])
 
 
-def total_cost(network: Graph, statistics: dict[str, Statistics], data: Array, ranges: Ranges) -> float:
-    annotation = annotate(network, statistics, ranges)
+def total_cost(network: Graph, statistics: dict[str, Statistics], data: Array, coverage: Coverage) -> float:
+    annotation = annotate(network, statistics, coverage)
     layers = [node for node in network.nodes() if node.op == "FullyConnected"]
     cost = 0.0
     for layer, x in zip(layers, Executor(network, [layer.inputs[0] for layer in layers])(data)):
@@ -69,8 +69,8 @@ def total_cost(network: Graph, statistics: dict[str, Statistics], data: Array, r
 def test_no_single_calibrator_costs_less(network: Graph, statistics: dict[str, Statistics], data: Array) -> None:
     chosen = choose_calibrators(network, statistics, SETTINGS, [data[:1500], data[1500:]])
     assert set(chosen.values()) <= set(CALIBRATORS)
-    automatic = total_cost(network, statistics, data, SETTINGS.ranges.otherwise("mse", chosen))
-    single = {name: total_cost(network, statistics, data, Ranges(name)) for name in CALIBRATORS}
+    automatic = total_cost(network, statistics, data, SETTINGS.coverage.otherwise("mse", chosen))
+    single = {name: total_cost(network, statistics, data, Coverage(name)) for name in CALIBRATORS}
     assert automatic <= min(single.values()) * (1 + 1e-5)
     assert automatic < 0.9 * max(single.values())
     assert len(set(chosen.values())) > 1, "this network is made so that no calibrator is best everywhere"
@@ -85,7 +85,7 @@ def test_tensors_of_which_something_was_said_are_left_alone(
     network: Graph, statistics: dict[str, Statistics], data: Array
 ) -> None:
     free = choose_calibrators(network, statistics, SETTINGS, [data])
-    said = replace(SETTINGS, ranges=Ranges("mse", {"relu_a": "absmax"}, {"data": 1.0}, lambd=3.0))
+    said = replace(SETTINGS, coverage=Coverage("mse", {"relu_a": "absmax"}, {"data": 1.0}, lambda_=3.0))
     chosen = choose_calibrators(network, statistics, said, [data])
     assert {"relu_a", "data"} <= set(free)
     assert not {"relu_a", "data"} & set(chosen)
@@ -93,8 +93,8 @@ def test_tensors_of_which_something_was_said_are_left_alone(
 
 def test_the_choice_can_be_quantized_with(network: Graph, statistics: dict[str, Statistics], data: Array) -> None:
     chosen = choose_calibrators(network, statistics, SETTINGS, [data])
-    ranges = SETTINGS.ranges.otherwise("mse", chosen)
-    stored = quantize(network, statistics, replace(SETTINGS, ranges=ranges)).stored
-    annotation = annotate(network, statistics, ranges)
+    coverage = SETTINGS.coverage.otherwise("mse", chosen)
+    stored = quantize(network, statistics, replace(SETTINGS, coverage=coverage)).stored
+    annotation = annotate(network, statistics, coverage)
     (relu,) = (node for node in network.nodes() if node.name == "relu_a")
     assert stored[Value(relu)].scale == annotation.narrow(Value(relu)).scale

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mrt.calibrate.ranges import Ranges, check_names
-from mrt.calibrate.thresholds import CALIBRATORS, LEVELS, Range
+from mrt.calibrate.coverage import Coverage, check_names
+from mrt.calibrate.thresholds import CALIBRATORS, LEVELS, Interval
 from mrt.errors import MRTError
 from mrt.graph import Graph, Node, Value
 from mrt.statistics.tensor import Statistics
@@ -19,7 +19,7 @@ def tensor(name: str, *origin: str) -> Value:
     return Value(Node("relu", name, origin=origin))
 
 
-def which(found: Range) -> str:
+def which(found: Interval) -> str:
     return next((name for name, expected in EXPECTED.items() if expected == found), "none")
 
 
@@ -29,33 +29,34 @@ def test_calibrators_differ_on_these_values() -> None:
 
 def test_a_whole_name_comes_before_patterns_and_the_first_pattern_before_the_next() -> None:
     given = {"stage?_*": "percentile", "stage1_relu": "absmax", "*": "entropy", "user_name": "mse"}
-    ranges = Ranges("mse", given)
-    assert which(ranges(tensor("stage1_relu"), SEEN)) == "absmax"
-    assert which(ranges(tensor("stage2_relu"), SEEN)) == "percentile"
-    assert which(ranges(tensor("stage10_relu"), SEEN)) == "entropy"
-    assert which(ranges(tensor("other", "user_name"), SEEN)) == "mse", "the user's own network's names count"
-    assert which(Ranges("percentile")(tensor("other"), SEEN)) == "percentile"
+    coverage = Coverage("mse", given)
+    assert which(coverage(tensor("stage1_relu"), SEEN)) == "absmax"
+    assert which(coverage(tensor("stage2_relu"), SEEN)) == "percentile"
+    assert which(coverage(tensor("stage10_relu"), SEEN)) == "entropy"
+    assert which(coverage(tensor("other", "user_name"), SEEN)) == "mse", "the user's own network's names count"
+    assert which(Coverage("percentile")(tensor("other"), SEEN)) == "percentile"
 
 
 def test_thresholds_come_before_calibrators() -> None:
-    ranges = Ranges("mse", {"a": "absmax"}, {"a": 0.5})
-    assert ranges(tensor("a"), SEEN) == (-0.5, 0.5)
+    coverage = Coverage("mse", {"a": "absmax"}, {"a": 0.5})
+    assert coverage(tensor("a"), SEEN) == (-0.5, 0.5)
 
 
 def test_lambda_is_a_calibrator_like_any_other() -> None:
-    low, high = Ranges("mse", {"a": "lambda"}, lambd=2.0)(tensor("a"), SEEN)
+    low, high = Coverage("mse", {"a": "lambda"}, lambda_=2.0)(tensor("a"), SEEN)
     assert high == pytest.approx(abs(SEEN.mean) + 2 * SEEN.std) and low == -high
     with pytest.raises(MRTError, match="calibrator lambda: needs a number of standard deviations"):
-        Ranges("lambda")
+        Coverage("lambda")
 
 
 def test_otherwise_changes_only_what_nothing_was_said_of() -> None:
-    ranges = Ranges("mse", {"a*": "absmax"}, {"t": 0.25}).otherwise("entropy", {"ab": "percentile", "b": "percentile"})
-    assert which(ranges(tensor("ac"), SEEN)) == "absmax"
-    assert which(ranges(tensor("b"), SEEN)) == "percentile"
-    assert which(ranges(tensor("c"), SEEN)) == "entropy"
-    assert ranges(tensor("t"), SEEN) == (-0.25, 0.25)
-    assert [ranges.settled(tensor(name)) for name in ("ac", "t", "c")] == [True, True, False]
+    given = Coverage("mse", {"a*": "absmax"}, {"t": 0.25})
+    coverage = given.otherwise("entropy", {"ab": "percentile", "b": "percentile"})
+    assert which(coverage(tensor("ac"), SEEN)) == "absmax"
+    assert which(coverage(tensor("b"), SEEN)) == "percentile"
+    assert which(coverage(tensor("c"), SEEN)) == "entropy"
+    assert coverage(tensor("t"), SEEN) == (-0.25, 0.25)
+    assert [coverage.settled(tensor(name)) for name in ("ac", "t", "c")] == [True, True, False]
 
 
 def test_names_that_fit_nothing_are_refused_with_those_near() -> None:

@@ -1,4 +1,4 @@
-"""The range that each tensor's integers are to cover: a threshold given by the user, or its calibrator's choice."""
+"""The interval that each tensor's integers are to cover: a threshold given by the user, or its calibrator's choice."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
-from mrt.calibrate.thresholds import LEVELS, Range, calibrator
+from mrt.calibrate.thresholds import LEVELS, Interval, calibrator
 from mrt.errors import MRTError
 from mrt.graph import Graph, Value
 from mrt.statistics.tensor import Statistics
@@ -14,15 +14,15 @@ from mrt.statistics.tensor import Statistics
 _NEAR = 3
 
 
-class Ranges:
-    """Ranges by tensor. A tensor goes by the node that makes it: its name in the prepared network, or the user's.
+class Coverage:
+    """What each tensor's integers are to cover. A tensor goes by the name of its node, prepared or the user's.
 
     Args:
         default: the calibrator of every tensor of which nothing else is said.
         calibrators: calibrators by name of a tensor, or by pattern (`*`, `?`, `[…]`); a whole name comes before
             patterns, and among patterns the first that fits.
         thresholds: magnitudes to represent, by name of a tensor; they come before any calibrator.
-        lambd: the number of standard deviations of the calibrator `lambda`.
+        lambda_: the number of standard deviations of the calibrator `lambda`.
 
     Raises:
         MRTError: there is no such calibrator.
@@ -33,14 +33,15 @@ class Ranges:
         default: str = "absmax",
         calibrators: Mapping[str, str] | None = None,
         thresholds: Mapping[str, float] | None = None,
-        lambd: float | None = None,
+        lambda_: float | None = None,
     ) -> None:
-        self.lambd = lambd
-        self._default = calibrator(default, lambd)
-        self._given = {pattern: calibrator(name, lambd) for pattern, name in (calibrators or {}).items()}
+        self.lambda_ = lambda_
+        self.calibrators = dict(calibrators or {})
+        self._default = calibrator(default, lambda_)
+        self._given = {pattern: calibrator(name, lambda_) for pattern, name in self.calibrators.items()}
         self._thresholds = dict(thresholds or {})
 
-    def __call__(self, value: Value, statistics: Statistics, levels: int = LEVELS) -> Range:
+    def __call__(self, value: Value, statistics: Statistics, levels: int = LEVELS) -> Interval:
         """The range of a tensor with these statistics that is stored in so many levels."""
         names = tensor_names(value)
         for name in names:
@@ -58,11 +59,10 @@ class Ranges:
         given = any(name == pattern or fnmatchcase(name, pattern) for name in names for pattern in self._given)
         return given or any(name in self._thresholds for name in names)
 
-    def otherwise(self, default: str, calibrators: Mapping[str, str] | None = None) -> Ranges:
+    def otherwise(self, default: str, calibrators: Mapping[str, str] | None = None) -> Coverage:
         """The same, but for the tensors of which nothing was said: they get these calibrators, or else this one."""
-        changed = Ranges(default, calibrators, self._thresholds, self.lambd)
-        changed._given.update(self._given)
-        return changed
+        given = {**(calibrators or {}), **self.calibrators}
+        return Coverage(default, given, self._thresholds, self.lambda_)
 
 
 def tensor_names(value: Value) -> tuple[str, ...]:
