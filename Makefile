@@ -9,7 +9,7 @@ BENCH_VENV := .venv-bench
 READY_BENCH := $(BENCH_VENV)/.ready
 NATIVE_SOURCES := python/CMakeLists.txt $(shell find python/cvm/native -type f)
 
-.PHONY: demo test lint sanitize accuracy ablation compression bench fuzz fuzz-networks package clean
+.PHONY: demo test lint sanitize accuracy ablation compression bench fuzz fuzz-networks reproducible package clean
 
 demo: $(READY)
 	$(PYTHON) mrt/main.py mrt/zoo/digits.ini
@@ -76,6 +76,11 @@ fuzz: $(READY_DEV)
 # in a traceback, or in executors that differ. `FUZZ_NETWORKS="--seed 0 --count 5000" make fuzz-networks`.
 fuzz-networks: $(READY_DEV)
 	PYTHONPATH=tests $(PYTHON) -W ignore tests/networks_fuzz.py $(FUZZ_NETWORKS)
+
+# The same networks compiled on one and two threads, as on processors of three ages: all must give the same bytes.
+# MRT_DATA=FOLDER make reproducible; `REPRODUCIBLE='NAME ...'` for other networks of mrt/zoo.
+reproducible: $(READY_DEV)
+	$(PYTHON) tests/compiled_bytes.py $(REPRODUCIBLE)
 
 # Wheels, each in an environment of its own and away from the sources: the runtime alone runs a model that the whole compiled
 # from the weights that came with it.

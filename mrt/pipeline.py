@@ -13,6 +13,7 @@ import numpy as np
 
 from mrt.config import Config
 from mrt.errors import MRTError
+from mrt.executors import instruction_set
 from mrt.report import Progress, Report
 from mrt.run.evaluation import Compare, Costs, Evaluate, FindJudge
 from mrt.run.load import Load, LoadUntrained
@@ -49,6 +50,8 @@ def run(config: Config, progress: Progress, random_weights: bool = False, networ
     """
     if random_weights and config.default.start:
         raise MRTError("random weights: a structural run starts at the beginning; leave Start out")
+    if not config.compressing:  # training depends on the machine anyway, and takes hours
+        instruction_set.hold()
     pictures = Pictures(config, synthetic=random_weights)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)

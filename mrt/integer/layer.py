@@ -15,6 +15,7 @@ to be dropped: a' = a 2^-d then takes the place of a, with the scale Sx Sw_c 2^d
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -170,10 +171,10 @@ def common_step(values: Array) -> float | None:
     step = float(np.min(gaps))
     for _ in range(3):  # refine from the smallest gap to the largest value, where the step is best determined
         multiples = np.rint(levels / step)
-        step = float(np.dot(multiples, levels) / np.dot(multiples, multiples))
+        step = float((multiples * levels).sum() / (multiples * multiples).sum())
     return step if np.max(np.abs(levels / step - np.rint(levels / step))) < _GRID_TOLERANCE else None
 
 
 def _largest_shift(limit: int, value: float) -> int:
     """The largest s with value * 2^s <= limit."""
-    return int(np.floor(np.log2(limit / value)))
+    return math.frexp(limit / value)[1] - 1

@@ -8,6 +8,8 @@ optimal brain quantization with a fixed order (Hassibi and Stork 1993; Frantar e
 
 `mrt.integer.learned` is the other way to lower d^T C d. The part of the error that the mean input causes is a
 constant, which the bias takes back exactly.
+
+All that decides is computed by `mrt.reproducible`, so that any machine rounds alike.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import numpy as np
 from mrt.graph import Array
 from mrt.integer.learned import learn_rounding
 from mrt.integer.row_blocks import row_blocks
+from mrt.reproducible import cholesky, inverse_of_upper, matmul
 from mrt.statistics.moments import Moments
 
 NEAREST, COMPENSATED, LEARNED = "nearest", "compensated", "learned"
@@ -65,7 +68,7 @@ def mean_error(flat: Array, quantized: Array, step: Array, moments: Moments) -> 
     groups = len(moments.total)
     mean = moments.mean.astype(np.float64)
     owner = np.arange(len(flat)) // (len(flat) // groups)
-    parts = [np.einsum("ok,ok->o", quantized[r] * step[r, None] - flat[r], mean[owner[r]]) for r in row_blocks(flat)]
+    parts = [((quantized[r] * step[r, None] - flat[r]) * mean[owner[r]]).sum(axis=1) for r in row_blocks(flat)]
     return np.concatenate(parts)
 
 
@@ -82,21 +85,8 @@ def _factor(covariance: Array) -> Array:
 
     U is the inverse of the upper M with M M^T = C, which is the Cholesky factor of C with its axes reversed.
     """
-    lower = np.linalg.cholesky(covariance[:, ::-1, ::-1])
-    return _inverse_of_upper(np.ascontiguousarray(lower[:, ::-1, ::-1]))
-
-
-def _inverse_of_upper(matrix: Array) -> Array:
-    """The inverses of upper triangular matrices (G, B, B), by halves."""
-    size = matrix.shape[1]
-    if size <= _PANEL:
-        return np.triu(np.linalg.inv(matrix))
-    half = size // 2
-    inverse = np.zeros_like(matrix)
-    first = inverse[:, :half, :half] = _inverse_of_upper(matrix[:, :half, :half])
-    second = inverse[:, half:, half:] = _inverse_of_upper(matrix[:, half:, half:])
-    inverse[:, :half, half:] = -np.matmul(np.matmul(first, matrix[:, :half, half:]), second)
-    return inverse
+    lower = cholesky(covariance[:, ::-1, ::-1])
+    return inverse_of_upper(np.ascontiguousarray(lower[:, ::-1, ::-1]))
 
 
 def _compensate(weights: Array, step: Array, limit: int, covariance: Array) -> Array:
@@ -112,5 +102,5 @@ def _compensate(weights: Array, step: Array, limit: int, covariance: Array) -> A
             quantized[:, i] = np.minimum(np.maximum(np.rint(left[:, i] / step), -limit), limit)
             error = errors[:, i - start] = (left[:, i] - quantized[:, i] * step) / factor[:, i, i][:, None]
             left[:, i + 1 : stop] -= factor[:, i, i + 1 : stop, None] * error[:, None]
-        left[:, stop:] -= np.matmul(factor[:, start:stop, stop:].transpose(0, 2, 1), errors)
+        left[:, stop:] -= matmul(factor[:, start:stop, stop:].transpose(0, 2, 1), errors)
     return quantized.transpose(0, 2, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -161,8 +162,8 @@ def affine(node: Node, ctx: QuantizeContext, tensor: Value, factor: Array, adden
     constant = addend.astype(np.float64) / float(target.scale) - target.offset
     bits = max(4, min(_MULTIPLIER_BITS, 31 - q.tensor.precision))
     limit, largest = 2.0 ** (bits - 1) - 1, max(float(np.max(np.abs(ratio))), 1e-12)
-    shift = int(np.floor(np.log2(limit / largest)))
-    shift = min(shift, 30, int(np.floor(np.log2(2.0 ** (_ADDEND_BITS - 1) / (np.max(np.abs(constant)) + 1)))))
+    shift = math.frexp(limit / largest)[1] - 1
+    shift = min(shift, 30, math.frexp(2.0 ** (_ADDEND_BITS - 1) / (np.max(np.abs(constant)) + 1))[1] - 1)
     shift = max(shift, 1)
     multiplier = np.rint(ratio * 2.0**shift).astype(np.int64)
     integer = np.rint(constant * 2.0**shift).astype(np.int64)

@@ -17,6 +17,7 @@ from mrt.graph import Array, Graph, Node, Value
 from mrt.graph.attrs import flag
 from mrt.integer.layer import WEIGHT_LIMIT, weight_steps
 from mrt.integer.qvalue import Target
+from mrt.reproducible import matmul
 
 WEIGHTS = "weights"
 
@@ -42,17 +43,17 @@ def input_costs(
             bias = graph.params[layer.inputs[2].node.name]
         weight = weight.reshape(len(patches), -1, patches.shape[2]).transpose(0, 2, 1)
         added = bias.reshape(len(patches), 1, -1)
-        output = np.clip(np.matmul(patches, weight) + added, *bounds[layer])
+        output = np.clip(matmul(patches, weight, slices=1) + added, *bounds[layer])
         signal[layer] += _energy(output)
         step = weight_steps(weight.transpose(0, 2, 1).reshape(-1, weight.shape[1]))
         step = step.reshape(len(patches), 1, -1).astype(np.float32)
         rounded = np.clip(np.rint(weight / step), -WEIGHT_LIMIT, WEIGHT_LIMIT) * step
-        noise[layer][WEIGHTS] += _energy(np.clip(np.matmul(patches, rounded) + added, *bounds[layer]) - output)
+        noise[layer][WEIGHTS] += _energy(np.clip(matmul(patches, rounded, slices=1) + added, *bounds[layer]) - output)
         known: dict[Target, float] = {}
         for name, target_of in targets.items():
             target = target_of[layer]
             if target not in known:
-                found = np.clip(np.matmul(_quantized(patches, target), weight) + added, *bounds[layer])
+                found = np.clip(matmul(_quantized(patches, target), weight, slices=1) + added, *bounds[layer])
                 known[target] = _energy(found - output)
             noise[layer][name] += known[target]
     return {layer: {name: cost / max(signal[layer], 1e-30) for name, cost in noise[layer].items()} for layer in layers}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +31,7 @@ class Histogram:
         part = flat[:: max(1, flat.size // _SAMPLES)]
         part = part[part != 0]
         largest = float(np.max(np.abs(part))) if part.size else 1.0
-        reach = float(2.0 ** (np.floor(np.log2(max(largest, 1e-30))) + 1))
+        reach = math.ldexp(1.0, math.frexp(max(largest, 1e-30))[1])
         index = ((part + np.float32(reach)) * np.float32(BINS / (2 * reach))).astype(np.int32)
         return cls(reach, np.bincount(np.clip(index, 0, BINS - 1), minlength=BINS))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mrt.graph import Array
+from mrt.reproducible import gram
 
 _BLOCK = 1152  # inputs further apart than this are treated as uncorrelated: memory and time stay linear in the layer
 
@@ -57,4 +58,4 @@ class Moments:
         self.total += patches.sum(axis=1)
         for product, columns in zip(self.products, self.columns):
             part = patches[:, :, columns]
-            product += np.matmul(part.transpose(0, 2, 1), part)
+            product += gram(part).astype(np.float32)  # added in the order of the data: the same on any machine

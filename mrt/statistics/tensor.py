@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,8 +33,9 @@ class Statistics:
         """The statistics of one array."""
         flat = array.reshape(-1)
         mean = float(flat.mean())
-        variance = float(np.dot(flat, flat)) / flat.size - mean**2
-        return cls(float(flat.min()), float(flat.max()), mean, max(variance, 0.0) ** 0.5, flat.size, Histogram.of(flat))
+        variance = float(np.square(flat).sum(dtype=np.float64)) / flat.size - mean**2
+        std = math.sqrt(max(variance, 0.0))
+        return cls(float(flat.min()), float(flat.max()), mean, std, flat.size, Histogram.of(flat))
 
     def merge(self, other: Statistics) -> Statistics:
         """The statistics of both samples together (Chan et al.'s parallel variance)."""
@@ -45,7 +47,7 @@ class Statistics:
             min(self.minimum, other.minimum),
             max(self.maximum, other.maximum),
             mean,
-            (squares / count) ** 0.5,
+            math.sqrt(squares / count),
             count,
             self.histogram.merge(other.histogram),
         )

@@ -8,6 +8,7 @@ import cvm
 from cvm.model import INPUT
 
 from mrt.datasets import Dataset
+from mrt.executors import instruction_set
 from mrt.integer.tensor_info import TensorInfo
 from mrt.quantizer.quantize import Quantized
 from mrt.targets.cvm.compiler import input_slots
@@ -20,6 +21,7 @@ def describe(model: cvm.Model, quantized: Quantized, dataset: Dataset | None) ->
     outputs = [_tensor(info, shapes[node][index]) for info, (node, index) in zip(quantized.outputs, model.heads)]
     return {
         "producer": f"mrt {__version__}",
+        "instruction_set": instruction_set.held(),
         "inputs": _inputs(quantized, dataset),
         "outputs": outputs,
         "labels": dataset.labels if dataset else None,

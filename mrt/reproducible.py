@@ -1,0 +1,84 @@
+"""Linear algebra that gives the same bits on any number of threads, any BLAS and any processor with IEEE arithmetic.
+
+Operands of a matrix product are cut into slices of so few bits that no partial sum is rounded, whatever its order
+(Ozaki, Ogita, Oishi and Rump, "Error-free transformations of matrix multiplication", 2012). All else is done element
+by element, where IEEE 754 leaves no choice.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mrt.graph import Array
+
+_MANTISSA = 53
+_PANEL = 64
+
+
+def matmul(left: Array, right: Array, slices: int = 2) -> Array:
+    """The product of (..., M, K) and (..., K, N), in float64.
+
+    Args:
+        left: of any float type.
+        right: of any float type.
+        slices: 1 or 2: how many slices of (53 - log2 K) / 2 bits stand for each row of `left` and column of `right`.
+    """
+    bits = (_MANTISSA - int(left.shape[-1] - 1).bit_length()) // 2
+    rows, columns = _slices(left, -1, bits, slices), _slices(right, -2, bits, slices)
+    product: Array = np.matmul(rows[0], columns[0])
+    if slices == 2:
+        product += np.matmul(rows[0], columns[1])
+        product += np.matmul(rows[1], columns[0])
+    return product
+
+
+def gram(rows: Array) -> Array:
+    """X^T X of (..., N, K) rows, each column rounded to (53 - log2 N) / 2 bits of its largest element."""
+    return matmul(np.swapaxes(rows, -1, -2), rows, slices=1)
+
+
+def _slices(array: Array, axis: int, bits: int, count: int) -> list[Array]:
+    """Multiples of a power of two of its own for each line along the axis; the sum of all is near the array."""
+    left = array.astype(np.float64)
+    _, exponent = np.frexp(np.abs(left).max(axis=axis, keepdims=True))
+    found = []
+    for index in range(count):
+        unit = np.ldexp(1.0, exponent - (index + 1) * bits)
+        found.append(np.rint(left / unit) * unit)
+        if index + 1 < count:
+            left -= found[-1]
+    return found
+
+
+def cholesky(matrix: Array) -> Array:
+    """Lower L with L L^T the positive definite matrices (G, B, B)."""
+    left = matrix.astype(np.float64)
+    size = left.shape[1]
+    for start in range(0, size, _PANEL):
+        stop = min(start + _PANEL, size)
+        for i in range(start, stop):
+            column = left[:, i:, i] / np.sqrt(left[:, i, i])[:, None]
+            left[:, i:, i] = column
+            left[:, i + 1 :, i + 1 : stop] -= column[:, 1:, None] * column[:, None, 1 : stop - i]
+        if stop < size:
+            panel = left[:, stop:, start:stop]
+            left[:, stop:, stop:] -= matmul(panel, panel.transpose(0, 2, 1))
+    lower: Array = np.tril(left)
+    return lower
+
+
+def inverse_of_upper(matrix: Array) -> Array:
+    """The inverses of upper triangular matrices (G, B, B), by halves."""
+    size = matrix.shape[1]
+    inverse = np.zeros(matrix.shape)
+    if size <= _PANEL:
+        for i in range(size - 1, -1, -1):
+            row = -(matrix[:, i, i + 1 :, None] * inverse[:, i + 1 :]).sum(axis=1)
+            row[:, i] = 1
+            inverse[:, i] = row / matrix[:, i, i][:, None]
+        return inverse
+    half = size // 2
+    first = inverse[:, :half, :half] = inverse_of_upper(matrix[:, :half, :half])
+    second = inverse[:, half:, half:] = inverse_of_upper(matrix[:, half:, half:])
+    inverse[:, :half, half:] = -matmul(matmul(first, matrix[:, :half, half:]), second)
+    return inverse
