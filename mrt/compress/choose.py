@@ -48,7 +48,6 @@ class Chooser:
     """
 
     def __init__(self, groups: ChannelGroups, scores: Array, kept: Sequence[Group] = (), multiple: int = 1) -> None:
-        """See the class."""
         self.prunable = [
             group
             for group in groups.groups

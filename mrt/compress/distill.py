@@ -57,7 +57,6 @@ class Distilled:
     """
 
     def __init__(self, student: Graph, teacher: Graph, settings: DistillSettings) -> None:
-        """See the class."""
         self._settings = settings
         named = {**settings.pairs, **settings.flows}
         mine = [_value(student, name, "student") for name in named]

@@ -125,7 +125,6 @@ class IntegerLearner:
     """
 
     def __init__(self, quantized: Quantized, layers: list[Constants]) -> None:
-        """See the class."""
         if not layers:
             raise MRTError("[QAT]: the integer network has no layer that could be trained")
         self._quantized = quantized

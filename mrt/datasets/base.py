@@ -87,7 +87,6 @@ class Dataset(ABC):
     """Class names by class index of the model, where they are known."""
 
     def __init__(self, root: Path | None, input_shape: InputShape, preprocess: Preprocess | None = None) -> None:
-        """See the class."""
         if root is None and self.needs_folder:
             raise MRTError(f"dataset {self.name}: say where it is, with Dataset_dir")
         self.root = Path(root if root is not None else os.environ.get("MRT_DATA") or "data").expanduser()

@@ -41,7 +41,6 @@ class VOC07(DetectionMetric):
     """
 
     def __init__(self, classes: Sequence[str], size: tuple[int, int]) -> None:
-        """See the class."""
         from gluoncv.utils.metrics.voc_detection import VOC07MApMetric  # takes seconds
 
         self._size = np.array([*size, *size], np.float64)
@@ -75,7 +74,6 @@ class CocoAP(DetectionMetric):
     """
 
     def __init__(self, truth: Any, categories: Sequence[int], size: tuple[int, int]) -> None:
-        """See the class."""
         self._truth = truth
         self._categories = np.asarray(categories)
         self._size = size

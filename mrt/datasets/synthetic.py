@@ -35,7 +35,6 @@ class Synthetic(Dataset):
     def __init__(
         self, original: type[Dataset], input_shape: tuple[int, ...], preprocess: Preprocess | None = None
     ) -> None:
-        """See the class."""
         self.default = original.default
         super().__init__(None, input_shape, preprocess)
 

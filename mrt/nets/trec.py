@@ -22,7 +22,7 @@ class _Questions(nn.HybridBlock):  # type: ignore[misc]  # MXNet is not typed
             self.dropout = nn.Dropout(dropout)
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
-        """See the class."""
+        """(words, N) numbers of words to (N, words, size)."""
         return self.dropout(self.embedding(F.transpose(x, axes=(1, 0))))
 
 

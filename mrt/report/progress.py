@@ -42,7 +42,6 @@ class Progress:
     """
 
     def __init__(self, console: Console | None = None) -> None:
-        """See the class."""
         self.seconds: dict[str, float] = {}
         self._console = console or Console(stderr=True)
         self._bars: rich.progress.Progress | None = None

@@ -27,7 +27,6 @@ class SSDObjective:
     """
 
     def __init__(self, network: gluon.HybridBlock, shape: tuple[int, ...]) -> None:
-        """See the class."""
         with autograd.train_mode():
             outputs = network(mx.nd.zeros(shape))
         if not isinstance(outputs, (list, tuple)) or len(outputs) != 3 or outputs[2].shape[-1] != 4:

@@ -30,20 +30,15 @@ _LEARNED = {
 
 
 class Learner(Protocol):
-    """A network in MXNet's memory that can be run, recorded and updated in place.
-
-    Attributes:
-        learned: MXNet arrays with gradients, by name.
-        state: all arrays that training changes, by name: those, and moving statistics.
-    """
+    """A network in MXNet's memory that can be run, recorded and updated in place."""
 
     @property
     def learned(self) -> Mapping[str, Any]:
-        """See the class."""
+        """MXNet arrays with gradients, by name."""
 
     @property
     def state(self) -> Mapping[str, Any]:
-        """See the class."""
+        """All arrays that training changes, by name: those, and moving statistics."""
 
     def __call__(self, pictures: Any) -> list[Any]:
         """The outputs for MXNet's array of pictures."""
@@ -78,7 +73,6 @@ class GraphLearner:
     """
 
     def __init__(self, graph: Graph, also: Sequence[Value] = (), context: Any | None = None) -> None:
-        """See the class."""
         if len(graph.inputs) != 1:
             raise MRTError(f"only a network of one input can be trained, this one has {', '.join(graph.inputs)}")
         self._graph = graph
