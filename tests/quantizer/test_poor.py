@@ -42,9 +42,7 @@ def test_a_channel_amplified_and_clamped_gets_more_bits() -> None:
     extra = chosen(wild)
     assert extra.inputs == {"depthwise"}
     exact = ExtraBits(frozenset({"before"}), frozenset({"before"}))  # what comes before is amplified just the same
-    plain, wide = (
-        compile_network(wild, Recipe(input_precision=16), extra=bits) for bits in (exact, exact | extra)
-    )
+    plain, wide = (compile_network(wild, Recipe(input_precision=16), extra=bits) for bits in (exact, exact | extra))
     check_bit_exact(wide)
     assert signal_to_noise(wide)[0] > signal_to_noise(plain)[0] + 5
 
