@@ -21,6 +21,7 @@ from mrt.calibrate.gather import gather
 from mrt.graph import Array, Graph
 from mrt.integer.form import ExtraBits
 from mrt.quantizer.quantize import Quantized, QuantizeSettings, quantize
+from mrt.recipe import Recipe
 from mrt.report.precision import PrecisionGain
 from mrt.targets.cvm.compiler import compile_model
 
@@ -58,7 +59,7 @@ def outliers(seed: int = 0) -> Graph:
 
 
 def widened(network: Graph, target: float | None, budget: float) -> tuple[Quantized, PrecisionGain, Array, Graph]:
-    compiled = compile_network(network)
+    compiled = compile_network(network, Recipe(equalize=False, precision="8"))  # which would mend it beforehand
     data = pictures(network, CALIBRATION, 2)
     statistics, moments = calibrate(compiled.prepared, [data]), gather(compiled.prepared, [data])
 
