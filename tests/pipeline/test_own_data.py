@@ -171,7 +171,7 @@ def test_a_model_of_a_larger_batch_than_there_are_pictures(project: Path, tmp_pa
         ("CALIBRATION.Batch=5000", "calibration uses all 500 pictures; lower [CALIBRATION] Batch or Calibrate_num"),
         ("EVALUATION.Metric=my_metric:M", "Metric=my_metric:M: cannot be imported"),
         ("EVALUATION.Metric=top-3", "allowed: auto, none, top-1, top-5, mAP, or my_module:my_metric"),
-        ("CALIBRATION.Dataset=my_data:D", "my_data:D: cannot be imported"),
+        ("CALIBRATION.Dataset=no_such_data:D", "no_such_data:D: cannot be imported"),
         ("CALIBRATION.Dataset=foldr", "unknown dataset 'foldr'"),
         ("EVALUATION.Twin_num=-2", "allowed: a number of pictures, 0 for none, -1 for all"),
     ],
