@@ -57,6 +57,8 @@ class FreeBatch(Pass):
         if not fixed or _samples_apart(graph, max(map(_count, fixed))):
             return graph
         freed = [result for size in _sizes(fixed[0]) if (result := _freed(graph, size)) is not None]
+        if not freed and _grows(graph):  # as with anchors, which are made of the data's shape alone
+            return graph
         if len(freed) != 1:
             raise MRTError(
                 f"node {fixed[0].name} ({fixed[0].op}): it holds for one batch size only ({_described(fixed[0])}); "
@@ -294,3 +296,11 @@ def _close(a: Array, b: Array) -> bool:
 def _described(node: Node) -> str:
     keys = ("shape", "target_shape", "begin", "end")
     return ", ".join(f"{key}={node.attrs[key]}" for key in keys if key in node.attrs)
+
+
+def _grows(graph: Graph) -> bool:
+    """Whether the shapes fit together for one sample and for two, and every output has twice the rows for two."""
+    with suppress(MRTError):
+        one, two = (infer_shapes(graph, batch) for batch in (1, 2))
+        return all(two[value] == (2 * one[value][0], *one[value][1:]) for value in graph.outputs)
+    return False
