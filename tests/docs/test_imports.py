@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FRAMEWORKS = ("mxnet", "gluoncv")
 DOORS = ("mrt.frontends", "mrt.executors", "mrt.datasets", "mrt.nets", "mrt.train", "mrt.compress")
 """Where a framework reads, runs or trains networks."""
-DOORS_IN_RUN = ("mrt.run.source", "mrt.zoo.families")
+DOORS_IN_RUN = ("mrt.run.source",)
 """Until networks are found behind the front ends."""
 
 
