@@ -184,7 +184,7 @@ def test_class_numbers_stay_whole_in_fewer_bits() -> None:
 
 
 def test_suppression_cannot_be_left_in_float() -> None:
-    with pytest.raises(MRTError, match=r"mrt_box_nms.* has several outputs, which cannot be left in float"):
+    with pytest.raises(MRTError, match=r"mrt_box_nms.*: an operator of several outputs cannot be left in float"):
         compile_network(random_network(head(True), (-1, 3, 8, 8)), Recipe(restore_name=("_OP_mrt_box_nms",)))
 
 
