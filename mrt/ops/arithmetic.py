@@ -113,9 +113,19 @@ class Multiply(Operator):
         _same_shape(node, shapes)
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
-        """One name, and the constant on the right."""
+        """One name, and the constant on the right; a product with 1 / b or 1 / sqrt(b) is a division.
+
+        Those are steep at 0 and reach far beyond all that the product needs, which a division's result does not.
+        """
         if node.op != "broadcast_mul":
             return [rw.op("broadcast_mul", inputs)]
+        if all(rw.constant(value) is None for value in inputs):
+            for factor, other in (inputs, inputs[::-1]):
+                inverse = factor.node
+                if inverse.op == "reciprocal":
+                    return [rw.op("broadcast_div", [other, inverse.inputs[0]])]
+                if inverse.op == "rsqrt":
+                    return [rw.op("broadcast_div", [other, rw.op("sqrt", [inverse.inputs[0]])])]
         return _constant_second(node, inputs, rw)
 
     def channels(

@@ -10,9 +10,10 @@ import numpy as np
 
 from mrt.graph import Array, Node
 from mrt.integer.context import QuantizeContext
+from mrt.integer.look_up import look_up
 from mrt.integer.qvalue import QValue
 from mrt.ops.base import Operator
-from mrt.ops.unary import function_of, look_up
+from mrt.ops.unary import function_of
 
 CHAIN = "mrt_chain"
 Step = tuple[str, Mapping[str, str]]

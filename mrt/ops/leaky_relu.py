@@ -10,9 +10,9 @@ from scipy import special
 from mrt.graph import Array, Node, Shape, Value
 from mrt.graph.attrs import number, refuse, text
 from mrt.integer.context import QuantizeContext
+from mrt.integer.look_up import look_up
 from mrt.integer.qvalue import QValue
 from mrt.ops.base import Operator, Rewriter
-from mrt.ops.unary import look_up
 
 _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 

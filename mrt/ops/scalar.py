@@ -9,9 +9,10 @@ import numpy as np
 from mrt.graph import Node, Shape, Value
 from mrt.graph.attrs import number, refuse
 from mrt.integer.context import QuantizeContext
+from mrt.integer.look_up import look_up
 from mrt.integer.qvalue import QValue
 from mrt.ops.base import Operator, Rewriter
-from mrt.ops.unary import look_up, power
+from mrt.ops.unary import power
 
 _LARGEST = float(np.finfo(np.float32).max)
 

@@ -6,18 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Callable
 
 import numpy as np
-import sympy
 from scipy import special
 
 from mrt.graph import Array, Node, Value
 from mrt.graph.attrs import number
 from mrt.integer.context import QuantizeContext
-from mrt.integer.qvalue import IntValue, QValue, Target, exact
+from mrt.integer.look_up import INDEX_BITS, look_up
+from mrt.integer.qvalue import QValue
 from mrt.ops.base import Operator, Rewriter
 
-INDEX_BITS = 12
-_FINER = 64
-_STEEP = 512  # where one step of the table changes the function by more than this part of its range, it is steep
 _SMALLEST = 1e-12
 
 
@@ -74,7 +71,7 @@ class Table(Operator):
     """f(x) for a smooth f of one variable."""
 
     names = tuple(name for name in _FUNCTIONS if name != "abs")
-    summary = f"cvm_lut with 2^{INDEX_BITS} entries over the calibrated range"
+    summary = f"cvm_lut with 2^{INDEX_BITS} entries, over the calibrated range and beyond; more where it is steep"
 
     def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
         """The table is filled with f in the form wanted of the output."""
@@ -104,46 +101,3 @@ class HardSigmoid(Operator):
         scaled = rw.op("broadcast_mul", [inputs[0], rw.param(np.array([number(node, "alpha", 0.2)]))])
         shifted = rw.op("broadcast_add", [scaled, rw.param(np.array([number(node, "beta", 0.5)]))])
         return [rw.op("clip", [shifted], {"a_min": 0, "a_max": 1})]
-
-
-def look_up(node: Node, ctx: QuantizeContext, value: Value, function: Callable[[Array], Array]) -> QValue:
-    """function(value) through a table over the calibrated range of `value`; beyond it the last entries hold.
-
-    Where that range is a few of the input's own steps, the table's step is a 64th of those. A function that is steep at
-    the start of the range, as roots, logarithms and reciprocals are next to 0, takes a second table, 64 times as fine,
-    for the first 64th of it: f(x) = coarse(x) + fine(x), where coarse is constant up to there and fine 0 from there on.
-    """
-    statistics = ctx.annotation.statistics(value)
-    entries = 2**INDEX_BITS
-    low, high = statistics.minimum, statistics.maximum
-    q, target = ctx.get(value), ctx.target(node)
-    step = exact(max((high - low) / (entries - 1), float(q.scale) / _FINER))
-    index, real = _index(ctx, q, step, low)
-    exactly = function(real)
-    growth = np.abs(np.diff(exactly))
-    if growth[:_FINER].max() * _STEEP <= np.ptp(exactly) or float(q.scale) > float(step) / 2:
-        table = exactly / float(target.scale) - target.offset
-        return QValue(_entries(ctx, index, table, target.precision), target.scale, target.offset)
-    fine_index, fine_real = _index(ctx, q, step / _FINER, low)
-    end = function(fine_real[-1:])
-    coarse = np.where(real <= fine_real[-1], end, exactly) / float(target.scale) - target.offset
-    fine = (function(fine_real) - end) / float(target.scale)
-    parts = [
-        _entries(ctx, index, coarse, target.precision),
-        _entries(ctx, fine_index, fine, target.precision + 1),  # from one end of the range to the other
-    ]
-    return QValue(ctx.fit(ctx.emit("elemwise_add", parts), target.precision), target.scale, target.offset)
-
-
-def _index(ctx: QuantizeContext, q: QValue, step: sympy.Rational, low: float) -> tuple[IntValue, Array]:
-    """Where in a table with this step from `low` on each entry is, and what each place of the table stands for."""
-    index = ctx.rescale(q, Target(step, round(low / float(step)), INDEX_BITS + 1))
-    return index.tensor, float(index.scale) * (np.arange(2**INDEX_BITS) + index.offset)
-
-
-def _entries(ctx: QuantizeContext, index: IntValue, table: Array, precision: int) -> IntValue:
-    """The table's entries at the indices, rounded and saturated."""
-    limit = 2 ** (precision - 1) - 1
-    rounded = np.clip(np.rint(table), -limit, limit)
-    found = ctx.emit("cvm_lut", [index, ctx.param(rounded)], {"in_dim": 2**INDEX_BITS})
-    return ctx.fit(found, precision)
