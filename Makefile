@@ -9,7 +9,7 @@ BENCH_VENV := .venv-bench
 READY_BENCH := $(BENCH_VENV)/.ready
 NATIVE_SOURCES := python/CMakeLists.txt $(shell find python/cvm/native -type f)
 
-.PHONY: demo test lint sanitize accuracy ablation compression bench fuzz fuzz-networks reproducible package clean
+.PHONY: demo test lint sanitize accuracy ablation compression bench fuzz fuzz-networks families reproducible package clean
 
 demo: $(READY)
 	$(PYTHON) mrt/main.py mrt/zoo/digits.ini
@@ -81,6 +81,11 @@ fuzz-networks: $(READY_DEV)
 # MRT_DATA=FOLDER make reproducible; `REPRODUCIBLE='NAME ...'` for other networks of mrt/zoo.
 reproducible: $(READY_DEV)
 	$(PYTHON) tests/compiled_bytes.py $(REPRODUCIBLE)
+
+# One network of each family of GluonCV, with seeded weights, to a compiled model or to the line that refuses it; writes the
+# end of docs/zoo.md.
+families: $(READY)
+	$(PYTHON) -W ignore -m mrt.zoo.families
 
 # Wheels, each in an environment of its own and away from the sources: the runtime alone runs a model that the whole compiled
 # from the weights that came with it.

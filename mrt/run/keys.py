@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from mrt import ops
 from mrt.errors import MRTError
@@ -19,6 +20,7 @@ from mrt.graph import Graph, Node, Value
 from mrt.graph.attrs import number
 from mrt.run.split import Split, split
 from mrt.transform.fix_shapes import FixShapes
+from mrt.transform.free_batch import FreeBatch
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +41,8 @@ def split_as_configured(network: Graph, keys: Sequence[str]) -> Split | None:
         keys = find_keys(fixed)
         logger.info("[SPLIT_MODEL] Keys = auto: %s", ", ".join(keys))
     kept = {node.name for node in fixed.nodes()}
-    return split(fixed if kept.issuperset(keys) else network, keys)
+    cut = split(fixed if kept.issuperset(keys) else network, keys)
+    return replace(cut, base=FreeBatch().run(cut.base))  # the rest may be for one sample at a time
 
 
 def find_keys(graph: Graph) -> tuple[str, ...]:

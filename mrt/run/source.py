@@ -36,7 +36,7 @@ def untrained_network(config: Config, network: str | None = None) -> Graph:
     for name in filter(None, names):
         if nets.known(name):
             mx.random.seed(_SEED)
-            net = _built(partial(nets.get, name), f"the network {name} cannot be built", "name another")
+            net = built(partial(nets.get, name), f"the network {name} cannot be built", "name another")
             net.initialize()
             return network_of_block(net, config.default.input_shape)
     return load_network(config)
@@ -90,13 +90,13 @@ def _from_zoo(name: str, tried: list[Path], shape: InputShape, alone: bool) -> G
         raise MRTError(f"Model_name={name}: neither {where} exists, nor a Gluon zoo model of that name")
     logger.info("no %s: taking %s from the Gluon zoo", where, name)
     problem = f"Model_name={name}: {where} does not exist, and the Gluon zoo's weights cannot be had"
-    net = _built(
+    net = built(
         partial(model_zoo.get_model, name, pretrained=True), problem, "export the network there with net.export"
     )
     return network_of_block(net, shape, alone)
 
 
-def _built(build: Callable[[], Any], problem: str, advice: str) -> Any:
+def built(build: Callable[[], Any], problem: str, advice: str) -> Any:
     """A network of a builder that may raise anything: the Gluon zoo's do.
 
     Raises:

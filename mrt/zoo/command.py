@@ -16,7 +16,7 @@ from mrt.report import Progress
 from mrt.zoo.check import check, entry
 from mrt.zoo.results import Results
 from mrt.zoo.run import Job, run
-from mrt.zoo.table import default_path, table
+from mrt.zoo.table import default_path, families, table
 
 _OUTPUT = Path("models/zoo")
 _FAILED = 2
@@ -115,7 +115,7 @@ def _table(options: argparse.Namespace, console: Console) -> int:
     names = zoo.names()
     if not any(results.report(name) for name in names):
         raise MRTError(f"zoo table: no results in {options.output}; make them with mrt zoo run, or name their --output")
-    print(atomic_write(options.file, table(names, results)))
+    print(atomic_write(options.file, table(names, results) + families(options.file)))
     return 0
 
 

@@ -29,6 +29,9 @@ HEADERS = (
 )
 _NUMBERS_FROM = HEADERS.index("pictures")
 
+FAMILIES_TITLE = "## One network of each family"
+"""Where the part of the document begins that `mrt.zoo.families` writes."""
+
 _TEXT = """# The model zoo
 
 Written by `mrt zoo table` from what `mrt zoo run` measured; `mrt/zoo/NAME.ini` is each network's configuration.
@@ -96,6 +99,12 @@ def _top1(report: Report, *executors: str) -> str:
 
 def _percent(value: float | None) -> str:
     return "-" if value is None else f"{value:.2%}"
+
+
+def families(path: Path) -> str:
+    """The part of a document about families, to be kept when the rest is written anew; nothing where there is none."""
+    _, title, rest = path.read_text(encoding="utf-8").partition(FAMILIES_TITLE) if path.is_file() else ("", "", "")
+    return f"\n{title}{rest}" if title else ""
 
 
 def default_path() -> Path:

@@ -9,7 +9,9 @@ import pytest
 
 from mrt import cli, zoo
 from mrt.report import BitExact, Report
+from mrt.zoo.families import FAMILIES, Family, result
 from mrt.zoo.results import Results
+from mrt.zoo.table import FAMILIES_TITLE, families
 
 
 @pytest.fixture
@@ -146,3 +148,22 @@ def test_a_damaged_report_is_named(nothing: Path, capsys: pytest.CaptureFixture[
 def test_the_documentation_has_every_network(project: Path) -> None:
     text = (project / "docs" / "zoo.md").read_text()
     assert all(row(text, name) for name in zoo.names())
+
+
+def test_the_table_of_families_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "zoo.md"
+    assert families(path) == ""
+    path.write_text(f"networks\n\n{FAMILIES_TITLE}\n\n| pose |\n")
+    assert families(path) == f"\n{FAMILIES_TITLE}\n\n| pose |\n"
+
+
+def test_every_family_has_a_result_or_a_refusal(project: Path) -> None:
+    text = (project / "docs" / "zoo.md").read_text().split(FAMILIES_TITLE)[1]
+    for family in FAMILIES:
+        (line,) = (line for line in text.splitlines() if line.startswith(f"| {family.name} "))
+        assert family.network in line and ("compiled: " in line or "refused: " in line)
+
+
+def test_a_builder_that_raises_anything_is_refused() -> None:
+    broken = Family("broken", "darknet53", (-1, 3, 32, 32))
+    assert result(broken).startswith("refused: GluonCV cannot build darknet53 (")
