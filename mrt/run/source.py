@@ -36,7 +36,7 @@ def untrained_network(config: Config, network: str | None = None) -> Graph:
     for name in filter(None, names):
         if nets.known(name):
             mx.random.seed(_SEED)
-            net = built(partial(nets.get, name), f"the network {name} cannot be built", "name another")
+            net = _built(partial(nets.get, name), f"the network {name} cannot be built", "name another")
             net.initialize()
             return network_of_block(net, config.default.input_shape)
     return load_network(config)
@@ -90,13 +90,30 @@ def _from_zoo(name: str, tried: list[Path], shape: InputShape, alone: bool) -> G
         raise MRTError(f"Model_name={name}: neither {where} exists, nor a Gluon zoo model of that name")
     logger.info("no %s: taking %s from the Gluon zoo", where, name)
     problem = f"Model_name={name}: {where} does not exist, and the Gluon zoo's weights cannot be had"
-    net = built(
+    net = _built(
         partial(model_zoo.get_model, name, pretrained=True), problem, "export the network there with net.export"
     )
     return network_of_block(net, shape, alone)
 
 
-def built(build: Callable[[], Any], problem: str, advice: str) -> Any:
+def untrained_zoo_block(name: str) -> Any:
+    """A network of the Gluon zoo, nothing of it trained or initialized.
+
+    Raises:
+        MRTError: GluonCV cannot build it.
+    """
+    from gluoncv import model_zoo
+
+    def build() -> Any:
+        try:
+            return model_zoo.get_model(name, pretrained=False, pretrained_base=False)
+        except TypeError:  # it has no base to leave untrained
+            return model_zoo.get_model(name, pretrained=False)
+
+    return _built(build, f"GluonCV cannot build {name}", "it is GluonCV's to mend")
+
+
+def _built(build: Callable[[], Any], problem: str, advice: str) -> Any:
     """A network of a builder that may raise anything: the Gluon zoo's do.
 
     Raises:

@@ -10,7 +10,6 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from tabulate import tabulate
@@ -83,23 +82,15 @@ def result(family: Family) -> str:
 
 def _compiled(family: Family) -> str:
     """Compile the network, or what is before its head, and say how closely the integers follow."""
-    from gluoncv import model_zoo  # imports mxnet, which takes seconds
-
-    import mrt
+    import mrt  # imports mxnet, which takes seconds
     from mrt import ops
     from mrt.frontends.reading import network_of_block
     from mrt.run.keys import split_as_configured
-    from mrt.run.source import built
+    from mrt.run.source import untrained_zoo_block
     from mrt.run.structural import structural_network
     from mrt.transform.validate import Validate
 
-    def build() -> Any:
-        try:
-            return model_zoo.get_model(family.network, pretrained=False, pretrained_base=False)
-        except TypeError:  # it has no base to leave untrained
-            return model_zoo.get_model(family.network, pretrained=False)
-
-    net = built(build, f"GluonCV cannot build {family.network}", "it is GluonCV's to mend")
+    net = untrained_zoo_block(family.network)
     net.initialize()
     reason = "random boxes are near ties, of which any may come first"
     try:
