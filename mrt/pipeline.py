@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 import tempfile
 from importlib.metadata import PackageNotFoundError, version
@@ -15,6 +16,7 @@ from mrt.config import Config
 from mrt.errors import MRTError
 from mrt.executors import instruction_set
 from mrt.report import Progress, Report
+from mrt.report.loss import notice
 from mrt.run.evaluation import Compare, Costs, Evaluate, FindJudge
 from mrt.run.load import Load, LoadUntrained
 from mrt.run.pictures import Pictures
@@ -34,6 +36,8 @@ from mrt.run.products import (
 from mrt.run.stage import Product, Products, Stage, run_stages
 from mrt.run.stages import compiled_stages, configured_stages
 from mrt.version import __version__
+
+logger = logging.getLogger(__name__)
 
 
 def run(config: Config, progress: Progress, random_weights: bool = False, network: str | None = None) -> Report:
@@ -65,14 +69,16 @@ def run(config: Config, progress: Progress, random_weights: bool = False, networ
             *configured_stages(config, pictures),
             *compiled_stages(config, pictures, folder),
             Evaluate(config, pictures, random_weights),
-            Costs(config, pictures),
+            Costs(config, pictures, random_weights),
             Compare(config, pictures),
         ]
         wanted: list[Product[Any]] = [COMPRESSION, FLOAT_BYTES, COMPILED, FOLDER, PARTS, MERGED, PRECISION, EVALUATED]
         if config.qat is not None:
             wanted.append(TRAINED)
+        if random_weights or not config.default.start:  # a resumed run may lack the prepared network
+            wanted.append(COSTS)
         if random_weights:
-            wanted += [COSTS, SAME]
+            wanted.append(SAME)
         have = run_stages(stages, wanted, progress, config.default.start)
         return _report(config, have, progress)
 
@@ -99,12 +105,15 @@ def _report(config: Config, have: Products, progress: Progress) -> Report:
         report.size_bytes.cvm = sum((folder / name).stat().st_size for name in ("symbol", "params"))
         proof = compiled.certificate
         report.certificate = {"ok": proof.ok, "peak": proof.peak, "verdict": proof.verdict()}
-    if COSTS in have:  # a structural run
-        report.weights = "random"
+    if COSTS in have:
         report.costly_layers = have[COSTS]
+    if SAME in have:  # a structural run
+        report.weights = "random"
         report.bit_exact = have[SAME]
     report.model_dir = str(folder) if folder and config.compilation else None
     report.seconds = dict(progress.seconds)
+    if warning := notice(report):
+        logger.warning("%s", warning)
     return report
 
 

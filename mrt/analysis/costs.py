@@ -81,6 +81,7 @@ def _noise_ratios(
     for picture in Samples(prepared.inputs).pieces(pictures, 1):
         both = zip(pairs, floats(picture), integers(quantized.integers(picture)))
         for index, ((_, q), real, integer) in enumerate(both):
-            noise[index] += np.sum(np.square(real - (integer + q.offset) * float(q.scale)))
-            signal[index] += np.sum(np.square(real, dtype=np.float64))
-    return {value: float(n / max(s, 1e-30)) for (value, _), n, s in zip(pairs, noise, signal)}
+            exact = real.astype(np.float64)  # whose squares may be below what float32 holds
+            noise[index] += np.sum(np.square(exact - (integer + q.offset) * float(q.scale)))
+            signal[index] += np.sum(np.square(exact))
+    return {value: float(n / max(s, np.finfo(np.float64).tiny)) for (value, _), n, s in zip(pairs, noise, signal)}

@@ -27,7 +27,8 @@ from mrt.integer.qvalue import Target, exact
 from mrt.statistics.tensor import Statistics
 
 _HEADROOM = 2  # the wide form represents twice the calibrated range: sums of unseen pictures rarely saturate
-_TINY = 1e-6
+FAINTEST = 1e-6
+"""What a form covers at least: tensors that are zero on all calibration data have one too."""
 _ASYMMETRY_GAIN = 0.9
 
 
@@ -84,7 +85,7 @@ def annotate(
     for value in stored:
         groups.setdefault(narrow_ties.find(value), []).append(value)
         root = wide_ties.find(value)
-        limits[root] = max(known[value].threshold(), limits.get(root, _TINY))
+        limits[root] = max(known[value].threshold(), limits.get(root, FAINTEST))
     narrows = {
         root: _narrow([covered[value] for value in group], offsets, max(few.get(value, NARROW_BITS) for value in group))
         for root, group in groups.items()
@@ -120,7 +121,7 @@ def _of_input(value: Value, statistics: Statistics, coverage: Coverage, precisio
     limit = int(2 ** (precision - 1) - 1)
     one_sided = statistics.minimum >= 0 or statistics.maximum <= 0
     low, high = coverage(value, statistics, limit if one_sided else 2 * limit)
-    return Target(exact(max(-low, high, _TINY) / limit), 0, precision)
+    return Target(exact(max(-low, high, FAINTEST) / limit), 0, precision)
 
 
 def _covered(value: Value, statistics: Statistics, coverage: Coverage, bits: int) -> Interval:
@@ -149,8 +150,8 @@ def _narrow(covered: list[Interval], offsets: bool, bits: int) -> Target:
     """The narrow form that represents all of these ranges."""
     low, high = min(0.0, *(low for low, _ in covered)), max(0.0, *(high for _, high in covered))
     limit = 2 ** (bits - 1) - 1
-    symmetric = max(-low, high, _TINY) / limit
-    skewed = max(high - low, _TINY) / (2 * limit)
+    symmetric = max(-low, high, FAINTEST) / limit
+    skewed = max(high - low, FAINTEST) / (2 * limit)
     if offsets and skewed < _ASYMMETRY_GAIN * symmetric:
         return Target(exact(skewed), round(low / skewed) + limit, bits)
     return Target(exact(symmetric), 0, bits)

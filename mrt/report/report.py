@@ -96,7 +96,7 @@ class Report(_Part):
             the pixels, if `agreement_per_pixel`.
         sqnr_db: signal to quantization noise of the first output, 10·log10(Σ float² / Σ (float - dequantized)²).
         sqnr_outputs_db: the same of every output.
-        costly_layers: of a structural run, those that add most noise, the worst first.
+        costly_layers: of a structural run, or where the outputs are poor: those that add most noise, the worst first.
         precision: of a run with Precision=auto, which layers were given more bits, and what that gained.
         bit_exact: our two integer executors against each other, on the first [EVALUATION] Twin_num samples.
         latency_ms: milliseconds of one sample alone.

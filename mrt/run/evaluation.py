@@ -20,6 +20,7 @@ from mrt.graph import Array
 from mrt.graph.batch import Feed, Samples
 from mrt.quantizer.quantize import Quantized
 from mrt.report import OfEach, Progress, Report
+from mrt.report.loss import is_poor
 from mrt.run.batching import Run, in_pieces, output_axes
 from mrt.run.evaluate import compare, evaluate
 from mrt.run.judge import BY_DATASET, Judge, find_judge
@@ -141,14 +142,18 @@ class Costs(Stage):
     takes = (PREPARED, QUANTIZED, EVALUATED)
     gives = (COSTS,)
 
-    def __init__(self, config: Config, samples: SampleSource) -> None:
-        """`samples` are what is measured on, where the configuration asks for an evaluation."""
+    def __init__(self, config: Config, samples: SampleSource, always: bool = False) -> None:
+        """`samples` are what is measured on, where the configuration asks for an evaluation.
+
+        If not `always`, only where evaluation found the outputs poor.
+        """
         self._asked = config.evaluation is not None and config.evaluation.iter_num != 0
         self._samples = samples
+        self._always = always
 
     def run(self, have: Products, progress: Progress) -> Made:
         """The costliest layers."""
-        if not self._asked:
+        if not self._asked or not (self._always or is_poor(have[EVALUATED])):
             return {COSTS: []}
         return {COSTS: costly_layers(have[PREPARED], have[QUANTIZED], self._samples.first(VERIFIED_PICTURES))}
 

@@ -18,6 +18,7 @@ from mrt.graph.batch import Feed
 from mrt.integer.form import ExtraBits
 from mrt.integer.limbs import LIMB_BITS
 from mrt.integer.rounding import Rounding
+from mrt.quantizer.annotate import FAINTEST
 from mrt.quantizer.cheap import cheap_layers, input_layers
 from mrt.quantizer.choice import choose_calibrators
 from mrt.quantizer.poor import poor_layers
@@ -51,6 +52,7 @@ class Settle(Stage):
         """The settings of the quantizer."""
         prepared, switches = have[PREPARED], self._recipe.quantization
         _check_thresholds(prepared, switches.thresholds)
+        _warn_of_faint(prepared, have[STATISTICS])
         settings = QuantizeSettings(
             input_precision=switches.input_precision,
             output_precision=switches.output_precision,
@@ -134,6 +136,21 @@ def _whole(sample: Feed, prepared: Graph) -> frozenset[str]:
     """The inputs whose data are whole numbers by their type."""
     named = sample if isinstance(sample, Mapping) else dict.fromkeys(prepared.inputs, sample)
     return frozenset(name for name, array in named.items() if array.dtype.kind in "iub")
+
+
+def _warn_of_faint(prepared: Graph, statistics: Mapping[str, Statistics]) -> None:
+    """Name the first tensor that is all but zero: no form has steps that fine, so it becomes 0."""
+    for node in prepared.nodes():
+        known = statistics.get(Value(node).name)
+        if known is not None and 0 < known.threshold() < FAINTEST:
+            logger.warning(
+                "node %s: its values are nowhere above %.1g on the calibration data, and integers hold nothing below "
+                "%.0g: look at its weights, or scale it up",
+                node.name,
+                known.threshold(),
+                FAINTEST,
+            )
+            return
 
 
 def _check_thresholds(prepared: Graph, thresholds: Mapping[str, float]) -> None:
