@@ -19,6 +19,7 @@ from mxnet import autograd
 from mrt.errors import MRTError
 from mrt.executors.mxnet import infer_shapes
 from mrt.graph import Array, Graph, Value
+from mrt.graph.batch import Feed
 from mrt.train import GraphLearner, Objective
 
 HARD = "hard"
@@ -83,11 +84,10 @@ class Distilled:
         """The loss of each picture."""
         return self._losses
 
-    def _losses(self, pictures: Array, labels: Array) -> Any:
-        batch = mx.nd.array(pictures)
+    def _losses(self, pictures: Feed, labels: Array) -> Any:
         with autograd.pause(train_mode=False):
-            theirs = self._teacher(batch)
-        mine = self.learner(batch)
+            theirs = self._teacher(pictures)
+        mine = self.learner(pictures)
         weights = {HARD: 1.0, **self._settings.losses}
         total = weights[HARD] * _cross_entropy(mine[0], mx.nd.one_hot(mx.nd.array(labels), mine[0].shape[1]))
         if "soft_label" in weights:

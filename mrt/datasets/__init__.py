@@ -15,6 +15,7 @@ from mrt.datasets.mnist import MNIST
 from mrt.datasets.npz import Npz
 from mrt.datasets.own import Own, own_metric
 from mrt.datasets.quickdraw import QuickDraw
+from mrt.datasets.sst2 import SST2
 from mrt.datasets.synthetic import Synthetic
 from mrt.datasets.trec import Trec
 from mrt.datasets.voc import VOC
@@ -37,7 +38,7 @@ __all__ = [
 
 _DATASETS: dict[str, type[Dataset]] = {
     dataset.name: dataset
-    for dataset in (CIFAR10, COCO, Digits, Folder, ImageNet, MNIST, Npz, QuickDraw, Trec, VOC, VOCDigits)
+    for dataset in (CIFAR10, COCO, Digits, Folder, ImageNet, MNIST, Npz, QuickDraw, SST2, Trec, VOC, VOCDigits)
 }
 
 

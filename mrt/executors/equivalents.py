@@ -191,6 +191,11 @@ def _chain(node: Node) -> list[Step]:
     return [Step("Activation", {"act_type": op}) if op == "softrelu" else Step(op, attrs) for op, attrs in steps]
 
 
+def _sum_softmax(node: Node) -> list[Step]:
+    """The sum, and its softmax."""
+    return [Step("broadcast_add", {}), Step("softmax", {"axis": integer(node, "axis")})]
+
+
 def _box_nms(node: Node) -> list[Step]:
     """The columns joined, box_nms, and its result taken apart; without class numbers there is one column less."""
     numbered = len(node.inputs) == 3
@@ -245,5 +250,10 @@ _OF_TARGET: dict[str, Equivalent] = {
 TARGETED = frozenset(_OF_TARGET)
 """Their names."""
 
-_OF_FLOATS: dict[str, Equivalent] = {"softrelu": _softrelu, "mrt_chain": _chain, "mrt_box_nms": _box_nms}
+_OF_FLOATS: dict[str, Equivalent] = {
+    "softrelu": _softrelu,
+    "mrt_chain": _chain,
+    "mrt_box_nms": _box_nms,
+    "mrt_sum_softmax": _sum_softmax,
+}
 """Operators of float graphs that MXNet does not have under that name."""

@@ -7,6 +7,7 @@ from typing import Callable
 import mxnet as mx
 
 from mrt.errors import MRTError
+from mrt.nets.bert import bert_base, minilm, tinybert
 from mrt.nets.cifar_mobilenet import cifar_mobilenet
 from mrt.nets.digits_cnn import digits_cnn
 from mrt.nets.lenet import lenet
@@ -17,13 +18,16 @@ from mrt.nets.tf_inception_v3 import tf_inception_v3
 from mrt.nets.trec import trec, trec_lstm
 
 _OWN: dict[str, Callable[[], mx.gluon.HybridBlock]] = {
+    "bert_base": bert_base,
     "cifar_mobilenet": cifar_mobilenet,
     "digits_cnn": digits_cnn,
     "lenet": lenet,
+    "minilm": minilm,
     "qd10_resnetv1_20": qd10_resnetv1_20,
     "quickdraw": quickdraw,
     "ssd_digits": ssd_digits,
     "tf_inception_v3": tf_inception_v3,
+    "tinybert": tinybert,
     "trec": trec,
     "trec_lstm": trec_lstm,
 }

@@ -8,7 +8,7 @@ import numpy as np
 import sympy
 
 from mrt.graph import Node, Shape, Value
-from mrt.graph.attrs import axis_of, flag, integer, number, refuse, text
+from mrt.graph.attrs import axis_of, flag, number, refuse, text
 from mrt.integer.context import QuantizeContext
 from mrt.integer.qvalue import QValue, Target, exact
 from mrt.ops.base import Operator, Rewriter
@@ -17,6 +17,9 @@ _INDEX_BITS = 12
 _TABLE_BITS = 14
 _ONE = 2**15 - 1  # what the output 1.0 is; times a table entry it leaves one of the 32 bits for rounding
 _LOGIT_BITS = 30
+_ADDEND_BITS = 28  # of each of two that are added, so that what is computed from the sum fits
+SUM_SOFTMAX = "mrt_sum_softmax"
+_SUMS = ("broadcast_add", "elemwise_add")
 
 
 class Softmax(Operator):
@@ -30,32 +33,67 @@ class Softmax(Operator):
         require_plain(node)
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
-        """The temperature is a scalar factor."""
-        if node.attrs.get("temperature", "None") == "None":
-            return None
-        return [rw.op("softmax", [tempered(node, inputs[0], rw)], {"axis": integer(node, "axis", -1)})]
+        """The temperature is a scalar factor; of a sum of two tensors, as in masked attention, it is SumSoftmax."""
+        axis = axis_of(node, "axis", len(rw.shape(node.inputs[0])), -1)
+        if node.attrs.get("temperature", "None") != "None":
+            return [rw.op("softmax", [tempered(node, inputs[0], rw)], {"axis": axis})]
+        total = inputs[0].node
+        if total.op in _SUMS and all(rw.constant(value) is None for value in total.inputs):
+            return [rw.op(SUM_SOFTMAX, total.inputs, {"axis": axis})]
+        return None
 
     def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
         """trunc((e L + sum / 2) / sum) with L = 2^15 - 1 and e = round(exp(S (q - max q)) (2^14 - 1)) from a table."""
-        value = node.inputs[0]
-        rank = len(ctx.get(value).tensor.shape)
-        axis = axis_of(node, "axis", rank, -1)
-        x = ctx.get(value)
-        step = exact(max(ctx.softmax_lambda / (2**_INDEX_BITS - 1), float(x.scale) / 64))
+        x = ctx.get(node.inputs[0])
+        step = _step(ctx, x)
         if x.tensor.precision > 16 or x.offset or x.scale != step:
             x = ctx.rescale(x, Target(step, 0, _LOGIT_BITS))
-        largest = ctx.emit("max", [x.tensor], {"axis": (axis,), "keepdims": True})
-        below = ctx.emit("broadcast_sub", [x.tensor, largest])
-        index = ctx.emit("broadcast_add", [below, ctx.scalar(2**_INDEX_BITS - 1)])
-        scale = float(x.scale) * (np.arange(2**_INDEX_BITS) - (2**_INDEX_BITS - 1))
-        table = np.rint(np.exp(scale) * (2**_TABLE_BITS - 1))
-        powers = ctx.emit("cvm_lut", [index, ctx.param(table)], {"in_dim": 2**_INDEX_BITS})
-        total = ctx.emit("sum", [powers], {"axis": (axis,), "keepdims": True})
-        product = ctx.emit("broadcast_mul", [powers, ctx.scalar(_ONE)])
-        half = ctx.emit("cvm_right_shift", [total], {"precision": total.precision, "shift_bit": 1})
-        rounded = ctx.emit("broadcast_add", [product, ctx.fit(half, 31)])
-        quotient = ctx.emit("broadcast_div", [rounded, total])
-        return QValue(ctx.fit(quotient, _ONE.bit_length() + 1), sympy.Rational(1, _ONE))
+        return _shares(ctx, x, axis_of(node, "axis", len(x.tensor.shape), -1))
+
+
+class SumSoftmax(Operator):
+    """softmax of a sum of two tensors.
+
+    What hides positions from attention is added to it: 0, or a number so far below 0 that nothing is left of them. A
+    form that represents both would have steps far too coarse for what is not hidden, so the sum is never stored: each
+    addend is brought to the step in which softmax reads it, and saturates far beyond what matters.
+    """
+
+    names = (SUM_SOFTMAX,)
+    summary = "what softmax of a sum becomes: both addends in softmax's own steps, then as softmax"
+
+    def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
+        """See Softmax."""
+        x, other = (ctx.get(value) for value in node.inputs)
+        if float(other.scale) < float(x.scale):
+            x, other = other, x
+        step = _step(ctx, x)
+        x = ctx.rescale(x, Target(step, 0, _ADDEND_BITS))
+        other = ctx.rescale(other, Target(x.scale, 0, _ADDEND_BITS), exactly=True)
+        kind = "elemwise_add" if x.tensor.shape == other.tensor.shape else "broadcast_add"
+        total = QValue(ctx.emit(kind, [x.tensor, other.tensor]), x.scale)
+        return _shares(ctx, total, axis_of(node, "axis", len(total.tensor.shape), -1))
+
+
+def _step(ctx: QuantizeContext, x: QValue) -> sympy.Rational:
+    """The step in which softmax reads its logits."""
+    return exact(max(ctx.softmax_lambda / (2**_INDEX_BITS - 1), float(x.scale) / 64))
+
+
+def _shares(ctx: QuantizeContext, x: QValue, axis: int) -> QValue:
+    """The softmax of logits of at most `_LOGIT_BITS` bits."""
+    largest = ctx.emit("max", [x.tensor], {"axis": (axis,), "keepdims": True})
+    below = ctx.emit("broadcast_sub", [x.tensor, largest])
+    index = ctx.emit("broadcast_add", [below, ctx.scalar(2**_INDEX_BITS - 1)])
+    scale = float(x.scale) * (np.arange(2**_INDEX_BITS) - (2**_INDEX_BITS - 1))
+    table = np.rint(np.exp(scale) * (2**_TABLE_BITS - 1))
+    powers = ctx.emit("cvm_lut", [index, ctx.param(table)], {"in_dim": 2**_INDEX_BITS})
+    total = ctx.emit("sum", [powers], {"axis": (axis,), "keepdims": True})
+    product = ctx.emit("broadcast_mul", [powers, ctx.scalar(_ONE)])
+    half = ctx.emit("cvm_right_shift", [total], {"precision": total.precision, "shift_bit": 1})
+    rounded = ctx.emit("broadcast_add", [product, ctx.fit(half, 31)])
+    quotient = ctx.emit("broadcast_div", [rounded, total])
+    return QValue(ctx.fit(quotient, _ONE.bit_length() + 1), sympy.Rational(1, _ONE))
 
 
 class SoftmaxActivation(Operator):

@@ -25,6 +25,7 @@ from mrt.datasets import Dataset
 from mrt.errors import MRTError
 from mrt.executors.mxnet import Executor
 from mrt.graph import Array, Graph
+from mrt.graph.batch import Feed
 from mrt.report import Progress
 from mrt.report.compression import CompressionStep
 from mrt.run.pictures import Pictures
@@ -151,7 +152,7 @@ class Trainer:
             return learner, objective
         scales = [learner.learned[name] for name in batch_norm_scales(network) if name in learner.learned]
 
-        def sparse(pictures: Array, labels: Array) -> object:
+        def sparse(pictures: Feed, labels: Array) -> object:
             return objective(pictures, labels) + sparsity * sum(scale.abs().sum() for scale in scales)
 
         return learner, sparse

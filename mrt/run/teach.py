@@ -53,7 +53,7 @@ def train_with_teacher(
     chosen = DistillSettings(section.losses, section.temperature, section.pairs, section.fsp_pairs)
     distilled = Distilled(student, teacher, chosen)
     origin = {f"[TRAIN] {key.capitalize()}": str(value) for key, value in asdict(settings).items()}
-    origin["[TRAIN] Dataset"] = f"{dataset.name} {dataset.input_shape} {dataset.preprocess}"
+    origin["[TRAIN] Dataset"] = f"{dataset.name} {[*dataset.inputs.values()]} {dataset.preprocess}"
     origin["[DISTILLATION]"] = str(section)
     checkpoint = TrainingCheckpoint(out_prefix.with_name(out_prefix.name + ".train.npz"), origin)
     loss = fit(distilled.learner, distilled.objective, settings, dataset, checkpoint, progress)

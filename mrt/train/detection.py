@@ -11,6 +11,7 @@ from mxnet import autograd, gluon
 from numpy.typing import NDArray
 
 from mrt.errors import MRTError
+from mrt.graph.batch import Feed
 
 _CORNERS, _CLASS = slice(0, 4), 4  # of a label (corners, class number, difficult)
 
@@ -36,7 +37,7 @@ class SSDObjective:
         self._targets = SSDTargetGenerator(negative_mining_ratio=-1)  # the loss itself picks hard negatives
         self._loss = SSDMultiBoxLoss()
 
-    def __call__(self, pictures: NDArray[Any], labels: NDArray[Any]) -> Any:
+    def __call__(self, pictures: Feed, labels: NDArray[Any]) -> Any:
         """The loss of each picture of a batch; labels are (N, M, 6), rows of -1 being no objects."""
         classes, boxes = self._targets_of(labels)
         scores, offsets, _ = self._network(mx.nd.array(pictures))

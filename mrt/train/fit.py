@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from mrt.datasets import Dataset
 from mrt.errors import MRTError
+from mrt.graph.batch import Feed
 from mrt.train.learner import Learner
 from mrt.train.resume import Standing, TrainingCheckpoint
 from mrt.train.settings import FitSettings
 
-Objective = Callable[[NDArray[Any], NDArray[Any]], Any]
+Objective = Callable[[Feed, NDArray[Any]], Any]
 """A batch's pictures and labels, as the dataset gives them, to the loss of each picture."""
 
 
@@ -35,7 +36,7 @@ class Epoch:
 def cross_entropy(learner: Learner) -> Objective:
     """Softmax cross-entropy of the first output."""
     criterion = gluon.loss.SoftmaxCrossEntropyLoss()
-    return lambda pictures, labels: criterion(learner(mx.nd.array(pictures))[0], mx.nd.array(labels))
+    return lambda pictures, labels: criterion(learner(pictures)[0], mx.nd.array(labels))
 
 
 def fit(
@@ -141,7 +142,7 @@ def _as_list(kept: Any) -> list[Any]:
 
 def _epoch(
     settings: FitSettings, dataset: Dataset, count: int, steps: int, rng: np.random.Generator
-) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+) -> Iterator[tuple[Feed, NDArray[Any]]]:
     order = rng.permutation(count)[: steps * settings.batch]
     for indices in order.reshape(steps, settings.batch):
         pixels, labels = dataset.read("train", indices)

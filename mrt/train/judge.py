@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
-import mxnet as mx
 from mxnet import gluon
 from numpy.typing import NDArray
 
 from mrt.datasets import Dataset
+from mrt.graph.batch import Feed
+from mrt.train.learner import in_memory
 
-Run = Callable[[NDArray[Any]], "list[NDArray[Any]]"]
+Run = Callable[[Feed], "list[NDArray[Any]]"]
 
 
 def judge(
@@ -26,8 +27,8 @@ def judge(
 def evaluate(network: gluon.Block, dataset: Dataset, batch: int, split: str = "evaluation") -> dict[str, float]:
     """The dataset's metrics of a Gluon block on a whole split."""
 
-    def run(pictures: NDArray[Any]) -> list[NDArray[Any]]:
-        outputs = network(mx.nd.array(pictures))
+    def run(pictures: Feed) -> list[NDArray[Any]]:
+        outputs = network(*in_memory(pictures))
         return [output.asnumpy() for output in (outputs if isinstance(outputs, (list, tuple)) else [outputs])]
 
     return judge(run, dataset, batch, split)

@@ -12,6 +12,7 @@ from mxnet import gluon
 from mrt.errors import MRTError
 from mrt.executors.symbol import to_symbol
 from mrt.graph import Graph, Value
+from mrt.graph.batch import Feed
 
 _LEARNED = {
     "Convolution": (1, 2),
@@ -40,8 +41,8 @@ class Learner(Protocol):
     def state(self) -> Mapping[str, Any]:
         """All arrays that training changes, by name: those, and moving statistics."""
 
-    def __call__(self, pictures: Any) -> list[Any]:
-        """The outputs for MXNet's array of pictures."""
+    def __call__(self, pictures: Feed) -> list[Any]:
+        """The outputs for a batch, as a dataset gives it."""
 
 
 class BlockLearner:
@@ -54,14 +55,14 @@ class BlockLearner:
         self.learned = {name: p.data() for name, p in parameters.items() if p.grad_req != "null"}
         self.state = {name: p.data() for name, p in parameters.items()}
 
-    def __call__(self, pictures: Any) -> list[Any]:
+    def __call__(self, pictures: Feed) -> list[Any]:
         """See `Learner`."""
-        outputs = self._block(pictures)
+        outputs = self._block(*in_memory(pictures))
         return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
 
 
 class GraphLearner:
-    """A float graph of one input: loaded, rewritten or pruned. The graph itself stays as it is; `graph` is the result.
+    """A float graph: loaded, rewritten or pruned. The graph itself stays as it is; `graph` is the result.
 
     Args:
         graph: what to train.
@@ -69,14 +70,11 @@ class GraphLearner:
         context: MXNet's device.
 
     Raises:
-        MRTError: it has no parameter that could be learned, or more than one input.
+        MRTError: it has no parameter that could be learned.
     """
 
     def __init__(self, graph: Graph, also: Sequence[Value] = (), context: Any | None = None) -> None:
-        if len(graph.inputs) != 1:
-            raise MRTError(f"only a network of one input can be trained, this one has {', '.join(graph.inputs)}")
         self._graph = graph
-        (data,) = graph.inputs
         self._context = context or mx.cpu()
         symbol = to_symbol(Graph((*graph.outputs, *also), graph.params, graph.inputs))
         names = symbol.list_inputs()
@@ -85,33 +83,47 @@ class GraphLearner:
             raise MRTError("the network has no weights that could be trained")
         auxiliary = set(symbol.list_auxiliary_states())
         arrays = {
-            name: mx.nd.array(graph.params[name], self._context, _dtype(graph, name)) for name in names if name != data
+            name: mx.nd.array(graph.params[name], self._context, _dtype(graph, name))
+            for name in names
+            if name not in graph.inputs
         }
         self.learned = {name: arrays[name] for name in wanted if name in arrays}
         self.state = {name: array for name, array in arrays.items() if name in self.learned or name in auxiliary}
         for array in self.learned.values():
             array.attach_grad()
         self._arguments = [arrays.get(name) for name in names]
-        position = names.index(data)
-        self._position = position
-        others = [index for index in range(len(names)) if index != position]
+        self._positions = {name: names.index(name) for name in graph.inputs if name in names}
+        read = list(self._positions.values())
+        others = [index for index in range(len(names)) if index not in read]
         self._cached = mx.nd.CachedOp(
             symbol,
-            [("data_indices", [position]), ("param_indices", others), ("static_alloc", True), ("static_shape", True)],
+            [("data_indices", read), ("param_indices", others), ("static_alloc", True), ("static_shape", True)],
         )
 
-    def __call__(self, pictures: Any) -> list[Any]:
+    def __call__(self, pictures: Feed) -> list[Any]:
         """See `Learner`."""
         arguments = list(self._arguments)
-        arguments[self._position] = pictures.as_in_context(self._context)
+        for position, array in zip(self._positions.values(), self._in_order(pictures)):
+            arguments[position] = array
         outputs = self._cached(*arguments)
         return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+
+    def _in_order(self, pictures: Feed) -> list[Any]:
+        if not isinstance(pictures, Mapping):
+            return in_memory(pictures, self._context)
+        return in_memory({name: pictures[name] for name in self._positions}, self._context)
 
     @property
     def graph(self) -> Graph:
         """The graph with the parameters as they are now."""
         params = {**self._graph.params, **{name: array.asnumpy() for name, array in self.state.items()}}
         return Graph(self._graph.outputs, params, self._graph.inputs)
+
+
+def in_memory(feed: Feed, context: Any | None = None) -> list[Any]:
+    """MXNet's arrays of a batch, in the order of its inputs."""
+    arrays = feed.values() if isinstance(feed, Mapping) else [feed]
+    return [mx.nd.array(array, context or mx.cpu()) for array in arrays]
 
 
 def learned_names(graph: Graph) -> list[str]:

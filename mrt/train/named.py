@@ -17,6 +17,7 @@ from mrt.atomic import atomic_write
 from mrt.datasets import Dataset
 from mrt.datasets.detection import Detection
 from mrt.errors import MRTError
+from mrt.nets.pretrained import read_weights
 from mrt.train.fit import Epoch, Objective, cross_entropy, fit
 from mrt.train.judge import evaluate
 from mrt.train.learner import BlockLearner
@@ -57,7 +58,7 @@ def train(
     objective = _objective(network, dataset)
     learner = BlockLearner(network)
     origin = {f"[TRAIN] {key.capitalize()}": str(value) for key, value in asdict(settings).items()}
-    origin["[TRAIN] Dataset"] = f"{dataset.name} {dataset.input_shape} {dataset.preprocess}"
+    origin["[TRAIN] Dataset"] = f"{dataset.name} {[*dataset.inputs.values()]} {dataset.preprocess}"
     checkpoint = TrainingCheckpoint(out_prefix.with_name(out_prefix.name + ".train.npz"), origin)
     loss = fit(learner, objective or cross_entropy(learner), settings, dataset, checkpoint, progress)
     _compile(network)  # for inference: a detector is another graph there
@@ -94,12 +95,14 @@ def make_folder(folder: Path) -> None:
 
 
 def initial_network(settings: TrainSettings, dataset: Dataset) -> gluon.HybridBlock:
-    """The network as training begins: every weight drawn, from the settings' seed."""
+    """The network as training begins: every weight drawn, from the settings' seed, or read."""
     mx.random.seed(settings.seed)
     network = nets.get(settings.network)
     network.initialize(mx.init.Xavier())
     _compile(network)
-    network(mx.nd.zeros(_one_picture(dataset)))  # deferred shapes: draws every initial weight now
+    network(*(mx.nd.zeros(shape) for shape in _one_picture(dataset)))  # deferred shapes: draws every initial weight now
+    if settings.initial:
+        read_weights(network, Path(settings.initial).expanduser())
     return network
 
 
@@ -108,8 +111,8 @@ def _compile(network: gluon.HybridBlock) -> None:
     network.hybridize(static_alloc=True, static_shape=True)
 
 
-def _one_picture(dataset: Dataset) -> tuple[int, ...]:
-    return tuple(1 if size == -1 else size for size in dataset.input_shape)
+def _one_picture(dataset: Dataset) -> list[tuple[int, ...]]:
+    return [tuple(1 if size == -1 else size for size in shape) for shape in dataset.inputs.values()]
 
 
 def _objective(network: gluon.HybridBlock, dataset: Dataset) -> Objective | None:
@@ -119,4 +122,4 @@ def _objective(network: gluon.HybridBlock, dataset: Dataset) -> Objective | None
     from mrt.train.detection import SSDObjective  # imports gluoncv, which takes seconds
 
     _compile(network)
-    return SSDObjective(network, _one_picture(dataset))
+    return SSDObjective(network, _one_picture(dataset)[0])

@@ -63,6 +63,12 @@ class FitSettings:
 
 @dataclass(frozen=True)
 class TrainSettings(FitSettings):
-    """How to train a network that `mrt.nets.get` knows by the name `network`."""
+    """How to train a network that `mrt.nets.get` knows by the name `network`.
+
+    Attributes:
+        network: the name.
+        initial: a file of weights to begin with (`mrt.nets.pretrained`); empty: drawn from the seed.
+    """
 
     network: str = ""
+    initial: str = ""
