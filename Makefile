@@ -9,7 +9,7 @@ BENCH_VENV := .venv-bench
 READY_BENCH := $(BENCH_VENV)/.ready
 NATIVE_SOURCES := python/CMakeLists.txt $(shell find python/cvm/native -type f)
 
-.PHONY: demo test lint sanitize accuracy ablation compression teacher bench fuzz fuzz-networks families reproducible package clean
+.PHONY: demo test lint sanitize accuracy ablation compression teacher bench fuzz fuzz-networks families reproducible report-check package clean
 
 demo: $(READY)
 	$(PYTHON) mrt/main.py mrt/zoo/digits.ini
@@ -95,6 +95,11 @@ reproducible: $(READY_DEV)
 # end of docs/zoo.md.
 families: $(READY)
 	$(PYTHON) -W ignore -m mrt.zoo.families
+
+# The page of mrt report in Chromium (apt-get install chromium): sorting, filtering, overlaps, accessibility.
+# MRT_REPORTS=FOLDER make report-check looks at the reports of a folder, too.
+report-check: $(READY_DEV)
+	$(PYTHON) -m pytest tests/report/test_page_in_browser.py -ra
 
 # Wheels, each in an environment of its own and away from the sources: the runtime alone runs a model that the whole compiled
 # from the weights that came with it.

@@ -1,4 +1,5 @@
-"""The command line: `mrt CONFIG`, `mrt sensitivity`, `mrt ablate`, `mrt train`, `mrt ops`, `mrt zoo`."""
+"""The command line: `mrt CONFIG`, `mrt sensitivity`, `mrt ablate`, `mrt train`, `mrt ops`, `mrt zoo`,
+`mrt report`."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ from mrt.advice import advised
 from mrt.config import Config, load
 from mrt.errors import MRTError
 from mrt.report import Progress
+from mrt.report import command as report_command
 from mrt.report.summary import summary
 from mrt.run.claim import claimed
 from mrt.version import __version__
@@ -25,7 +27,7 @@ from mrt.zoo import command as zoo_command
 
 __all__ = ["main"]
 
-_COMMANDS = ("run", "sensitivity", "ablate", "train", "ops", "zoo")
+_COMMANDS = ("run", "sensitivity", "ablate", "train", "ops", "zoo", "report")
 _BAD_INPUT = 2
 _INTERRUPTED = 130
 _PICTURES = 100
@@ -51,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _ops()
         elif options.command == "zoo":
             return zoo_command.execute(options, console)
+        elif options.command == "report":
+            return report_command.execute(options)
         else:
             config = load(options.config, options.set, options.start, options.device)
             _log_to(
@@ -122,6 +126,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
             )
     commands.add_parser("ops", help="list the supported operators, as a Markdown table")
     zoo_command.add_to(commands)
+    report_command.add_to(commands)
     return parser.parse_args(arguments)
 
 

@@ -12,11 +12,13 @@ from typing import Any
 import cvm
 import numpy as np
 
+from mrt.analysis.costs import costly
 from mrt.config import Config
 from mrt.errors import MRTError
 from mrt.executors import instruction_set
 from mrt.report import Progress, Report
-from mrt.report.loss import notice
+from mrt.report.loss import is_poor, notice
+from mrt.run.details import Fusions, Spreads, layer_noise
 from mrt.run.evaluation import Compare, Costs, Evaluate, FindJudge
 from mrt.run.load import Load, LoadUntrained
 from mrt.run.pictures import Pictures
@@ -27,10 +29,13 @@ from mrt.run.products import (
     EVALUATED,
     FLOAT_BYTES,
     FOLDER,
+    FUSED,
     MERGED,
     PARTS,
     PRECISION,
+    PREPARED,
     SAME,
+    SPREADS,
     TRAINED,
 )
 from mrt.run.stage import Product, Products, Stage, run_stages
@@ -68,15 +73,17 @@ def run(config: Config, progress: Progress, random_weights: bool = False, networ
             FindJudge(config, pictures, skipped=random_weights or not evaluated),
             *configured_stages(config, pictures),
             *compiled_stages(config, pictures, folder),
+            Fusions(),
             Evaluate(config, pictures, random_weights),
-            Costs(config, pictures, random_weights),
+            Costs(config, pictures),
+            Spreads(),
             Compare(config, pictures),
         ]
         wanted: list[Product[Any]] = [COMPRESSION, FLOAT_BYTES, COMPILED, FOLDER, PARTS, MERGED, PRECISION, EVALUATED]
         if config.qat is not None:
             wanted.append(TRAINED)
         if random_weights or not config.default.start:  # a resumed run may lack the prepared network
-            wanted.append(COSTS)
+            wanted += [COSTS, FUSED, SPREADS, PREPARED]
         if random_weights:
             wanted.append(SAME)
         have = run_stages(stages, wanted, progress, config.default.start)
@@ -105,11 +112,15 @@ def _report(config: Config, have: Products, progress: Progress) -> Report:
         report.size_bytes.cvm = sum((folder / name).stat().st_size for name in ("symbol", "params"))
         proof = compiled.certificate
         report.certificate = {"ok": proof.ok, "peak": proof.peak, "verdict": proof.verdict()}
-    if COSTS in have:
-        report.costly_layers = have[COSTS]
     if SAME in have:  # a structural run
         report.weights = "random"
         report.bit_exact = have[SAME]
+    if COSTS in have:
+        costs = have[COSTS]
+        report.layers = layer_noise(costs, have[PREPARED])
+        report.fused, report.spreads = have[FUSED], have[SPREADS]
+        if report.weights == "random" or is_poor(report):
+            report.costly_layers = costly(costs)
     report.model_dir = str(folder) if folder and config.compilation else None
     report.seconds = dict(progress.seconds)
     if warning := notice(report):

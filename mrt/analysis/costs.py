@@ -14,11 +14,12 @@ from mrt.quantizer.quantize import Quantized
 from mrt.report import LayerCost
 
 _LIST = 5
+_EXACT = 1e-30  # a ratio that stands for nothing lost
 _BUDGET_BYTES = 128 * 2**20
 
 
-def costly_layers(prepared: Graph, quantized: Quantized, pictures: Feed, count: int = _LIST) -> list[LayerCost]:
-    """The layers that add most quantization noise, the worst first.
+def layer_costs(prepared: Graph, quantized: Quantized, pictures: Feed) -> list[LayerCost]:
+    """What each stored tensor of the prepared network loses, in the order of the network.
 
     A tensor's noise-to-signal ratio is sum (float - dequantized)^2 / sum float^2. What a layer adds is its output's
     ratio less the largest of its inputs'.
@@ -27,7 +28,6 @@ def costly_layers(prepared: Graph, quantized: Quantized, pictures: Feed, count: 
         prepared: the float graph that was quantized.
         quantized: as `quantize` returned it, not from a checkpoint.
         pictures: preprocessed input; tensors are held for one of them at a time, as many as fit in a fixed budget.
-        count: how many to name.
     """
     alive = set(quantized.graph.nodes())
     pairs = [
@@ -41,18 +41,20 @@ def costly_layers(prepared: Graph, quantized: Quantized, pictures: Feed, count: 
     before: dict[Node, float] = {}
     for node in prepared.nodes():  # a tensor that a clamp absorbs is not stored: what it is made of stands in
         before[node] = max((ratio.get(value, before[value.node]) for value in node.inputs), default=0.0)
-    added = {value: own - before[value.node] for value, own in ratio.items()}
-    worst = sorted(added, key=lambda value: -added[value])[:count]
     return [
         LayerCost(
             node=value.name,
             operator=value.node.op,
-            sqnr_db=-10 * float(np.log10(max(ratio[value], 1e-30))),
-            added=added[value],
+            sqnr_db=-10 * float(np.log10(max(own, _EXACT))),
+            added=own - before[value.node],
         )
-        for value in worst
-        if added[value] > 0
+        for value, own in ratio.items()
     ]
+
+
+def costly(costs: Sequence[LayerCost], count: int = _LIST) -> list[LayerCost]:
+    """Those that add most noise, the worst first."""
+    return [cost for cost in sorted(costs, key=lambda cost: -cost.added)[:count] if cost.added > 0]
 
 
 def _groups(pairs: Sequence[tuple[Value, QValue]]) -> Iterator[list[tuple[Value, QValue]]]:

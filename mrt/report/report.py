@@ -12,6 +12,7 @@ from tabulate import tabulate
 from mrt.atomic import atomic_write
 from mrt.report.compression import CompressionStep, TrainedIntegers
 from mrt.report.compression import markdown as compression_markdown
+from mrt.report.details import Example, Fused, LayerNoise, Spread
 from mrt.report.precision import PrecisionGain
 
 __all__ = ["BitExact", "LayerCost", "OfEach", "Report", "SizeBytes", "Used"]
@@ -85,6 +86,7 @@ class Report(_Part):
     """What a run found out. A part that the run did not come to is empty or None.
 
     Attributes:
+        report_version: of the report's form; reports without it are of form 1, which lacks some parts.
         weights: "trained", or "random": a structural run, which shows agreement with the float network but no accuracy.
         samples: evaluated samples; `iterations`, the batches they came in.
         calibrated: which pictures it was calibrated on; None where that was done before.
@@ -97,6 +99,10 @@ class Report(_Part):
         sqnr_db: signal to quantization noise of the first output, 10·log10(Σ float² / Σ (float - dequantized)²).
         sqnr_outputs_db: the same of every output.
         costly_layers: of a structural run, or where the outputs are poor: those that add most noise, the worst first.
+        layers: what each stored tensor of the prepared network loses; empty after a run that was resumed.
+        fused: what of the network became one operator.
+        spreads: values and integer ranges of the inputs and of the tensors that lose most.
+        examples: some pictures of the evaluation with what both networks say of them.
         precision: of a run with Precision=auto, which layers were given more bits, and what that gained.
         bit_exact: our two integer executors against each other, on the first [EVALUATION] Twin_num samples.
         latency_ms: milliseconds of one sample alone.
@@ -112,6 +118,7 @@ class Report(_Part):
         peak_memory_bytes: the largest resident size of the process, where it did nothing else.
     """
 
+    report_version: Literal[2] = 2
     model: str
     dataset: Optional[str] = None
     weights: Literal["trained", "random"] = "trained"
@@ -127,6 +134,10 @@ class Report(_Part):
     sqnr_db: Optional[float] = None
     sqnr_outputs_db: list[Optional[float]] = []
     costly_layers: list[LayerCost] = []
+    layers: list[LayerNoise] = []
+    fused: list[Fused] = []
+    spreads: list[Spread] = []
+    examples: list[Example] = []
     precision: Optional[PrecisionGain] = None
     bit_exact: Optional[BitExact] = None
     latency_ms: OfEach = OfEach()
@@ -199,16 +210,19 @@ class Report(_Part):
     def _row_markdown(self) -> str:
         if self.weights == "random":
             return self._structural_markdown()
-        row = (
+        return tabulate([self.table_row()], headers=COLUMNS, tablefmt="github", disable_numparse=True) + "\n"
+
+    def table_row(self) -> tuple[str, ...]:
+        """Its cells under `COLUMNS`."""
+        return (
             self.model,
-            self.iterations,
+            str(self.iterations),
             self._metrics("float"),
             self._metrics("quantized"),
             " / ".join(_milliseconds(part) for part in (self.latency_ms.float_, self.latency_ms.quantized)),
             " ".join(part for part in (self._metrics("cvm"), _milliseconds(self.latency_ms.cvm)) if part != "-") or "-",
-            self.samples,
+            str(self.samples),
         )
-        return tabulate([row], headers=COLUMNS, tablefmt="github", disable_numparse=True) + "\n"
 
     def _metrics(self, name: str) -> str:
         """`top1=92.88% top5=99.78%`, MRT's form."""

@@ -5,18 +5,18 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Iterator
 
+from mrt.report.interval import wilson
 from mrt.report.report import OfEach, Report
 
 _WIDTH = 80
 _LABEL = 15
-_Z = 1.959964  # the normal distribution's 97.5th percentile: an interval of 95 %
 _SHOWN_NODES = 3
 
 
 def summary(report: Report) -> str:
     """What the run found, for a person to read; folders are named whole, and so may be longer than the line."""
     lines = [f"{report.model}, {'seeded weights' if report.weights == 'random' else 'in integers'}"]
-    for label, text in _items(report):
+    for label, text in items(report):
         first, rest = f"  {label:<{_LABEL}}", " " * (_LABEL + 2)
         lines += textwrap.wrap(
             text, _WIDTH, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
@@ -24,15 +24,8 @@ def summary(report: Report) -> str:
     return "\n".join(lines) + "\n"
 
 
-def wilson(share: float, samples: int) -> tuple[float, float]:
-    """The 95 % interval of a share of `samples` (Wilson, Probable inference, the law of succession, 1927)."""
-    centre = share + _Z**2 / (2 * samples)
-    spread = _Z * (share * (1 - share) / samples + _Z**2 / (4 * samples**2)) ** 0.5
-    scale = 1 + _Z**2 / samples
-    return (centre - spread) / scale, (centre + spread) / scale
-
-
-def _items(report: Report) -> Iterator[tuple[str, str]]:
+def items(report: Report) -> Iterator[tuple[str, str]]:
+    """What there is to say of a run, as labels and texts."""
     integer = report.accuracy.get("cvm") or report.accuracy.get("quantized") or {}
     reference = report.accuracy.get("float", {})
     for name in {**reference, **integer}:

@@ -90,6 +90,7 @@ def evaluate(
     report: Report,
     advance: Callable[[int], None],
     twin_num: int | None = None,
+    watch: Callable[[Feed, Array, Sequence[Array], Sequence[Array]], None] = lambda *_: None,
 ) -> None:
     """Fill in the report's accuracies, agreement, bit-exactness and throughputs.
 
@@ -107,6 +108,7 @@ def evaluate(
         report: is changed.
         advance: called with the samples done.
         twin_num: None checks all.
+        watch: is shown each batch: data, labels, the float network's outputs and the model's.
 
     Raises:
         MRTError: there are no pictures, or the float network's outputs are not finite.
@@ -132,6 +134,7 @@ def evaluate(
                 exact += compare(own, twin(part, checked), checked)
         real = finish(result)
         judged.add(labels, expected, real)
+        watch(feed, labels, expected, real)
         agreement.add(count, expected, real)
         iterations += 1
         advance(count)

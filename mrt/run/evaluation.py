@@ -12,7 +12,7 @@ from cvm.errors import CVMError
 
 from mrt import ops
 from mrt.analysis.ablation import FloatOutputs
-from mrt.analysis.costs import costly_layers
+from mrt.analysis.costs import layer_costs
 from mrt.config import Config
 from mrt.executors.device import context
 from mrt.executors.mxnet import Executor
@@ -20,9 +20,9 @@ from mrt.graph import Array
 from mrt.graph.batch import Feed, Samples
 from mrt.quantizer.quantize import Quantized
 from mrt.report import OfEach, Progress, Report
-from mrt.report.loss import is_poor
 from mrt.run.batching import Run, in_pieces, output_axes
 from mrt.run.evaluate import compare, evaluate
+from mrt.run.examples import Examples
 from mrt.run.judge import BY_DATASET, Judge, find_judge
 from mrt.run.pictures import Pictures
 from mrt.run.prepare import VERIFIED_PICTURES
@@ -103,6 +103,7 @@ class Evaluate(Stage):
             runs = {"float": float_run, **executors}
             report.latency_ms = OfEach.model_validate({n: latency_ms(partial(runs[n], feeds[n])) for n in runs})
         batches = self._kept.batches() if self._kept else dataset.batches("evaluation", settings.batch, start, count)
+        examples = Examples(dataset)
         with progress.stage("evaluate", total=count) as step:
             evaluate(
                 have[JUDGE].metric,
@@ -115,7 +116,9 @@ class Evaluate(Stage):
                 report,
                 step.advance,
                 None if settings.twin_num == -1 else settings.twin_num,
+                examples.add,
             )
+        report.examples = examples.kept
         if self._structural and any(ops.of(node).suppresses for node in network.nodes()):
             report.sqnr_db, report.sqnr_outputs_db = None, []  # near ties, as above
         report.dataset = dataset.name
@@ -137,25 +140,23 @@ class Evaluate(Stage):
 
 
 class Costs(Stage):
-    """The layers that add most noise, on a few pictures; after evaluation, when the network's weights are let go of."""
+    """What each layer loses, on a few pictures; after evaluation, when the network's weights are let go of."""
 
     takes = (PREPARED, QUANTIZED, EVALUATED)
     gives = (COSTS,)
 
-    def __init__(self, config: Config, samples: SampleSource, always: bool = False) -> None:
-        """`samples` are what is measured on, where the configuration asks for an evaluation.
-
-        If not `always`, only where evaluation found the outputs poor.
-        """
+    def __init__(self, config: Config, samples: SampleSource) -> None:
+        """`samples` are what is measured on, where the configuration asks for an evaluation."""
         self._asked = config.evaluation is not None and config.evaluation.iter_num != 0
         self._samples = samples
-        self._always = always
 
     def run(self, have: Products, progress: Progress) -> Made:
-        """The costliest layers."""
-        if not self._asked or not (self._always or is_poor(have[EVALUATED])):
+        """Of every layer; nothing where nothing is to be evaluated."""
+        if not self._asked:
             return {COSTS: []}
-        return {COSTS: costly_layers(have[PREPARED], have[QUANTIZED], self._samples.first(VERIFIED_PICTURES))}
+        with progress.stage("layers"):
+            pictures = self._samples.first(VERIFIED_PICTURES)
+            return {COSTS: layer_costs(have[PREPARED], have[QUANTIZED], pictures)}
 
 
 class Compare(Stage):

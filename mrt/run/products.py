@@ -9,6 +9,7 @@ from mrt.graph import Graph
 from mrt.quantizer.quantize import Quantized, QuantizeSettings
 from mrt.report import BitExact, LayerCost, Report
 from mrt.report.compression import CompressionStep, TrainedIntegers
+from mrt.report.details import Fused, Spread
 from mrt.report.precision import PrecisionGain
 from mrt.run.judge import Judge
 from mrt.run.split import Split
@@ -35,5 +36,7 @@ MERGED: Product[Graph | None] = Product("the integer base with its float top")
 COMPILED: Product[Compiled | None] = Product("the compiled model")
 FOLDER: Product[Path | None] = Product("where the compiled model lies")
 EVALUATED: Product[Report] = Product("the evaluation")
-COSTS: Product[list[LayerCost]] = Product("the costliest layers")
+FUSED: Product[list[Fused]] = Product("what was fused")
+COSTS: Product[list[LayerCost]] = Product("what each layer loses")
+SPREADS: Product[list[Spread]] = Product("values and ranges of some tensors")
 SAME: Product[BitExact | None] = Product("whether two integer executors agree")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mrt.report import BitExact, OfEach, Report, SizeBytes
-from mrt.report.summary import summary, wilson
+from mrt.report.interval import wilson
+from mrt.report.summary import summary
 
 REPORT = Report(
     model="a_network_of_a_name",
