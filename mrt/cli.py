@@ -1,5 +1,4 @@
-"""The command line: `mrt CONFIG`, `mrt sensitivity`, `mrt ablate`, `mrt train`, `mrt ops`, `mrt zoo`,
-`mrt report`."""
+"""The command line: `mrt CONFIG`, `mrt COMMAND …`; see `mrt --help`."""
 
 from __future__ import annotations
 
@@ -7,10 +6,11 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from cvm import verification
 from cvm.errors import CVMError
 from rich.console import Console
 from rich.logging import RichHandler
@@ -18,7 +18,7 @@ from rich.logging import RichHandler
 from mrt.advice import advised
 from mrt.config import Config, load
 from mrt.errors import MRTError
-from mrt.report import Progress
+from mrt.report import Progress, compare
 from mrt.report import command as report_command
 from mrt.report.summary import summary
 from mrt.run.claim import claimed
@@ -27,7 +27,7 @@ from mrt.zoo import command as zoo_command
 
 __all__ = ["main"]
 
-_COMMANDS = ("run", "sensitivity", "ablate", "train", "ops", "zoo", "report")
+_COMMANDS = ("run", "sensitivity", "ablate", "train", "ops", "zoo", "report", "compare", "verify")
 _BAD_INPUT = 2
 _INTERRUPTED = 130
 _PICTURES = 100
@@ -43,7 +43,7 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line (sys.argv by default); return the exit status.
 
-    0: done; 2: bad input, named in one line on standard error; 130: interrupted.
+    0: done; 1: a check failed; 2: bad input, named in one line on standard error; 130: interrupted.
     """
     console = Console(stderr=True)
     try:
@@ -53,8 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _ops()
         elif options.command == "zoo":
             return zoo_command.execute(options, console)
-        elif options.command == "report":
-            return report_command.execute(options)
+        elif options.command in _CHECKS:
+            return int(_CHECKS[options.command].execute(options))
         else:
             config = load(options.config, options.set, options.start, options.device)
             _log_to(
@@ -126,7 +126,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
             )
     commands.add_parser("ops", help="list the supported operators, as a Markdown table")
     zoo_command.add_to(commands)
-    report_command.add_to(commands)
+    for each in _CHECKS.values():
+        each.add_to(commands)
     return parser.parse_args(arguments)
 
 
@@ -207,6 +208,7 @@ def _ops() -> None:
     print(ops.documentation(), end="")
 
 
+_CHECKS: Mapping[str, Any] = {"report": report_command, "compare": compare, "verify": verification}
 _ACTIONS = {"run": _run, "sensitivity": _sensitivity, "ablate": _ablate, "train": _train}
 
 

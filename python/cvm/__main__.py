@@ -1,4 +1,4 @@
-"""Command line: ``python -m cvm run`` and ``python -m cvm inspect``."""
+"""Command line: ``python -m cvm run``, ``inspect``, ``verify``, ``bench``."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import argparse
 import io
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Callable
 
 import numpy as np
 
 import cvm
+from cvm import bench, verification
 from cvm.errors import CVMError
 from cvm.files import read_file, write_files
 from cvm.formal import join_outputs
@@ -24,9 +25,11 @@ from cvm.model import INPUT
 from cvm.ops.base import Array
 from cvm.package import SYMBOL, Package, load_package
 
+_OWN: Mapping[str, Any] = {"verify": verification, "bench": bench}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; 0 on success, 1 where `inspect --strict` found something, 2 after one line on standard error."""
+    """Run the command: 0 on success, 1 where `inspect --strict` or `verify` found something, 2 for bad input."""
     options = _parser().parse_args(arguments)
     with warnings.catch_warnings():
         warnings.simplefilter("default", cvm.errors.CVMWarning)
@@ -34,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             if options.command == "inspect":
                 return _inspect(options)
+            if options.command in _OWN:
+                return int(_OWN[options.command].execute(options))
             _run(options)
         except CVMError as error:
             print(f"cvm: {error}", file=sys.stderr)
@@ -42,7 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m cvm", description="Run and inspect integer-only CVM models.")
+    parser = argparse.ArgumentParser(
+        prog="python -m cvm", description="Run, inspect, verify and time integer-only CVM models."
+    )
     parser.add_argument("--version", action="version", version=f"cvm {cvm.__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser(
@@ -71,6 +78,8 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument(
         "--strict", action="store_true", help="list what the reference refuses or computes otherwise; then status 1"
     )
+    for each in _OWN.values():
+        each.add_to(commands)
     return parser
 
 
