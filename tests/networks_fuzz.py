@@ -134,7 +134,28 @@ def steps_first(random: Random, x: Any) -> Any:
     if int(np.prod(shape_of(x)[1:])) % 4:
         return x
     read = sym.FullyConnected(steps, num_hidden=5, flatten=False)
-    return sym.transpose(pick(random, read, sym.softmax(read, axis=-1), sym.tanh(read)), axes=(1, 0, 2))
+    name = f"steps{random.integers(10**6)}"
+    states = [sym.zeros((1, 0, 3)), sym.zeros((1, 0, 3))]
+    recurrent = pick(random, "lstm", "gru", "rnn_tanh")
+    return pick(
+        random,
+        lambda: sym.transpose(pick(random, read, sym.softmax(read, axis=-1), sym.tanh(read)), axes=(1, 0, 2)),
+        lambda: pick(random, sym.mean, sym.sum, sym.max, sym.min, sym.norm)(read, axis=0),
+        lambda: sym.sum(sym.broadcast_mul(steps, sym.softmax(read, axis=0).slice_axis(axis=2, begin=0, end=1)), axis=0),
+        lambda: sym.transpose(sym.broadcast_sub(read, sym.mean(read, axis=0, keepdims=True)), axes=(1, 0, 2)),
+        lambda: sym.Reshape(sym.slice_axis(read, axis=0, begin=-1, end=None), shape=(-3, 0)),
+        lambda: sym.transpose(sym.reverse(sym.slice(read, begin=(1, None), end=(4, None)), axis=0), axes=(1, 0, 2)),
+        lambda: sym.mean(
+            sym.RNN(
+                *(steps, sym.Variable(f"{name}_parameters"), *states[: 1 + (recurrent == "lstm")]),
+                state_size=3,
+                num_layers=1,
+                mode=recurrent,
+                name=name,
+            ),
+            axis=0,
+        ),
+    )()
 
 
 def cell(random: Random, x: Any) -> Any:

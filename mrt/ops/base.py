@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -59,7 +59,10 @@ class Operator:
         """Refuse attributes that MXNet itself dies of, before it sees them."""
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
-        """Refuse what cannot be handled, with an `MRTError` that names node and attribute."""
+        """Refuse what cannot be handled, with an `MRTError` that names node and attribute.
+
+        `shapes` have -1 for the axis that the batch makes longer, which need not be the first.
+        """
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
         """The values that replace the node's outputs, or None to keep it. `inputs` are the rewritten inputs."""
@@ -131,6 +134,22 @@ class Layer(Operator):
         At most `limit` of a picture's output positions, drawn by the generator, stand for all of them.
         """
         raise NotImplementedError
+
+
+def require_batch_kept(node: Node, axes: Iterable[int], shape: Shape, what: str) -> None:
+    """Refuse what mixes samples.
+
+    Args:
+        node: what does it.
+        axes: along which it does.
+        shape: of what it reads, with -1 for the axis of the samples.
+        what: it is, in words.
+
+    Raises:
+        MRTError: one of the axes is that of the samples.
+    """
+    if any(shape[axis] == -1 for axis in axes):
+        raise refuse(node, f"{what} over the batch axis is not supported")
 
 
 def sole(given: Sequence[Array | None]) -> Array | None:

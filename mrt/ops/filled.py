@@ -30,8 +30,8 @@ class ArangeLike(Operator):
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """The numbers, for this input shape."""
-        shape = rw.shape(node.inputs[0])
-        if node.attrs.get("axis", "None") == "None" or axis_of(node, "axis", len(shape)) == 0:
+        shape = rw.open_shape(node.inputs[0])
+        if node.attrs.get("axis", "None") == "None" or shape[axis_of(node, "axis", len(shape))] == -1:
             raise refuse(node, "only along a given axis other than the batch axis is it supported")
         count, repeat = shape[axis_of(node, "axis", len(shape))], positive(node, "repeat", 1)
         steps = np.arange(count) // repeat

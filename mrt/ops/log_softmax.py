@@ -20,7 +20,7 @@ class LogSoftmax(Operator):
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """As softmax."""
-        require_plain(node)
+        require_plain(node, shapes)
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """x - max - log(sum(exp(x - max))) along the axis."""
@@ -39,7 +39,7 @@ class Softmin(Operator):
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """As softmax."""
-        require_plain(node)
+        require_plain(node, shapes)
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """Negate, softmax."""

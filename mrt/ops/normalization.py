@@ -11,7 +11,7 @@ from mrt.graph.attrs import axis_of, flag, integer, number, positive, refuse, te
 from mrt.integer.context import QuantizeContext
 from mrt.integer.qvalue import QValue
 from mrt.integer.unit_rows import ROW_BITS, unit_rows
-from mrt.ops.base import Operator, Rewriter
+from mrt.ops.base import Operator, Rewriter, require_batch_kept
 from mrt.ops.reduce import reduced_axes
 
 
@@ -25,13 +25,13 @@ class LayerNorm(Operator):
         """The mean and deviation outputs are not served."""
         if flag(node, "output_mean_var", False):
             raise refuse(node, "output_mean_var=True is not supported")
+        shape = shapes[node.inputs[0]]
+        require_batch_kept(node, [axis_of(node, "axis", len(shape), -1)], shape, "a mean")
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
         """Without gamma and beta; they come after it."""
         shape = rw.shape(node.inputs[0])
         axis = axis_of(node, "axis", len(shape), -1)
-        if axis == 0:
-            raise refuse(node, "a mean over the batch axis is not supported")
         gamma, beta = _parameters(node, inputs, rw)
         if (gamma == 1).all() and not beta.any():
             return None
@@ -101,14 +101,18 @@ class L2Normalization(Operator):
         """The three modes."""
         if text(node, "mode", "instance") not in ("instance", "channel", "spatial"):
             raise refuse(node, f"mode={node.attrs['mode']} is not supported")
+        shape = shapes[node.inputs[0]]
+        require_batch_kept(node, self._axes(node, len(shape)), shape, "a norm")
+
+    def _axes(self, node: Node, rank: int) -> tuple[int, ...]:
+        """Along which the squares are added up."""
+        axes = {"instance": range(1, rank), "channel": (1,), "spatial": range(2, rank)}
+        return tuple(axes[text(node, "mode", "instance")])
 
     def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
         """See `mrt.integer.unit_rows`."""
         x = _rows(node, ctx)
-        rank = len(x.tensor.shape)
-        axes = {"instance": range(1, rank), "channel": (1,), "spatial": range(2, rank)}
-        along = tuple(axes[text(node, "mode", "instance")])
-        return unit_rows(ctx, x, along, number(node, "eps", 1e-10), centre=False)
+        return unit_rows(ctx, x, self._axes(node, len(x.tensor.shape)), number(node, "eps", 1e-10), centre=False)
 
 
 class Norm(Operator):
@@ -121,8 +125,8 @@ class Norm(Operator):
         """The batch axis stays."""
         if integer(node, "ord", 2) not in (1, 2):
             raise refuse(node, f"ord={node.attrs['ord']} is not supported (1 and 2 are)")
-        if 0 in reduced_axes(node, len(shapes[node.inputs[0]])):
-            raise refuse(node, "a norm over the batch axis is not supported")
+        shape = shapes[node.inputs[0]]
+        require_batch_kept(node, reduced_axes(node, len(shape)), shape, "a norm")
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """sqrt(sum x^2), or sum |x|."""
@@ -141,8 +145,8 @@ class MeanAndVariance(Operator):
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """The batch axis stays."""
-        if 0 in _moments_axes(node, len(shapes[node.inputs[0]])):
-            raise refuse(node, "moments over the batch axis are not supported")
+        shape = shapes[node.inputs[0]]
+        require_batch_kept(node, _moments_axes(node, len(shape)), shape, "the mean")
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """mean = sum x / n, variance = sum (x - mean)^2 / n."""

@@ -43,9 +43,9 @@ class Pad(Operator):
         width = pad_width(node)
         if len(width) != len(shapes[node.inputs[0]]) or any(w < 0 for pair in width for w in pair):
             raise refuse(node, f"pad_width={node.attrs['pad_width']} does not fit the input")
-        if width[0] != (0, 0):
-            raise refuse(node, "padding of the batch axis is not supported")
         sizes = shapes[node.inputs[0]]
+        if any(size == -1 and pair != (0, 0) for size, pair in zip(sizes, width)):
+            raise refuse(node, "padding of the batch axis is not supported")
         if mode == "reflect" and any(max(pair) >= size for pair, size in zip(width, sizes) if any(pair)):
             raise refuse(node, f"pad_width={node.attrs['pad_width']} reflects more than there is")
 

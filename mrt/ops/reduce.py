@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mrt.graph import Array, Node, Shape, Value
-from mrt.graph.attrs import axes_of, flag, refuse
+from mrt.graph.attrs import axes_of, flag
 from mrt.integer.context import QuantizeContext
 from mrt.integer.form import Form
 from mrt.integer.qvalue import QValue
-from mrt.ops.base import Operator, Rewriter, sole
+from mrt.ops.base import Operator, Rewriter, require_batch_kept, sole
 
 
 def reduced_axes(node: Node, rank: int) -> tuple[int, ...]:
@@ -36,8 +36,8 @@ class Reduction(Operator):
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """The batch axis stays."""
-        if 0 in reduced_axes(node, len(shapes[node.inputs[0]])):
-            raise refuse(node, "a reduction over the batch axis is not supported")
+        shape = shapes[node.inputs[0]]
+        require_batch_kept(node, reduced_axes(node, len(shape)), shape, "a reduction")
 
 
 class Sum(Reduction):
@@ -75,8 +75,8 @@ class Mean(Operator):
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """The batch axis stays."""
-        if 0 in reduced_axes(node, len(shapes[node.inputs[0]])):
-            raise refuse(node, "a mean over the batch axis is not supported")
+        shape = shapes[node.inputs[0]]
+        require_batch_kept(node, reduced_axes(node, len(shape)), shape, "a mean")
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """sum * (1 / n)."""
@@ -113,8 +113,8 @@ class Min(Operator):
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """The batch axis stays."""
-        if 0 in reduced_axes(node, len(shapes[node.inputs[0]])):
-            raise refuse(node, "a minimum over the batch axis is not supported")
+        shape = shapes[node.inputs[0]]
+        require_batch_kept(node, reduced_axes(node, len(shape)), shape, "a minimum")
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """Negate, max, negate."""

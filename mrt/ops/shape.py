@@ -88,7 +88,7 @@ class Squeeze(Mover):
         """Name the axes, so that a batch of one is not squeezed away by accident."""
         if node.attrs.get("axis", "None") not in ("None", "()"):
             return None
-        axes = tuple(i for i, size in enumerate(rw.shape(node.inputs[0])) if size == 1 and i > 0)
+        axes = tuple(i for i, size in enumerate(rw.open_shape(node.inputs[0])) if size == 1)
         return [rw.op("squeeze", inputs, {"axis": axes})] if axes else [inputs[0]]
 
     def emitted(self, node: Node, shape: Shape) -> tuple[str, Mapping[str, object]]:
@@ -243,10 +243,7 @@ class Stack(Operator):
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """Each tensor gets the axis, then they are joined along it."""
-        axis = axis_of(node, "axis", len(rw.shape(node.inputs[0])) + 1, 0)
-        if axis == 0:
-            raise refuse(node, "a new axis before the batch axis is not supported")
-        return [stacked(rw, inputs, axis)]
+        return [stacked(rw, inputs, axis_of(node, "axis", len(rw.shape(node.inputs[0])) + 1, 0))]
 
 
 def stacked(rw: Rewriter, values: Sequence[Value], axis: int) -> Value:

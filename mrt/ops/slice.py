@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from mrt.graph import Node, Shape, Value
 from mrt.graph.attrs import axes_of, axis_of, flag, integer, integers, optional_integers, positive, refuse, text
-from mrt.ops.base import Operator, Rewriter
+from mrt.ops.base import Operator, Rewriter, require_batch_kept
 from mrt.ops.shape import Mover
 from mrt.ops.take import taken
 
 EVERYTHING = 2**30  # an end beyond that of any axis
+MOST_SAMPLES = 1024  # an end beyond it along the batch means all of it
 
 
 class Slice(Mover):
@@ -21,7 +22,7 @@ class Slice(Mover):
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
         """Explicit, non-negative bounds on every axis but an untouched batch axis."""
-        shape = rw.shape(node.inputs[0])
+        shape = rw.open_shape(node.inputs[0])
         begin, end, step = (optional_integers(node, key) for key in ("begin", "end", "step"))
         if (
             node.op == "slice"
@@ -36,14 +37,13 @@ class Slice(Mover):
             b = begin[axis] if axis < len(begin) else None
             e = end[axis] if axis < len(end) else None
             s = (step[axis] if axis < len(step) else None) or 1
+            if size == -1:
+                _require_whole_batch(node, b, e, s)
+                bounds.append((0, EVERYTHING, 1))
+                continue
             if s < 0:
-                if axis == 0:
-                    raise refuse(node, "a negative step along the batch axis is not supported")
                 backwards[axis] = range(*slice(b, e, s).indices(size))
                 bounds.append((0, size, 1))
-                continue
-            if axis == 0 and (b or 0) == 0 and e is None and s == 1:
-                bounds.append((0, EVERYTHING, 1))
                 continue
             first, last, _ = slice(b, e, s).indices(size)
             bounds.append((first, last, s))
@@ -68,11 +68,13 @@ class SliceAxis(Operator):
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """slice."""
-        rank = len(rw.shape(node.inputs[0]))
-        axis = axis_of(node, "axis", rank)
-        begin, open_ended = integer(node, "begin"), text(node, "end", "None") == "None"
-        begins = tuple(begin if i == axis else None for i in range(rank))
-        ends = tuple((None if open_ended else integer(node, "end")) if i == axis else None for i in range(rank))
+        shape = rw.open_shape(node.inputs[0])
+        axis = axis_of(node, "axis", len(shape))
+        begin, end = integer(node, "begin"), None if text(node, "end", "None") == "None" else integer(node, "end")
+        if shape[axis] == -1:
+            _require_whole_batch(node, begin, end)
+        begins = tuple(begin if i == axis else None for i in range(len(shape)))
+        ends = tuple(end if i == axis else None for i in range(len(shape)))
         return [rw.op("slice", inputs, {"begin": begins, "end": ends})]
 
 
@@ -120,7 +122,9 @@ class SliceChannel(Operator):
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """Equal parts."""
         shape, parts = shapes[node.inputs[0]], positive(node, "num_outputs")
-        size = shape[axis_of(node, "axis", len(shape), 1)]
+        axis = axis_of(node, "axis", len(shape), 1)
+        require_batch_kept(node, [axis], shape, "a split")
+        size = shape[axis]
         if size % parts:
             raise refuse(node, f"{size} entries cannot be split into {parts} equal parts")
 
@@ -141,7 +145,9 @@ class SplitUnevenly(Operator):
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """Equal sections."""
         shape, sections = shapes[node.inputs[0]], integer(node, "sections", 0)
-        size = shape[axis_of(node, "axis", len(shape), 1)]
+        axis = axis_of(node, "axis", len(shape), 1)
+        require_batch_kept(node, [axis], shape, "a split")
+        size = shape[axis]
         if sections < 0 or (sections and size % sections):
             raise refuse(node, f"{size} entries cannot be split into {sections} equal sections")
 
@@ -153,6 +159,11 @@ class SplitUnevenly(Operator):
             integers(node, "indices", ()) if not sections else tuple(range(0, shape[axis], shape[axis] // sections))
         )
         return _pieces(node, inputs[0], axis, begins, shape[axis], rw)
+
+
+def _require_whole_batch(node: Node, begin: int | None, end: int | None, step: int = 1) -> None:
+    if begin or step != 1 or (end is not None and end <= MOST_SAMPLES):
+        raise refuse(node, "a part of the batch is not supported")
 
 
 def _pieces(node: Node, value: Value, axis: int, begins: Sequence[int], end: int, rw: Rewriter) -> list[Value]:

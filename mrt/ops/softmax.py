@@ -11,7 +11,7 @@ from mrt.graph import Node, Shape, Value
 from mrt.graph.attrs import axis_of, flag, number, refuse, text
 from mrt.integer.context import QuantizeContext
 from mrt.integer.qvalue import QValue, Target, exact
-from mrt.ops.base import Operator, Rewriter
+from mrt.ops.base import Operator, Rewriter, require_batch_kept
 
 _INDEX_BITS = 12
 _TABLE_BITS = 14
@@ -30,7 +30,7 @@ class Softmax(Operator):
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """Over whole axes, with a temperature above 0."""
-        require_plain(node)
+        require_plain(node, shapes)
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
         """The temperature is a scalar factor; of a sum of two tensors, as in masked attention, it is SumSoftmax."""
@@ -141,12 +141,14 @@ class LogisticRegressionOutput(Operator):
         return [rw.op("sigmoid", inputs[:1])]
 
 
-def require_plain(node: Node) -> None:
-    """Refuse a softmax over a part of the axis, and one whose temperature is no factor.
+def require_plain(node: Node, shapes: Mapping[Value, Shape]) -> None:
+    """Refuse a softmax over a part of the axis or over the batch, and one whose temperature is no factor.
 
     Raises:
-        MRTError: the node has use_length, or a temperature that is not above 0.
+        MRTError: the node has use_length, a temperature that is not above 0, or the batch's axis.
     """
+    shape = shapes[node.inputs[0]]
+    require_batch_kept(node, [axis_of(node, "axis", len(shape), -1)], shape, node.op)
     if node.attrs.get("use_length", "False") not in ("False", "0") or len(node.inputs) > 1:
         raise refuse(node, "use_length is not supported")
     temperature = node.attrs.get("temperature", "None")

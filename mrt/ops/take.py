@@ -33,12 +33,12 @@ class Take(Operator):
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
         """Embedding where the numbers are the network's data."""
-        shape = rw.shape(node.inputs[0])
+        shape = rw.open_shape(node.inputs[0])
         axis = axis_of(node, "axis", len(shape), 0)
         if rw.constant(inputs[0]) is None:
             if rw.constant(inputs[1]) is None:
                 raise refuse(node, "the numbers or what is taken must be constant")
-            if axis == 0:
+            if shape[axis] == -1:
                 raise refuse(node, "taking along the batch axis is not supported")
             return None
         if axis != 0 or len(shape) != 2:
@@ -66,10 +66,10 @@ class Reverse(Operator):
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """take of the last, the last but one, and so on."""
-        shape = rw.shape(node.inputs[0])
+        shape = rw.open_shape(node.inputs[0])
         result = inputs[0]
         for axis in axes_of(node, "axis", len(shape)):
-            if axis == 0:
+            if shape[axis] == -1:
                 raise refuse(node, "reversing the batch axis is not supported")
             result = taken(rw, result, axis, range(shape[axis] - 1, -1, -1))
         return [result]

@@ -153,8 +153,15 @@ class Builder:
         return self._shape(value, 1)
 
     def open_shape(self, value: Value) -> Shape:
-        """The shape of a value of the original graph, with -1 for the axis that the batch makes longer."""
-        one, two = self._shape(value, 1), self._twice(value)
+        """The shape of a value of the original graph, with -1 for the axis that the batch makes longer.
+
+        Behind what holds for one sample only, that is the first.
+        """
+        one = self._shape(value, 1)
+        try:
+            two = self._twice(value)
+        except MRTError:
+            return (-1, *one[1:])
         return tuple(a if a == b else -1 for a, b in zip(one, two))
 
     def _twice(self, value: Value) -> Shape:

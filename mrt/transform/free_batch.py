@@ -19,12 +19,12 @@ from mrt.executors.child import attempt
 from mrt.executors.mxnet import Executor, infer_shapes
 from mrt.graph import Array, Graph, Node, Shape, Value
 from mrt.graph.attrs import flag, integer, integers, optional_integers, text
+from mrt.ops.slice import MOST_SAMPLES
 from mrt.transform.base import Pass
 
 _RESHAPES = ("Reshape", "reshape")
 _SLICES = ("slice", "crop")
 _LAYERS = ("Convolution", "Deconvolution", "FullyConnected")
-_LARGEST = 1024
 _MOST_SAMPLES = 32
 _TRIED = 8
 _SECONDS = 60.0
@@ -171,7 +171,7 @@ def _follows(graph: Graph, node: Node) -> bool:
         return True
     axis = batch_axis(one, two)
     if node.op not in _RESHAPES:
-        return axis not in (0, None) or (_bounds(node)[1] or 0) > _LARGEST
+        return axis not in (0, None) or (_bounds(node)[1] or 0) > MOST_SAMPLES
     first, second = reshaped(node, one), reshaped(node, two)
     if axis is None or first is None or second is None:
         return False
@@ -181,13 +181,13 @@ def _follows(graph: Graph, node: Node) -> bool:
 
 def _count(node: Node) -> int:
     """How many samples show whether the node holds for any number of them: of a slice, more than it takes."""
-    return 2 if node.op in _RESHAPES else min(_LARGEST, max(1, _bounds(node)[1] or 1)) + 1
+    return 2 if node.op in _RESHAPES else min(MOST_SAMPLES, max(1, _bounds(node)[1] or 1)) + 1
 
 
 def _sizes(node: Node) -> Iterator[int]:
     """The batch sizes that the node may have been written for."""
     explicit = [code for code in _codes(node) if code > 0] if node.op in _RESHAPES else [_bounds(node)[1] or 1]
-    yield from (size for size in range(1, min(_LARGEST, prod(explicit)) + 1) if prod(explicit) % size == 0)
+    yield from (size for size in range(1, min(MOST_SAMPLES, prod(explicit)) + 1) if prod(explicit) % size == 0)
 
 
 def _freed(graph: Graph, size: int) -> Graph | None:

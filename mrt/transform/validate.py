@@ -6,10 +6,9 @@ Convolution -> Foo            =>   MRTError: node foo0 (Foo): this operator is n
 from __future__ import annotations
 
 from mrt import ops
-from mrt.executors.mxnet import infer_shapes
 from mrt.graph import Graph
 from mrt.graph.attrs import refuse
-from mrt.transform.base import Pass
+from mrt.transform.base import Builder, Pass
 
 
 class Validate(Pass):
@@ -25,7 +24,8 @@ class Validate(Pass):
             if not ops.known(node.op):
                 raise refuse(node, "this operator is not supported")
             ops.get(node.op).check(node)
-        shapes = infer_shapes(graph)
+        builder = Builder(graph)
+        shapes = {value: builder.open_shape(value) for node in nodes for value in node.inputs}
         for node in nodes:
             ops.get(node.op).validate(node, shapes)
         return graph

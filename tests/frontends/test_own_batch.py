@@ -79,6 +79,49 @@ def test_dense_layers_of_sequences_whose_batch_is_second(tmp_path: Path) -> None
     assert output.name == "fc"
 
 
+OVER_STEPS: dict[str, Callable[[Any], Any]] = {
+    "mean": lambda x: dense(sym.mean(x, axis=0)),
+    "largest": lambda x: dense(sym.max(x, axis=0)),
+    "smallest": lambda x: dense(sym.min(x, axis=0)),
+    "length": lambda x: dense(sym.norm(x, axis=0)),
+    "differences from the mean": lambda x: sym.broadcast_sub(x, sym.mean(x, axis=0, keepdims=True)),
+    "attention": lambda x: sym.sum(
+        sym.broadcast_mul(x, sym.softmax(dense(x, 1, "scores", flatten=False), axis=0)), axis=0
+    ),
+    "the last": lambda x: dense(sym.Reshape(sym.slice_axis(x, axis=0, begin=-1, end=None), shape=(-3, 0))),
+    "a window": lambda x: sym.slice(x, begin=(3, None, 1), end=(9, None, 5)),
+    "a part": lambda x: sym.SliceChannel(x, num_outputs=4, axis=0)[1],
+    "backwards": lambda x: sym.reverse(x, axis=0),
+    "squeezed": lambda x: sym.squeeze(sym.mean(x, axis=0, keepdims=True)),
+    "recurrent": lambda x: sym.mean(
+        sym.RNN(x, sym.Variable("r_parameters"), *[sym.zeros((1, 0, 6))] * 2, state_size=6, num_layers=1, mode="lstm"),
+        axis=0,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OVER_STEPS)
+def test_what_is_computed_over_the_steps_of_a_sequence(name: str, tmp_path: Path) -> None:
+    symbol = OVER_STEPS[name](steps_first())
+    save(symbol, tmp_path)
+    network = compiled(tmp_path)
+    data = np.random.default_rng(3).normal(size=(3, 1, 8, 8)).astype(np.float32)
+    (expected,) = outputs(symbol, tmp_path, data=data)
+    np.testing.assert_allclose(Executor(network)(data)[0], expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["softmax", "mean", "l2normalization"])
+def test_what_mixes_the_samples_is_refused(name: str, tmp_path: Path) -> None:
+    over_samples = {
+        "softmax": lambda x: sym.softmax(dense(sym.Flatten(x)), axis=0, name="bad"),
+        "mean": lambda x: sym.mean(steps_first(), axis=1, name="bad"),
+        "l2normalization": lambda x: sym.L2Normalization(steps_first(), name="bad"),
+    }
+    save(over_samples[name](conv()), tmp_path)
+    with pytest.raises(MRTError, match=r"^pass validate: node bad .* over the batch axis is not supported$"):
+        compiled(tmp_path)
+
+
 def test_samples_that_meet_are_refused(tmp_path: Path) -> None:
     save(dense(sym.Flatten(steps_first())), tmp_path)
     with pytest.raises(MRTError, match=r"fit together for a batch of 2, not for one sample"):
