@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import io
 import logging
+import resource
 import shutil
 import sys
 import tempfile
@@ -35,6 +36,7 @@ sym = mx.sym
 Random = np.random.Generator
 Oddity = Callable[[Random, Any], Any]
 SECONDS = 180.0
+MEMORY = 8 << 30  # of address space, of which MXNet takes some for itself
 OK, REFUSED, INVALID, FAILED = "compiled", "refused", "not MXNet's", "FAILED"
 INI = """[DEFAULT]
 Model_dir={folder}
@@ -390,10 +392,11 @@ def _silent() -> Any:
 
 
 def outcome(seed: int) -> str:
-    """What becomes of the network of a seed, in a process of its own; a failure ends with its traceback."""
+    """What becomes of the network of a seed, in a process of its own with limits; a failure ends with its traceback."""
     folder = Path(tempfile.mkdtemp())
 
     def task() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         try:
             told = run(seed, folder)
         except BaseException:
