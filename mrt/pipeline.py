@@ -35,6 +35,7 @@ from mrt.run.products import (
     PRECISION,
     PREPARED,
     SAME,
+    SHARED,
     SPREADS,
     TRAINED,
 )
@@ -82,6 +83,8 @@ def run(config: Config, progress: Progress, random_weights: bool = False, networ
         wanted: list[Product[Any]] = [COMPRESSION, FLOAT_BYTES, COMPILED, FOLDER, PARTS, MERGED, PRECISION, EVALUATED]
         if config.qat is not None:
             wanted.append(TRAINED)
+        if config.sharing is not None:
+            wanted.append(SHARED)
         if random_weights or not config.default.start:  # a resumed run may lack the prepared network
             wanted += [COSTS, FUSED, SPREADS, PREPARED]
         if random_weights:
@@ -107,9 +110,13 @@ def _report(config: Config, have: Products, progress: Progress) -> Report:
     report.compression = have[COMPRESSION]
     if config.qat is not None:
         report.qat = have[TRAINED]
+    if config.sharing is not None:
+        report.sharing = have[SHARED]
     report.size_bytes.float_ = have[FLOAT_BYTES]
     if compiled and folder:
         report.size_bytes.cvm = sum((folder / name).stat().st_size for name in ("symbol", "params"))
+        if report.sharing is not None:
+            report.sharing.coded_bytes = (folder / "params.huf").stat().st_size
         proof = compiled.certificate
         report.certificate = {"ok": proof.ok, "peak": proof.peak, "verdict": proof.verdict()}
     if SAME in have:  # a structural run

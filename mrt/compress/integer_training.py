@@ -35,7 +35,13 @@ _BEST = "best/"
 
 @dataclass(frozen=True)
 class Constants:
-    """The constants of one layer, by the names of the integer network's parameters."""
+    """The constants of one layer, by the names of the integer network's parameters.
+
+    Attributes:
+        kept: which weights may be other than 0; None: all.
+        clusters: the number of the value that each weight shares with others, from 0; None: each has its own. What is
+            shared are the layer's integers, so its multiplier stays as it is.
+    """
 
     layer: Node
     weight: str
@@ -46,6 +52,8 @@ class Constants:
     offset: int
     limit: int
     border: str | None = None
+    kept: Array | None = None
+    clusters: Array | None = None
 
 
 def layers_of(quantized: Quantized, bits: Mapping[str, int]) -> list[Constants]:
@@ -119,14 +127,15 @@ class IntegerLearner:
     Args:
         quantized: the integer network.
         layers: whose constants are learned.
+        section: of the configuration, named in errors.
 
     Raises:
         MRTError: there are none.
     """
 
-    def __init__(self, quantized: Quantized, layers: list[Constants]) -> None:
+    def __init__(self, quantized: Quantized, layers: list[Constants], section: str = "QAT") -> None:
         if not layers:
-            raise MRTError("[QAT]: the integer network has no layer that could be trained")
+            raise MRTError(f"[{section}]: the integer network has no layer that could be trained")
         self._quantized = quantized
         self._start: dict[str, Array] = {}
         graph, self._constants = _trainable(quantized.graph, layers, self._start)
@@ -229,6 +238,15 @@ def _straight(node: Node, x: Value, namer: Namer) -> Value:
     return _node("elemwise_add", node.name, (x, still))
 
 
+def _means(weight: Array, layer: Constants) -> Array:
+    """The mean of the weights of each cluster."""
+    assert layer.clusters is not None
+    kept = np.ones(weight.shape, bool) if layer.kept is None else layer.kept
+    sums = np.bincount(layer.clusters[kept], weight[kept])
+    means: Array = sums / np.maximum(np.bincount(layer.clusters[kept]), 1)
+    return means
+
+
 class _Maker:
     """Writes layers' constants as functions of what is learned."""
 
@@ -246,13 +264,19 @@ class _Maker:
         rows = (-1,) + (1,) * (weight.ndim - 1)
         multipliers = np.broadcast_to(multiplier, (len(weight),))
         largest = 2.0 ** (int(multipliers.max()).bit_length()) - 1
-        ratio = self._learn(f"{name}_ratio", np.ones(len(weight)))
-        m = self._round(self._clip(self._op("elemwise_mul", ratio, self._param(multipliers)), 1, largest))
-        scaled = self._learn(f"{name}_weight", weight / layer.limit)
-        unit = self._param((layer.limit * multipliers).reshape(rows))
-        step = self._reshape(m, rows)
-        v = self._op("broadcast_div", self._op("broadcast_mul", scaled, unit), step)
+        if layer.clusters is not None:
+            m = self._param(multipliers)
+            book = self._learn(f"{name}_values", _means(weight, layer) / layer.limit)
+            v = self._op("take", self._op("_mul_scalar", book, scalar=layer.limit), self._param(layer.clusters))
+        else:
+            ratio = self._learn(f"{name}_ratio", np.ones(len(weight)))
+            m = self._round(self._clip(self._op("elemwise_mul", ratio, self._param(multipliers)), 1, largest))
+            scaled = self._learn(f"{name}_weight", weight / layer.limit)
+            unit = self._param((layer.limit * multipliers).reshape(rows))
+            v = self._op("broadcast_div", self._op("broadcast_mul", scaled, unit), self._reshape(m, rows))
         v = self._round(self._clip(v, -layer.limit, layer.limit))
+        if layer.kept is not None:
+            v = self._op("elemwise_mul", v, self._param(layer.kept))
         found = {layer.weight: v}
         shape = params[layer.multiplier].shape
         found[layer.multiplier] = self._reshape(

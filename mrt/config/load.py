@@ -101,7 +101,7 @@ def _inherit(raw: Raw) -> None:
     raw.fall_back("CALIBRATION", "Batch", ("DEFAULT", "Batch"))
     raw.fall_back("EVALUATION", "Batch", ("DEFAULT", "Batch"), ("CALIBRATION", "Batch"))
     raw.fall_back("COMPILATION", "Batch", ("DEFAULT", "Batch"))
-    for section in ("EVALUATION", "TRAIN", "FINETUNE", "QAT"):
+    for section in ("EVALUATION", "TRAIN", "FINETUNE", "QAT", "SHARING"):
         # A folder belongs to the dataset it was given with: another dataset doesn't inherit it.
         if raw.get(section, "Dataset") is None:
             raw.fall_back(section, "Dataset_dir", ("CALIBRATION", "Dataset_dir"))
@@ -127,7 +127,7 @@ def _locate(raw: Raw, configuration: Path) -> None:
         _place(
             raw, "DISTILLATION", "Teacher", paths.model_dir(teacher.parent, teacher.name, configuration) / teacher.name
         )
-    for section in ("CALIBRATION", "EVALUATION", "TRAIN", "FINETUNE", "QAT"):
+    for section in ("CALIBRATION", "EVALUATION", "TRAIN", "FINETUNE", "QAT", "SHARING"):
         dataset_dir = _folder(raw, section, "Dataset_dir")
         if dataset_dir is not None:
             _place(raw, section, "Dataset_dir", paths.dataset_dir(dataset_dir, configuration))

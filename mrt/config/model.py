@@ -36,7 +36,7 @@ from mrt.config.base import (
     Source,
     lower,
 )
-from mrt.config.compression import Distillation, Finetune, Pruning, Qat
+from mrt.config.compression import Distillation, Finetune, Pruning, Qat, Sharing
 from mrt.errors import MRTError
 
 __all__ = [
@@ -305,6 +305,7 @@ class Config(Section):
     finetune: Optional[Finetune] = None
     distillation: Optional[Distillation] = None
     qat: Optional[Qat] = None
+    sharing: Optional[Sharing] = None
     _order: tuple[str, ...] = PrivateAttr(())
 
     @model_validator(mode="wrap")

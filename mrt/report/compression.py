@@ -6,7 +6,7 @@ from typing import Optional
 from pydantic import BaseModel, ConfigDict
 from tabulate import tabulate
 
-__all__ = ["CompressionStep", "TrainedIntegers", "markdown"]
+__all__ = ["CompressionStep", "SharedWeights", "TrainedIntegers", "markdown"]
 
 
 class CompressionStep(BaseModel):
@@ -58,6 +58,54 @@ class TrainedIntegers(BaseModel):
         return (
             f"integers of {self.bits} bits trained in {self.layers} layers: {self.before:.2%} before, "
             f"{self.after:.2%} after, on {self.pictures:,} held-out training pictures\n"
+        )
+
+
+class SharedWeights(BaseModel):
+    """What an integer network whose weights share values takes.
+
+    Attributes:
+        bits: 2^bits values are shared by a layer's weights.
+        layers: how many layers that is so for.
+        density: of their weights, those that are not 0, 0 to 1.
+        pictures: held out of the training, on which the compiled model was judged.
+        before: its accuracy there as quantized.
+        pruned: with the weights that were left, trained.
+        after: with shared values, trained.
+        pruned_bytes: of the parameters where weights are kept in float, with the gaps between them (Han et al. 2016).
+        shared_bytes: where the numbers of their values are kept, and the values.
+        coded_bytes: of `params.huf`.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    bits: int
+    layers: int
+    density: float
+    pictures: int
+    before: float
+    pruned: float
+    after: float
+    pruned_bytes: int
+    shared_bytes: int
+    coded_bytes: Optional[int] = None
+
+    def markdown(self, whole: Optional[int]) -> str:
+        """As a table; `whole` is the size of the float network's parameters."""
+        rows = [
+            ("float", whole, None),
+            (f"{self.density:.1%} of the weights", self.pruned_bytes, self.pruned),
+            (f"{2**self.bits} values a layer", self.shared_bytes, self.after),
+            ("Huffman-coded (params.huf)", self.coded_bytes, self.after),
+        ]
+        table = [
+            (name, f"{size:,}", f"{whole / size:.1f} x" if whole else "-", "-" if right is None else f"{right:.2%}")
+            for name, size, right in rows
+            if size
+        ]
+        headers = ("parameters", "bytes", "ratio", f"integers on {self.pictures:,} held-out training pictures")
+        return tabulate(table, headers=headers, tablefmt="github", disable_numparse=True) + (
+            f"\n\n{self.before:.2%} as quantized\n"
         )
 
 

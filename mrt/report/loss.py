@@ -16,8 +16,10 @@ def is_poor(report: Report) -> bool:
 
 
 def notice(report: Report) -> str | None:
-    """One line for a report with an output that is poor, else None."""
-    if not is_poor(report):
+    """One line for a report with an output that is poor, else None; trained integers are no approximation of the float
+    network.
+    """
+    if not is_poor(report) or report.qat is not None or report.sharing is not None:
         return None
     least = min(ratio for ratio in report.sqnr_outputs_db if ratio is not None)
     text = f"the integer network is far from the float one (SQNR {least:.1f} dB)"

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from tabulate import tabulate
 
 from mrt.atomic import atomic_write
-from mrt.report.compression import CompressionStep, TrainedIntegers
+from mrt.report.compression import CompressionStep, SharedWeights, TrainedIntegers
 from mrt.report.compression import markdown as compression_markdown
 from mrt.report.details import Example, Fused, LayerNoise, Spread
 from mrt.report.precision import PrecisionGain
@@ -109,6 +109,7 @@ class Report(_Part):
         throughput: samples per second, in batches of [EVALUATION] Batch.
         compression: the float network as loaded and after each step that compressed it; empty where none did.
         qat: what training the integer network gained; None where that was not done, or before.
+        sharing: what weights that share values take; None where they do not, or did before.
         seconds: of each stage, by name.
         versions: of the packages used, by name.
         configuration: as in `Config.as_dict`.
@@ -145,6 +146,7 @@ class Report(_Part):
     size_bytes: SizeBytes = SizeBytes()
     compression: list[CompressionStep] = []
     qat: Optional[TrainedIntegers] = None
+    sharing: Optional[SharedWeights] = None
     seconds: dict[str, float] = {}
     versions: dict[str, str] = {}
     configuration: dict[str, Any] = {}
@@ -185,6 +187,7 @@ class Report(_Part):
                     notes,
                     steps,
                     self.qat.markdown() if self.qat else "",
+                    self.sharing.markdown(self.size_bytes.float_) if self.sharing else "",
                     self.precision.markdown() if self.precision else "",
                 ],
             )

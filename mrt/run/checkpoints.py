@@ -15,7 +15,7 @@ from mrt.graph import Graph, Shape
 from mrt.integer.tensor_info import TensorInfo
 from mrt.quantizer.quantize import Quantized
 from mrt.report.compression import CompressionStep
-from mrt.run.products import COMPRESSION, MERGED, NETWORK, PRECISION, PREPARED, QUANTIZED, STATISTICS, TRAINED
+from mrt.run.products import COMPRESSION, MERGED, NETWORK, PRECISION, PREPARED, QUANTIZED, SHARED, STATISTICS, TRAINED
 from mrt.run.stage import Made
 from mrt.statistics import tensor as statistics
 from mrt.statistics.tensor import Statistics
@@ -140,7 +140,7 @@ class Checkpoints:
             Start.QUANTIZATION,
             written,
             lambda made: self.save_quantized(made[QUANTIZED]),
-            lambda: {QUANTIZED: self.load_quantized(), PRECISION: None, TRAINED: None},
+            lambda: {QUANTIZED: self.load_quantized(), PRECISION: None, TRAINED: None, SHARED: None},
         )
 
     def merged(self, written: bool = True) -> Kept:

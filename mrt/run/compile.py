@@ -55,23 +55,31 @@ class Write(Stage):
     takes = (COMPILED, QUANTIZED)
     gives = (FOLDER,)
 
-    def __init__(self, folder: Path, samples: SampleSource, dataset: Callable[[], Dataset | None]) -> None:
-        """`dataset` gives preprocessing and class names; the sample is the first of `samples`."""
+    def __init__(
+        self, folder: Path, samples: SampleSource, dataset: Callable[[], Dataset | None], coded: bool = False
+    ) -> None:
+        """`dataset` gives preprocessing and class names; the sample is the first of `samples`; `coded`: params.huf."""
         self._folder = folder
         self._samples = samples
         self._dataset = dataset
+        self._coded = coded
 
     def run(self, have: Products, progress: Progress) -> Made:
         """Where it lies; None where there is no compiled model."""
         compiled, quantized = have[COMPILED], have[QUANTIZED]
         if compiled is None:
             return {FOLDER: None}
-        write_model(self._folder, compiled, quantized, self._samples, self._dataset())
+        write_model(self._folder, compiled, quantized, self._samples, self._dataset(), self._coded)
         return {FOLDER: self._folder}
 
 
 def write_model(
-    folder: Path, compiled: Compiled, quantized: Quantized, samples: SampleSource, dataset: Dataset | None
+    folder: Path,
+    compiled: Compiled,
+    quantized: Quantized,
+    samples: SampleSource,
+    dataset: Dataset | None,
+    coded: bool = False,
 ) -> None:
     """Write a compiled model's folder; see `Write`."""
     model = compiled.model
@@ -79,4 +87,4 @@ def write_model(
     proof = compiled.certificate
     certificate = {"certificate.json": proof.to_json().encode(), "certificate.txt": proof.to_text().encode()}
     description = describe(model, quantized, dataset)
-    save_package(folder, model, description, np.resize(sample, model.input_shape), certificate)
+    save_package(folder, model, description, np.resize(sample, model.input_shape), certificate, coded)

@@ -56,8 +56,10 @@ class Origin:
             self._add(found, stage.name.lower(), tuple(type(getattr(self._config, stage.name.lower())).model_fields))
             if stage is Start.FINETUNE:
                 found["[DISTILLATION]"] = str(self._config.distillation)
-        if start >= Start.QUANTIZATION and self._config.qat is not None:
-            self._add(found, "qat", type(self._config.qat).model_fields)
+        for name in ("qat", "sharing"):
+            section = getattr(self._config, name)
+            if start >= Start.QUANTIZATION and section is not None:
+                self._add(found, name, type(section).model_fields)
         for stage, sections in _SECTIONS.items():
             for name, section in sections if stage <= start else ():
                 later = _LATER if start < Start.QUANTIZATION else ()

@@ -8,7 +8,7 @@ from pathlib import Path
 from mrt.graph import Graph
 from mrt.quantizer.quantize import Quantized, QuantizeSettings
 from mrt.report import BitExact, LayerCost, Report
-from mrt.report.compression import CompressionStep, TrainedIntegers
+from mrt.report.compression import CompressionStep, SharedWeights, TrainedIntegers
 from mrt.report.details import Fused, Spread
 from mrt.report.precision import PrecisionGain
 from mrt.run.judge import Judge
@@ -30,6 +30,7 @@ SETTINGS: Product[QuantizeSettings] = Product("how to quantize")
 QUANTIZED: Product[Quantized] = Product("the integer network")
 PRECISION: Product[PrecisionGain | None] = Product("what extra bits gained")
 TRAINED: Product[TrainedIntegers | None] = Product("what training the integers gained")
+SHARED: Product[SharedWeights | None] = Product("what shared values gained")
 JUDGE: Product[Judge] = Product("what judges the outputs")
 PARTS: Product[bool] = Product("whether the network has a float top")
 MERGED: Product[Graph | None] = Product("the integer base with its float top")

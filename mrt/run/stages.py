@@ -20,7 +20,9 @@ from mrt.run.prepare import Prepare
 from mrt.run.qat import FewBits, Qat
 from mrt.run.quantize import Quantize, Settle
 from mrt.run.sample_source import SampleSource
+from mrt.run.sharing import Share
 from mrt.run.stage import Checkpoint, Stage
+from mrt.run.train_integers import IntegerTrainer
 
 
 def recipe_stages(
@@ -47,12 +49,17 @@ def recipe_stages(
 
 
 def _training_integers(config: Config, pictures: Pictures, stages: list[Stage], quantized: Checkpoint) -> list[Stage]:
-    """The recipe's stages with those of [QAT], after which the integer network is kept instead of before."""
-    if config.qat is None:
-        return stages
-    kept = config.default.output_dir / f"{config.default.model_name}.qat.train.npz"
+    """The recipe's stages with those of [QAT] and [SHARING], after which the integer network is kept, not before."""
     *before, quantize = stages
-    return [*before, FewBits(config.qat), quantize, Qat(config.qat, pictures, kept, quantized)]
+    folder, model = config.default.output_dir, config.default.model_name
+    if config.qat is not None:
+        trainer = IntegerTrainer(config.qat, pictures, folder, model)
+        last = quantized if config.sharing is None else None
+        before, quantize = [*before, FewBits(config.qat), quantize], Qat(config.qat, trainer, last)
+    if config.sharing is not None:
+        trainer = IntegerTrainer(config.sharing, pictures, folder, model)
+        before, quantize = [*before, quantize], Share(config.sharing, config.qat, trainer, quantized)
+    return [*before, quantize]
 
 
 def configured_stages(config: Config, pictures: Pictures) -> list[Stage]:
@@ -70,7 +77,7 @@ def configured_stages(config: Config, pictures: Pictures) -> list[Stage]:
         pictures,
         checkpoints.prepared(config.prepare.dump),
         checkpoints.calibrated(config.calibration.dump),
-        quantized if config.qat is None else None,
+        quantized if config.qat is None and config.sharing is None else None,
     )
     return [
         *compressing_stages(config, pictures, compressed),
@@ -86,7 +93,7 @@ def compiled_stages(config: Config, pictures: Pictures, folder: Path) -> list[St
     batch = config.compilation.batch if config.compilation else 1
     return [
         Compile(Recipe.from_config(config).quantization, batch),
-        Write(folder, pictures, lambda: pictures.calibration),
+        Write(folder, pictures, lambda: pictures.calibration, coded=config.sharing is not None),
     ]
 
 

@@ -1,6 +1,7 @@
 """The model directory, written and read as a whole.
 
     symbol, params   the model, in the target's own two files
+    params.huf       params in fewer bytes (`cvm.huffman`), read where params itself is missing; may be missing
     ext.json         what the integers mean (`cvm.description`)
     data.npy         a sample batch of the input's integers; may be missing
     manifest.json    the digests of all files (`cvm.manifest`)
@@ -21,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from cvm import description, strict_json
+from cvm import description, huffman, params, strict_json
 from cvm import format as model_format
 from cvm.description import EXT, Description
 from cvm.errors import CVMError, CVMWarning
@@ -32,8 +33,8 @@ from cvm.model import INPUT, Model
 from cvm.ops.base import Array
 from cvm.quantization import saturate
 
-SYMBOL, PARAMS, SAMPLE = "symbol", "params", "data.npy"
-_OWN = (SYMBOL, PARAMS, EXT, SAMPLE, MANIFEST)
+SYMBOL, PARAMS, CODED, SAMPLE = "symbol", "params", "params.huf", "data.npy"
+_OWN = (SYMBOL, PARAMS, CODED, EXT, SAMPLE, MANIFEST)
 _BEFORE_MANIFESTS = ("certificate.json", "certificate.txt")  # of older folders, which list nothing
 
 
@@ -69,21 +70,25 @@ def save_package(
     ext: Mapping[str, Any],
     sample: Array | None = None,
     extra: Mapping[str, bytes] | None = None,
+    coded: bool = False,
 ) -> str:
     """Write a model directory in one step: whoever looks sees the old model or the new one, whole. Returns its digest.
 
-    `ext` is what `cvm.description` describes. `sample` is a batch of integers of the model's input. `extra` are further
-    files. Files of an older model of that name go, others in the folder stay. Raises `CVMError` for a model or sample
-    the target refuses, an `ext` that is wrong or not JSON, or a place that cannot be written; the old model stays.
+    `ext` is what `cvm.description` describes. `sample` is a batch of integers of the model's input. `extra` are
+    further files. `coded` writes params.huf, too, which can stand for params. Files of an older model of that name
+    go, others in the folder stay. Raises `CVMError` for a model or sample the target refuses, an `ext` that is wrong
+    or not JSON, or a place that cannot be written; the old model stays.
     """
     directory = Path(directory)
-    symbol, params = model_format.encode(model)
+    symbol, weights = model_format.encode(model)
     try:
         text = json.dumps(ext, indent=2, allow_nan=False) + "\n"
     except (TypeError, ValueError) as error:
         raise CVMError(f"{EXT}: {error}") from None
     description.decode(text.encode())
-    contents = {SYMBOL: symbol, PARAMS: params, EXT: text.encode()}
+    contents = {SYMBOL: symbol, PARAMS: weights, EXT: text.encode()}
+    if coded:
+        contents[CODED] = huffman.encode(params.decode(weights))
     if sample is not None:
         contents[SAMPLE] = _sample_bytes(model, np.asarray(sample))
     for name, content in (extra or {}).items():
@@ -106,16 +111,17 @@ def load_package(directory: str | os.PathLike[str]) -> Package:
         raise CVMError(f"{directory}: {error}") from None
 
 
-def read_package(directory: str | os.PathLike[str]) -> Files:
+def read_package(directory: str | os.PathLike[str], max_memory: int = 2**32) -> Files:
     """The files of a model directory, checked against its manifest; an older directory has none, which is warned of.
 
-    Raises `CVMError` where a file is missing or not the one that was written.
+    Where there is params.huf but no params, that is decoded, to `max_memory` bytes at most. Raises `CVMError` where a
+    file is missing or not the one that was written.
     """
     directory = Path(directory)
     while True:
         before = _identity(directory)
         try:
-            return _read(directory)
+            return _read(directory, max_memory)
         except CVMError:
             if _identity(directory) == before:
                 raise  # else a new model took the place while the old one was read
@@ -129,12 +135,12 @@ def _identity(directory: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _read(directory: Path) -> Files:
+def _read(directory: Path, max_memory: int) -> Files:
     if not directory.is_dir():
         raise CVMError(f"{directory} is not a model directory")
     if not os.path.lexists(directory / MANIFEST):
         names = [SYMBOL, PARAMS, *([EXT] if os.path.lexists(directory / EXT) else [])]
-        contents = {name: _content(directory / name) for name in names}
+        contents = {name: _content(directory / name, max_memory) for name in names}
         warnings.warn(f"{directory} has no {MANIFEST}: nothing says that its files belong together", CVMWarning, 3)
         return Files(contents)
     try:
@@ -144,7 +150,7 @@ def _read(directory: Path) -> Files:
     for name in (SYMBOL, PARAMS):
         if name not in manifest.files:
             raise CVMError(f"{directory}: {MANIFEST} does not list {name}")
-    contents = {name: _content(directory / name) for name in manifest.files}
+    contents = {name: _content(directory / name, max_memory) for name in manifest.files}
     for name, content in contents.items():
         if digest(content) != manifest.files[name]:
             raise CVMError(
@@ -154,7 +160,13 @@ def _read(directory: Path) -> Files:
     return Files(contents, manifest.sha256)
 
 
-def _content(path: Path) -> bytes:
+def _content(path: Path, max_memory: int = 2**32) -> bytes:
+    coded = path.with_name(CODED)
+    if path.name == PARAMS and os.path.lexists(coded) and not os.path.lexists(path):
+        try:
+            return params.encode(huffman.decode(read_file(coded), max_memory))
+        except CVMError as error:
+            raise type(error)(f"{coded}: {error}") from None
     return read_file(path, strict_json.MAX_BYTES if path.name in (SYMBOL, EXT, MANIFEST) else None)
 
 

@@ -194,8 +194,9 @@ def load(
         if value is not None and value < 1:
             raise CVMError(f"{name}={value}: must be at least 1")
     memory, operations = (None if v is None else min(v, _LARGEST) for v in (max_memory, max_operations))
-    _check_size(Path(directory), DEFAULT_MEMORY if memory is None else memory)
-    files = read_package(directory)
+    most = DEFAULT_MEMORY if memory is None else memory
+    _check_size(Path(directory), most)
+    files = read_package(directory, most)
     try:
         native = _native.load(files.contents[SYMBOL], files.contents[PARAMS], threads or 0, memory, operations)
     except _native.Error as error:

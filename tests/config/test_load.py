@@ -35,7 +35,9 @@ def test_example_has_exactly_the_keys_of_the_schema() -> None:
     parser = configparser.RawConfigParser(default_section="")
     parser.optionxform = str  # type: ignore[assignment, method-assign]
     parser.read(COMPRESSION)
-    ours = {section: set(parser.options(section)) for section in ("PRUNING", "FINETUNE", "DISTILLATION", "QAT")}
+    ours = {
+        section: set(parser.options(section)) for section in ("PRUNING", "FINETUNE", "DISTILLATION", "QAT", "SHARING")
+    }
     parser = configparser.RawConfigParser(default_section="")
     parser.optionxform = str  # type: ignore[assignment, method-assign]
     parser.read(EXAMPLE)
