@@ -25,6 +25,7 @@ from mrt.executors.symbol import to_symbol
 from mrt.executors.twin import twin
 from mrt.graph import Array, Graph, Namer, Node, Value
 from mrt.graph.attrs import integer, integers
+from mrt.graph.batch import Feed
 from mrt.ops.convolution import border_table
 from mrt.quantizer.quantize import Quantized
 
@@ -154,7 +155,7 @@ class IntegerLearner:
         self._position = names.index(self._data)
         self._cached = mx.nd.CachedOp(symbol)
 
-    def integers(self, pictures: Array) -> list[Any]:
+    def integers(self, pictures: Feed) -> list[Any]:
         """The integers of the outputs, as MXNet's float64 arrays."""
         arguments = list(self._arguments)
         feed = self._quantized.integers(pictures)
@@ -162,11 +163,11 @@ class IntegerLearner:
         outputs = self._cached(*arguments)
         return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
 
-    def __call__(self, pictures: Any) -> list[Any]:
+    def __call__(self, pictures: Feed) -> list[Any]:
         """The real outputs, in float32."""
         return [
             ((output + info.offset) * float(info.scale)).astype("float32")
-            for output, info in zip(self.integers(pictures.asnumpy()), self._quantized.outputs)
+            for output, info in zip(self.integers(pictures), self._quantized.outputs)
         ]
 
     def keep_if_best(self, score: float) -> None:
