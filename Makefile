@@ -9,7 +9,11 @@ BENCH_VENV := .venv-bench
 READY_BENCH := $(BENCH_VENV)/.ready
 NATIVE_SOURCES := python/CMakeLists.txt $(shell find python/cvm/native -type f)
 
+<<<<<<< HEAD
 .PHONY: demo test lint sanitize accuracy ablation compression teacher bench fuzz fuzz-networks families reproducible report-check package clean
+=======
+.PHONY: demo test lint sanitize accuracy ablation compression bench fuzz fuzz-networks onnx-cases families reproducible package clean
+>>>>>>> 0be896b (ONNX models are read: in configurations and by mrt.quantize; the onnx package's own cases are equal or refused)
 
 demo: $(READY)
 	$(PYTHON) mrt/main.py mrt/zoo/digits.ini
@@ -85,6 +89,10 @@ fuzz: $(READY_DEV)
 # in a traceback, or in executors that differ. `FUZZ_NETWORKS="--seed 0 --count 5000" make fuzz-networks`.
 fuzz-networks: $(READY_DEV)
 	PYTHONPATH=tests $(PYTHON) -W ignore tests/networks_fuzz.py $(FUZZ_NETWORKS)
+
+# The onnx package's cases of single operators on our float graph: equal or refused; writes the table of docs/onnx.md.
+onnx-cases: $(READY_DEV)
+	PYTHONPATH=tests $(PYTHON) -W ignore tests/onnx_cases.py
 
 # The same networks compiled on one and two threads, as on processors of three ages: all must give the same bytes.
 # MRT_DATA=FOLDER make reproducible; `REPRODUCIBLE='NAME ...'` for other networks of mrt/zoo.

@@ -110,6 +110,7 @@ def _inherit(raw: Raw) -> None:
 
 def _locate(raw: Raw, configuration: Path) -> None:
     """Make every folder absolute (the rule is `paths`'s)."""
+    _name_onnx(raw)
     name = raw.get("DEFAULT", "Model_name")
     if name and len(str(name.value).encode(errors="replace")) > _LONGEST_NAME:
         raise MRTError(f"{name.where}: a model's name is that of files, and takes at most {_LONGEST_NAME} bytes")
@@ -135,6 +136,19 @@ def _locate(raw: Raw, configuration: Path) -> None:
             entry = raw.get(section, key)
             if entry is not None and ":" in str(entry.value):
                 raw.set(section, key, paths.code(str(entry.value), configuration), entry.where)
+
+
+def _name_onnx(raw: Raw) -> None:
+    """Take the path of an ONNX model that Model_name may be apart, into Model_dir and a name without the ending."""
+    entry = raw.get("DEFAULT", "Model_name")
+    if entry is None or not str(entry.value).endswith(".onnx"):
+        return
+    folder = _folder(raw, "DEFAULT", "Model_dir")
+    path = Path(str(entry.value)).expanduser()
+    if len(path.parts) > 1 or folder is None:
+        folder = (folder or Path()) / path.parent
+    raw.set("DEFAULT", "Model_dir", str(folder), entry.where)
+    raw.set("DEFAULT", "Model_name", path.stem, entry.where)
 
 
 def _folder(raw: Raw, section: str, key: str) -> Path | None:

@@ -96,7 +96,9 @@ class Default(OnDevice):
     """[DEFAULT]: the model, and what the other sections fall back to."""
 
     model_dir: Path = Field(default=Path("~/mrt_model"), description=PATH)
-    model_name: Named = Field(description="the name of the model's files, or of a Gluon zoo network; no slashes")
+    model_name: Named = Field(
+        description="the name of the model's files (no slashes), the path of an .onnx file, or a Gluon zoo network"
+    )
     output_dir: Path = Field(default=Path("~/mrt_model"), description=PATH + "; by default Model_dir")
     verbosity: Annotated[int, BeforeValidator(values.verbosity)] = Field(
         default=20,

@@ -13,7 +13,17 @@ import glob
 import re
 from pathlib import Path
 
-__all__ = ["code", "dataset_dir", "epochs", "model_dir", "model_files", "output_dir", "spellings", "written_dir"]
+__all__ = [
+    "code",
+    "dataset_dir",
+    "epochs",
+    "model_dir",
+    "model_files",
+    "onnx_file",
+    "output_dir",
+    "spellings",
+    "written_dir",
+]
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _PROJECT = _PACKAGE.parent
@@ -35,6 +45,11 @@ def spellings(folder: Path, name: str) -> list[tuple[Path, Path]]:
     return [(folder / f"{name}.json", folder / f"{name}.params"), (folder / f"{name}-symbol.json", numbered[-1])]
 
 
+def onnx_file(folder: Path, name: str) -> Path:
+    """Return the path that an ONNX model has, whose name may be given with its ending."""
+    return folder / (name if name.endswith(".onnx") else f"{name}.onnx")
+
+
 def epochs(folder: Path, name: str) -> list[Path]:
     """Return the numbered parameter files of a model that are there, by epoch."""
     found = ((_EPOCH.fullmatch(path.name), path) for path in folder.glob(f"{glob.escape(name)}-*.params"))
@@ -44,7 +59,8 @@ def epochs(folder: Path, name: str) -> list[Path]:
 def model_dir(folder: Path, name: str, configuration: Path) -> Path:
     """Return the absolute Model_dir: the first candidate that holds the model, else the first that exists."""
     candidates = _candidates(folder, configuration)
-    holding = [place for place in (*candidates, _packaged(folder)) if model_files(place, name) is not None]
+    places = (*candidates, _packaged(folder))
+    holding = [place for place in places if model_files(place, name) is not None or onnx_file(place, name).is_file()]
     return (holding or [candidate for candidate in candidates if candidate.is_dir()] or candidates)[0]
 
 

@@ -18,6 +18,8 @@ from mrt.config.paths import spellings
 from mrt.errors import MRTError
 from mrt.executors.guarded import first_forward, first_shapes
 from mrt.frontends import mxnet as mxnet_files
+from mrt.frontends.onnx.file import is_model, is_onnx
+from mrt.frontends.onnx.reader import read_onnx
 from mrt.graph import Array, Graph, Shape, Value
 from mrt.graph.batch import InputShape
 from mrt.transform.classic_operators import ClassicOperators
@@ -32,7 +34,8 @@ def read_network(net: Any, shapes: InputShape) -> Graph:
 
     Args:
         net: a Gluon HybridBlock, an MXNet `(symbol, params)` (or `(symbol, arg_params, aux_params)`), the path of a
-            symbol file or the start of its name, or a Graph, which is taken as it is.
+            symbol file or the start of its name, an ONNX model or the path of its file (`.onnx`), or a Graph, which is
+            taken as it is.
         shapes: of its input, or of its inputs by name (of a block, in the order in which it takes them).
 
     Raises:
@@ -42,6 +45,10 @@ def read_network(net: Any, shapes: InputShape) -> Graph:
         return net
     if isinstance(net, mx.gluon.HybridBlock):
         return network_of_block(net, shapes)
+    if isinstance(net, (str, Path)) and is_onnx(net):
+        return network_of_onnx(net, shapes)
+    if is_model(net):
+        return network_of_onnx(net, shapes)
     if isinstance(net, (str, Path)):
         return network_of_files(*_files(Path(net)), shapes)
     if isinstance(net, Sequence) and len(net) in (2, 3) and isinstance(net[0], mx.sym.Symbol):
@@ -49,7 +56,8 @@ def read_network(net: Any, shapes: InputShape) -> Graph:
         params = {name.split(":", 1)[-1]: _numpy(array) for name, array in merged.items()}
         return network_of_symbol(net[0], params, shapes, "the network")
     raise MRTError(
-        f"{type(net).__name__} is no network: give a HybridBlock, (symbol, params), a symbol file's path, or a Graph"
+        f"{type(net).__name__} is no network: give a HybridBlock, (symbol, params), the path of a symbol file or of an "
+        ".onnx file, or a Graph"
     )
 
 
@@ -99,7 +107,19 @@ def network_of_symbol(
     inputs: dict[str, Shape] = dict(named) if isinstance(shapes, Mapping) else {names[0]: shapes}
     inputs.update({label: (-1,) for label in labels})
     network = ClassicOperators().run(mxnet_files.from_symbol(symbol, params, inputs))
-    network = DropLabels(labels).run(network)
+    return _checked(DropLabels(labels).run(network), alone)
+
+
+def network_of_onnx(source: Any, shapes: InputShape | None, alone: bool = False) -> Graph:
+    """The graph of an ONNX model, from its path or as a ModelProto; see `network_of_symbol`."""
+    network = read_onnx(source, shapes)
+    if not network.inputs:
+        raise MRTError("the ONNX model computes nothing from its inputs")
+    return _checked(network, alone)
+
+
+def _checked(network: Graph, alone: bool) -> Graph:
+    """The network for any batch, after it has run once; of one sample at a time where that is all it can."""
     for node in network.nodes():
         ops.of(node).check(node)
     first_shapes(network)

@@ -17,7 +17,8 @@ from mrt.config import Config
 from mrt.config import Stage as Start
 from mrt.config.base import Section
 from mrt.config.model import CalibrationSwitches, MergeModel, PrepareSwitches, QuantizationSwitches, SplitModel
-from mrt.config.paths import spellings
+from mrt.config.paths import onnx_file, spellings
+from mrt.frontends.onnx.file import external_files
 from mrt.run.sample_source import SampleSource
 
 _PICTURES = 2
@@ -94,4 +95,10 @@ def _files_digest(folder: Path, name: str) -> str:
             for path in pair:
                 found.update(path.read_bytes() if path.is_file() else b"")
             return found.hexdigest()[:16]
+    model = onnx_file(folder, name)
+    if model.is_file():
+        found = hashlib.sha256()
+        for path in (model, *external_files(model)):
+            found.update(path.read_bytes() if path.is_file() else b"")
+        return found.hexdigest()[:16]
     return f"{name} of the Gluon zoo"

@@ -1,4 +1,4 @@
-"""Finds the network a configuration names: MXNet files, or a Gluon zoo model."""
+"""Finds the network a configuration names: MXNet files, an ONNX model, or a Gluon zoo model."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import mxnet as mx
 
 from mrt import nets
 from mrt.config import Config
-from mrt.config.paths import epochs, spellings
+from mrt.config.paths import epochs, onnx_file, spellings
 from mrt.errors import MRTError
-from mrt.frontends.reading import network_of_block, network_of_files
+from mrt.frontends.reading import network_of_block, network_of_files, network_of_onnx
 from mrt.graph import Graph
 from mrt.graph.batch import InputShape
 
@@ -53,7 +53,7 @@ def load_network(config: Config) -> Graph:
 
 
 def network_at(place: Path, shape: InputShape, alone: bool = False) -> Graph:
-    """The float network in the files whose names begin with `place`, else the zoo's of that name.
+    """The float network in MXNet's files or the ONNX model whose names begin with `place`, else the zoo's of that name.
 
     `alone` takes a network that is for one sample at a time, too.
 
@@ -65,7 +65,10 @@ def network_at(place: Path, shape: InputShape, alone: bool = False) -> Graph:
         if symbol_path.is_file():
             _tell_epoch(place.parent, place.name, params_path)
             return network_of_files(symbol_path, params_path, shape, alone)
-    return _from_zoo(place.name, [symbol_path for symbol_path, _ in files], shape, alone)
+    model = onnx_file(place.parent, place.name)
+    if model.is_file():
+        return network_of_onnx(model, shape, alone)
+    return _from_zoo(place.name, [model, *(symbol_path for symbol_path, _ in files)], shape, alone)
 
 
 def _alone(config: Config) -> bool:
