@@ -91,7 +91,7 @@ def _limits(raw: list[dict[str, Any]]) -> dict[str, npt.NDArray[np.float32]]:
 
 
 def _convolution(name: str, inputs: list[str], attrs: Attributes) -> list[onnx.NodeProto]:
-    values = {
+    values: dict[str, Any] = {
         "kernel_shape": _pair(attrs, "kernel"),
         "strides": _pair(attrs, "stride"),
         "dilations": _pair(attrs, "dilate"),
@@ -106,7 +106,7 @@ def _pooling(name: str, inputs: list[str], attrs: Attributes) -> list[onnx.NodeP
         return [helper.make_node("GlobalAveragePool", inputs, [name], name)]
     if attrs["pool_type"] != "max":
         raise MRTError(f"{name}: only max pooling and the global average are exported to ONNX")
-    values = {
+    values: dict[str, Any] = {
         "kernel_shape": _pair(attrs, "kernel"),
         "strides": _pair(attrs, "stride"),
         "pads": 2 * _pair(attrs, "pad"),
