@@ -14,21 +14,28 @@ from mrt.graph import Array
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """How the integers of one input or output relate to real numbers: real = scale * (q + offset)."""
+    """How the integers of one input or output relate to real numbers: real = scale * (q + offset).
+
+    `rows` is, for an input that numbers the rows of a table, how many there are.
+    """
 
     name: str
     scale: sympy.Rational
     offset: int
     precision: int
+    rows: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object with the exact scale as a string."""
-        return {"name": self.name, "scale": str(self.scale), "offset": self.offset, "precision": self.precision}
+        rows = {} if self.rows is None else {"rows": self.rows}
+        return {"name": self.name, "scale": str(self.scale), "offset": self.offset, "precision": self.precision, **rows}
 
     @classmethod
     def from_json(cls, item: Mapping[str, Any]) -> TensorInfo:
         """What `to_json` wrote."""
-        return cls(item["name"], sympy.Rational(item["scale"]), int(item["offset"]), int(item["precision"]))
+        return cls(
+            item["name"], sympy.Rational(item["scale"]), int(item["offset"]), int(item["precision"]), item.get("rows")
+        )
 
 
 def quantize_input(data: Array, info: TensorInfo) -> Array:

@@ -135,7 +135,9 @@ def quantize(
         if node.name in graph.inputs:
             ctx.node, target = node, _input(node, graph, annotation, settings)
             ctx.set(Value(node), ctx.input(node, target))
-            described[node.name] = TensorInfo(node.name, target.scale, target.offset, target.precision)
+            described[node.name] = TensorInfo(
+                node.name, target.scale, target.offset, target.precision, _rows(node, graph)
+            )
         elif not node.is_variable:
             ctx.node = node
             rule = float_node if node in in_float else ops.get(node.op).quantize
@@ -161,13 +163,21 @@ def _input(node: Node, graph: Graph, annotation: Annotation, settings: QuantizeS
     value = Value(node)
     if node.name not in settings.whole:
         return annotation.inputs[value]
-    tables = [user.inputs[1] for user in graph.consumers()[value] if ops.get(user.op).form is Form.INDEX]
-    rows = max((len(table) for table in map(graph.constant, tables) if table is not None), default=0)
-    largest = int(max(annotation.statistics(value).threshold(), rows - 1))
+    known, rows = annotation.statistics(value), _rows(node, graph)
+    if rows is not None and (known.minimum < 0 or known.maximum >= rows):
+        beyond = known.minimum if known.minimum < 0 else known.maximum
+        raise MRTError(f"input {node.name}: the data holds {beyond:g}, and it must be a number from 0 to {rows - 1}")
+    largest = int(max(known.threshold(), (rows or 0) - 1))
     precision = max(2, largest.bit_length() + 1)
     if precision > WIDE_BITS:
         raise MRTError(f"input {node.name}: whole numbers up to {largest} need more than {WIDE_BITS} bits")
     return Target(sympy.Integer(1), 0, precision)
+
+
+def _rows(node: Node, graph: Graph) -> int | None:
+    """How many rows the embeddings have, at least, that read an input; None where there is none."""
+    tables = [user.inputs[1] for user in graph.consumers().get(Value(node), []) if user.op == "Embedding"]
+    return min((len(table) for table in map(graph.constant, tables) if table is not None), default=None)
 
 
 def _stored(value: Value, q: QValue, ctx: QuantizeContext) -> QValue:

@@ -2,7 +2,8 @@
 
     producer    who wrote it
     inputs      list of: name; shape, -1 on the batch axis; precision; scale; offset; start (several inputs are packed
-                into one, `cvm.packing`); preprocess (`cvm.picture`, or what else makes the input)
+                into one, `cvm.packing`); preprocess (`cvm.picture`, or what else makes the input); rows (how many a
+                table has whose rows the integers number)
     outputs     list of: name, shape, precision, scale, offset
     labels      class names by index, or null
 
@@ -53,7 +54,10 @@ class Meaning:
 
 @dataclass(frozen=True)
 class Input:
-    """One input of the network; shape (-1 on the batch axis) and precision are None where they are not given."""
+    """One input of the network; shape (-1 on the batch axis) and precision are None where they are not given.
+
+    Where it numbers the rows of a table, as tokens do, `rows` is how many there are.
+    """
 
     name: str = INPUT
     shape: Shape | None = None
@@ -61,6 +65,7 @@ class Input:
     meaning: Meaning = Meaning()
     start: int = 0
     preprocess: Preprocess | None = None
+    rows: int | None = None
 
 
 @dataclass(frozen=True)
@@ -134,7 +139,7 @@ def _check_packed(inputs: tuple[Input, ...]) -> None:
 
 def _input(value: Any, where: str) -> Input:
     entry = _object(value, where)
-    preprocess = entry.get("preprocess")
+    preprocess, rows = entry.get("preprocess"), entry.get("rows")
     return Input(
         name=_text(entry.get("name", INPUT), f"{where}.name"),
         shape=_shape(entry.get("shape"), f"{where}.shape"),
@@ -142,6 +147,7 @@ def _input(value: Any, where: str) -> Input:
         meaning=_meaning(entry, where),
         start=_integer(entry.get("start", 0), f"{where}.start", 0),
         preprocess=None if preprocess is None else _preprocess(preprocess, f"{where}.preprocess"),
+        rows=None if rows is None else _integer(rows, f"{where}.rows", 1),
     )
 
 

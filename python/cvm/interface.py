@@ -57,6 +57,7 @@ class Interface:
 
     def integers(self, values: Values) -> Array:
         """The integers that the model takes, int8 or int32: `values` as they are, several inputs packed."""
+        self._check_rows(values)
         if isinstance(values, Mapping):
             if self._slots:
                 return pack(self._slots, values)
@@ -72,8 +73,9 @@ class Interface:
         """The integers of real values, as `cvm.quantization` rounds; several inputs packed.
 
         Warns, once for a model, of values beyond what the integers can hold. Raises `CVMError` where `ext.json` gives
-        no scale.
+        no scale, or for numbers of rows that a table does not have.
         """
+        self._check_rows(values)
         if not isinstance(values, Mapping):
             if self._slots:
                 names = ", ".join(slot.name for slot in self._slots)
@@ -91,6 +93,7 @@ class Interface:
             return self.integers(values) if np.asarray(values).dtype.kind in "iu" else self.quantize(values)
         if not self._slots:
             return self.accept(self._only(values))
+        self._check_rows(values)
         check_names([slot.name for slot in self._slots], values)
         arrays = {name: np.asarray(array) for name, array in values.items()}
         for entry in self.description.inputs:
@@ -127,6 +130,16 @@ class Interface:
         labels = self.description.labels or ()
         order = np.argsort(-scores.astype(np.float64), kind="stable")[:top]
         return [Prediction(int(i), labels[i] if i < len(labels) else None, float(scores[i])) for i in order]
+
+    def _check_rows(self, values: Values) -> None:
+        """`CVMError` where a number is of a row that the table which it is read from does not have."""
+        for entry in self.description.inputs:
+            if entry.rows is None or (self._slots and not isinstance(values, Mapping)):
+                continue
+            given = np.asarray(values.get(entry.name, ()) if isinstance(values, Mapping) else values)
+            outside, last = given[(given < 0) | (given >= entry.rows)], entry.rows - 1
+            if outside.size:
+                raise CVMError(f"input {entry.name!r} holds {outside[0]:g}: it must be a number from 0 to {last}")
 
     def _only(self, values: Mapping[str, Array]) -> Array:
         name = self.description.inputs[0].name if self.description.inputs else "data"
