@@ -59,6 +59,9 @@ void check_shape(const Shape& shape);
 // Largest magnitude of a tensor of the given precision: 2^(p-1) - 1.
 inline int64_t magnitude(int precision) { return (int64_t(1) << (precision - 1)) - 1; }
 
+// What int32 makes of a value: the low 32 bits.
+inline int32_t wrap(int64_t value) { return int32_t(uint32_t(uint64_t(value))); }
+
 inline int bit_length(uint64_t value) {
     int bits = 0;
     for (; value; value >>= 1) ++bits;

@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "graph/graph.h"
 #include "kernels/kernels.h"
+#include "ops/operator.h"
 
 namespace cvm {
 
@@ -236,7 +237,7 @@ public:
 // Any operator, by its scalar definition.
 class ReferenceStep : public Step {
 public:
-    Op op = Op::Variable;
+    const Operator* op = nullptr;
     Attrs attrs;
     std::vector<Plain> in, out;
 

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "format/json.h"
+#include "ops/infer.h"
 
 namespace cvm {
 namespace {
@@ -87,13 +88,13 @@ Entry read_entry(Json json, const std::vector<Node>& nodes, const char* what) {
     const int64_t node = values[0], index = values[1];
     if (values.size() == 3 && values[2] < 0) fail(what, " has a negative version");
     if (node < 0 || node >= int64_t(nodes.size())) fail(what, " refers to node ", node, ", which is not before it");
-    if (index < 0 || index >= num_outputs(nodes[size_t(node)].op)) fail(what, " refers to output ", index, " of node ", node);
+    if (index < 0 || index >= operator_of(nodes[size_t(node)].op).outputs) fail(what, " refers to output ", index, " of node ", node);
     return {int(node), int(index)};
 }
 
 // The attributes of a node as strings. Those of variables, which the reference's compiler writes, say nothing new.
-AttrMap read_op_attrs(std::string_view text) {
-    AttrMap map;
+AttributeMap read_op_attrs(std::string_view text) {
+    AttributeMap map;
     const JsonDocument document(text);
     std::string key;
     bool is_key = true;
@@ -132,9 +133,9 @@ Node read_node(Json json, const std::vector<Node>& before) {
     for (const auto& value : ignored)
         if (value) value->as_string("attrs");
     const std::string func_name(strip_number(func->as_string("func_name")));
-    const auto found = find_op(func_name);
+    const Operator* found = find_operator(func_name);
     if (!found) fail("unknown operator '", func_name.substr(0, 80), "'");
-    node.op = *found;
+    node.op = found->op;
     for (Json input : inputs->as_array("inputs")) node.inputs.push_back(read_entry(input, before, "inputs"));
     return node;
 }
@@ -158,17 +159,6 @@ void read_nodes(Json::Items list, Graph& graph) {
     if (graph.data < 0) fail("symbol: no variable named 'data'");
 }
 
-// Operators whose output may lie in the storage of an input.
-bool works_in_place(Op op) {
-    switch (op) {
-        case Op::Flatten: case Op::Relu: case Op::ExpandDims: case Op::Reshape: case Op::Squeeze: case Op::Abs:
-        case Op::CvmPrecision: case Op::ElemwiseAdd: case Op::ElemwiseSub: case Op::Clip: case Op::CvmClip:
-        case Op::CvmRightShift: case Op::CvmLeftShift:
-            return true;
-        default: return false;
-    }
-}
-
 // Infers one operator node from its inputs.
 void infer_node(const Graph& graph, Node& node) {
     std::vector<Shape> shapes;
@@ -177,13 +167,14 @@ void infer_node(const Graph& graph, Node& node) {
         shapes.push_back(graph.shape(input));
         precisions.push_back(graph.precision(input));
     }
-    node.shapes = infer_shapes(node.op, node.attrs, shapes);
-    node.precisions = infer_precisions(node.op, node.attrs, precisions, shapes, node.shapes);
+    const Operator& op = operator_of(node.op);
+    node.shapes = infer_shapes(op, node.attrs, shapes);
+    node.precisions = op.precisions(node.attrs, precisions, shapes, node.shapes);
     for (int precision : node.precisions)
         if (precision < 1 || precision > 32) fail("output precision ", precision, " is outside 1..32");
 }
 
-std::string describe(const Node& node) { return std::string(op_name(node.op)) + " '" + node.name + "'"; }
+std::string describe(const Node& node) { return std::string(operator_of(node.op).name) + " '" + node.name + "'"; }
 
 // Shapes and precisions of every node: a variable's are read, an operator's inferred and compared with what is stored.
 void infer_nodes(const Document& document, size_t entries, Graph& graph) {
@@ -194,12 +185,12 @@ void infer_nodes(const Document& document, size_t entries, Graph& graph) {
     for (size_t i = 0; i < graph.nodes.size(); ++i, ++attrs) {
         Node& node = graph.nodes[i];
         try {
-            const AttrMap map = read_op_attrs((*attrs).as_string("op_attrs"));
+            const AttributeMap map = read_op_attrs((*attrs).as_string("op_attrs"));
             if (node.op != Op::Variable) {
-                node.attrs = parse_attrs(node.op, map);
+                node.attrs = parse_attributes(operator_of(node.op), map);
                 infer_node(graph, node);
             }
-            for (int k = 0; k < num_outputs(node.op); ++k, ++shape, ++precision) {
+            for (int k = 0; k < operator_of(node.op).outputs; ++k, ++shape, ++precision) {
                 const Shape stored = integers((*shape).as_array("shape"), "shape");
                 check_shape(stored);
                 const int64_t bits = (*precision).as_integer("precision");
@@ -223,7 +214,7 @@ void check_storage(const Graph& graph, const std::vector<int64_t>& storage, cons
         if (id < 0 || id > kMaxStorageId) fail("symbol: attrs.storage_id: every entry must be in 0..", kMaxStorageId);
     for (size_t i = 0; i < graph.nodes.size(); ++i) {
         const Node& node = graph.nodes[i];
-        if (works_in_place(node.op)) continue;
+        if (operator_of(node.op).in_place) continue;
         for (size_t out = first_entry[i]; out < first_entry[i + 1]; ++out)
             for (Entry input : node.inputs)
                 if (storage[out] == storage[first_entry[size_t(input.node)] + size_t(input.index)])
@@ -261,7 +252,7 @@ Graph read_graph(std::string_view symbol, std::map<std::string, std::shared_ptr<
     std::vector<size_t> first_entry{0};
     for (size_t i = 0; i < graph.nodes.size(); ++i) {
         if (graph.nodes[i].op == Op::Variable) variables.push_back(int64_t(i));
-        first_entry.push_back(first_entry.back() + size_t(num_outputs(graph.nodes[i].op)));
+        first_entry.push_back(first_entry.back() + size_t(operator_of(graph.nodes[i].op).outputs));
     }
     if (document.arguments && integers(document.arguments->as_array("symbol: arg_nodes"), "symbol: arg_nodes") != variables)
         fail("symbol: arg_nodes must list the variables in ascending order");
@@ -292,25 +283,6 @@ Graph read_graph(std::string_view symbol, std::map<std::string, std::shared_ptr<
     }
     if (!params.empty()) fail("params: array '", params.begin()->first, "' belongs to no variable");
     return graph;
-}
-
-std::vector<std::vector<Shape>> infer_all_shapes(const Graph& graph, const Shape& data_shape) {
-    std::vector<std::vector<Shape>> all;
-    for (size_t i = 0; i < graph.nodes.size(); ++i) {
-        const Node& node = graph.nodes[i];
-        if (node.op == Op::Variable) {
-            all.push_back(int(i) == graph.data ? std::vector<Shape>{data_shape} : node.shapes);
-            continue;
-        }
-        std::vector<Shape> inputs;
-        for (Entry input : node.inputs) inputs.push_back(all[size_t(input.node)][size_t(input.index)]);
-        try {
-            all.push_back(infer_shapes(node.op, node.attrs, inputs));
-        } catch (const Error& error) {
-            fail("input of shape ", to_string(data_shape), ": ", describe(node), ": ", error.what());
-        }
-    }
-    return all;
 }
 
 }  // namespace cvm

@@ -24,8 +24,6 @@ enum class Op {
     GetValidCounts, NonMaxSuppression,
 };
 
-using AttrMap = std::map<std::string, std::string>;
-
 // Attributes of every operator in one record; an operator uses the fields that its own attributes fill.
 struct Attrs {
     // conv2d, dense, pooling, upsampling
@@ -81,22 +79,5 @@ struct Graph {
     const Shape& shape(Entry e) const { return nodes[size_t(e.node)].shapes[size_t(e.index)]; }
     int precision(Entry e) const { return nodes[size_t(e.node)].precisions[size_t(e.index)]; }
 };
-
-// Name of an operator as the format spells it, and back; nullopt for an operator that is not registered.
-const char* op_name(Op op);
-std::optional<Op> find_op(const std::string& name);
-
-int num_outputs(Op op);
-
-// Parses the attribute strings of an operator. Throws Error: unknown, missing or malformed attribute.
-Attrs parse_attrs(Op op, const AttrMap& attrs);
-
-// Shapes and precisions of the outputs. Throws Error for everything that the format forbids.
-std::vector<Shape> infer_shapes(Op op, const Attrs& attrs, const std::vector<Shape>& inputs);
-std::vector<int> infer_precisions(Op op, const Attrs& attrs, const std::vector<int>& precisions,
-                                  const std::vector<Shape>& inputs, const std::vector<Shape>& outputs);
-
-// Shapes of every entry when `data` has the given shape. Throws Error naming the node.
-std::vector<std::vector<Shape>> infer_all_shapes(const Graph& graph, const Shape& data_shape);
 
 }  // namespace cvm

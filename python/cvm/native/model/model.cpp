@@ -7,7 +7,7 @@
 #include "format/json.h"
 #include "format/params.h"
 #include "format/symbol.h"
-#include "graph/operations.h"
+#include "ops/infer.h"
 #include "plan/batch.h"
 #include "exec/threads.h"
 

@@ -4,9 +4,9 @@
 #include <limits>
 #include <numeric>
 
-#include "ops/reference.h"
+#include "ops/rules.h"
 
-namespace cvm {
+namespace cvm::rules {
 namespace {
 
 // Areas of int32 boxes need up to 66 bits.
@@ -29,7 +29,51 @@ Wide overlap_percent(const int32_t* a, const int32_t* b) {
 
 }  // namespace
 
-void evaluate_valid_counts(const Attrs& attrs, const In& in, const Out& counts, const Out& rows, Meter& meter) {
+void counts_attributes(AttributeReader& read, Attrs& a) { a.score_threshold = read.integer("score_threshold", 0); }
+
+void suppression_attributes(AttributeReader& read, Attrs& a) {
+    a.iou_threshold = read.integer("iou_threshold", 50);
+    a.force_suppress = read.boolean("force_suppress", false);
+    a.top_k = read.integer("top_k", -1);
+    a.max_output_size = read.integer("max_output_size", -1);
+    require(a.iou_threshold > 0, "attribute iou_threshold must be positive");
+    require(read.integer("id_index", 0) == 0, "attribute id_index must be 0");
+    require(read.integer("score_index", 1) == 1, "attribute score_index must be 1");
+    require(read.integer("coord_start", 2) == 2, "attribute coord_start must be 2");
+    require(!read.boolean("return_indices", false), "attribute return_indices must be False");
+    require(read.boolean("invalid_to_bottom", true), "attribute invalid_to_bottom must be True");
+}
+
+Shapes counts_shapes(const Attrs&, const Shapes& in) {
+    require(in[0].size() == 3, "data must be 3-D (batch, rows, values), got ", to_string(in[0]));
+    require(in[0][2] >= 2 && in[0][2] < 32, "rows must have 2 to 31 values, got ", in[0][2]);
+    return {Shape{in[0][0]}, in[0]};
+}
+
+Shapes suppression_shapes(const Attrs&, const Shapes& in) {
+    require(in[0].size() == 3 && in[0][2] == 6, "data must be (batch, rows, 6), got ", to_string(in[0]));
+    require(in[1] == Shape{in[0][0]}, "valid counts must be (", in[0][0], ",), got ", to_string(in[1]));
+    return {in[0]};
+}
+
+Precisions counts_precisions(const Attrs&, const Precisions& p, const Shapes& in, const Shapes&) {
+    require(p[0] >= 2, "data needs a precision of at least 2 to hold the fill value -1");
+    return {bit_length(uint64_t(in[0][1] * in[0][2] + 1)) + 1, p[0]};
+}
+
+Precisions suppression_precision(const Attrs&, const Precisions& p, const Shapes&, const Shapes&) {
+    require(p[0] >= 2, "data needs a precision of at least 2 to hold the fill value -1");
+    return {p[0]};
+}
+
+Range suppression_range(const Attrs&, const Arguments& in, const Shape&) {
+    const Range x = in[0].own();
+    return whole(std::min<int64_t>(x.min(), -1), std::max<int64_t>(x.max(), -1));
+}
+
+void evaluate_counts(const Attrs& a, const Inputs& ins, const Outputs& outs, Meter& meter) {
+    const In& in = ins[0];
+    const Out &counts = outs[0], &rows = outs[1];
     const int64_t number = in.shape[1], values = in.shape[2];
     std::fill_n(rows.data, elements(rows.shape), -1);
     for (int64_t b = 0; b < in.shape[0]; ++b) {
@@ -37,7 +81,7 @@ void evaluate_valid_counts(const Attrs& attrs, const In& in, const Out& counts, 
         int32_t* to = rows.data + b * number * values;
         int32_t valid = 0;
         for (int64_t i = 0; i < number; ++i, from += values, meter.spend(values)) {
-            if (from[1] <= attrs.score_threshold) continue;
+            if (from[1] <= a.score_threshold) continue;
             std::memcpy(to + valid * values, from, size_t(values) * sizeof(int32_t));
             ++valid;
         }
@@ -45,7 +89,8 @@ void evaluate_valid_counts(const Attrs& attrs, const In& in, const Out& counts, 
     }
 }
 
-void evaluate_nms(const Attrs& attrs, const std::vector<In>& in, const Out& out, Meter& meter) {
+void evaluate_suppression(const Attrs& a, const Inputs& in, const Outputs& outs, Meter& meter) {
+    const Out& out = outs[0];
     const int64_t number = out.shape[1];
     std::fill_n(out.data, elements(out.shape), -1);
     std::vector<int64_t> order;
@@ -59,8 +104,8 @@ void evaluate_nms(const Attrs& attrs, const std::vector<In>& in, const Out& out,
             meter.spend(4);
             return rows[i * 6 + 1] > rows[j * 6 + 1];
         });
-        if (attrs.top_k >= 0) order.resize(size_t(std::min(valid, attrs.top_k)));
-        const int64_t room = attrs.max_output_size < 0 ? valid : std::min(valid, attrs.max_output_size);
+        if (a.top_k >= 0) order.resize(size_t(std::min(valid, a.top_k)));
+        const int64_t room = a.max_output_size < 0 ? valid : std::min(valid, a.max_output_size);
         int64_t count = 0;
         for (int64_t i : order) {
             if (count >= room) break;
@@ -70,12 +115,17 @@ void evaluate_nms(const Attrs& attrs, const std::vector<In>& in, const Out& out,
             for (int64_t k = 0; !suppressed && k < count; ++k) {
                 const int32_t* other = kept + k * 6;
                 meter.spend(20);
-                suppressed = (attrs.force_suppress || other[0] == row[0]) &&
-                             overlap_percent(other + 2, row + 2) >= attrs.iou_threshold;
+                suppressed = (a.force_suppress || other[0] == row[0]) &&
+                             overlap_percent(other + 2, row + 2) >= a.iou_threshold;
             }
             if (!suppressed) std::memcpy(kept + count++ * 6, row, 6 * sizeof(int32_t));
         }
     }
 }
 
-}  // namespace cvm
+int64_t suppression_charge(const Attrs&, const Shapes& in, const Shape&) { return 20 * in[0][0]; }
+
+// The order of one picture's rows, twice while they are sorted.
+int64_t suppression_scratch(const Shapes& in) { return in[0][1] * 2 * int64_t(sizeof(int64_t)); }
+
+}  // namespace cvm::rules

@@ -2,11 +2,52 @@
 #include <algorithm>
 #include <limits>
 
-#include "ops/reference.h"
+#include "ops/rules.h"
 
-namespace cvm {
+namespace cvm::rules {
 
-void evaluate_max_pool(const Attrs& a, const In& in, const Out& out, Meter& meter) {
+void pool_attributes(AttributeReader& read, Attrs& a) {
+    a.kernel = read.tuple("pool_size");
+    a.strides = read.tuple("strides", {1, 1});
+    a.padding = read.tuple("padding", {0, 0});
+    a.ceil_mode = read.boolean("ceil_mode", false);
+    read.word("layout", {"NCHW"});
+    check_pair("pool_size", a.kernel, 1);
+    check_pair("strides", a.strides, 1);
+    if (a.padding.size() == 1) a.padding.push_back(a.padding[0]);
+    check_pair("padding", a.padding, 0);
+    require(a.padding[0] < a.kernel[0] && a.padding[1] < a.kernel[1], "the padding must be smaller than the pool");
+}
+
+void upsampling_attributes(AttributeReader& read, Attrs& a) {
+    a.scale = read.integer("scale");
+    read.word("layout", {"NCHW"});
+    read.word("method", {"NEAREST_NEIGHBOR"});
+    check_within("scale", a.scale, 1, kMaxWindow);
+}
+
+Shapes pool_shapes(const Attrs& a, const Shapes& in) {
+    const Shape& x = in[0];
+    require(x.size() == 4, "data must be 4-D (NCHW), got ", to_string(x));
+    Shape out = {x[0], x[1]};
+    for (size_t i = 0; i < 2; ++i) {
+        const int64_t free = x[i + 2] + 2 * a.padding[i] - a.kernel[i];
+        require(free >= 0, "the pool exceeds the padded input ", to_string(x));
+        const int64_t count = (a.ceil_mode ? free + a.strides[i] - 1 : free) / a.strides[i] + 1;
+        require((count - 1) * a.strides[i] - a.padding[i] < x[i + 2], "ceil_mode: the last window starts beyond the input");
+        out.push_back(count);
+    }
+    return {out};
+}
+
+Shapes upsampling_shapes(const Attrs& a, const Shapes& in) {
+    require(in[0].size() == 4, "data must be 4-D (NCHW), got ", to_string(in[0]));
+    return {Shape{in[0][0], in[0][1], in[0][2] * a.scale, in[0][3] * a.scale}};
+}
+
+void evaluate_pool(const Attrs& a, const Inputs& ins, const Outputs& outs, Meter& meter) {
+    const In& in = ins[0];
+    const Out& out = outs[0];
     const int64_t height = in.shape[2], width = in.shape[3];
     int32_t* to = out.data;
     for (int64_t plane = 0; plane < out.shape[0] * out.shape[1]; ++plane) {
@@ -26,7 +67,9 @@ void evaluate_max_pool(const Attrs& a, const In& in, const Out& out, Meter& mete
     }
 }
 
-void evaluate_upsampling(const Attrs& a, const In& in, const Out& out, Meter& meter) {
+void evaluate_upsampling(const Attrs& a, const Inputs& ins, const Outputs& outs, Meter& meter) {
+    const In& in = ins[0];
+    const Out& out = outs[0];
     const int64_t height = out.shape[2], width = out.shape[3];
     int32_t* to = out.data;
     for (int64_t plane = 0; plane < out.shape[0] * out.shape[1]; ++plane) {
@@ -36,4 +79,6 @@ void evaluate_upsampling(const Attrs& a, const In& in, const Out& out, Meter& me
     }
 }
 
-}  // namespace cvm
+int64_t pool_charge(const Attrs& a, const Shapes&, const Shape&) { return a.kernel[0] * a.kernel[1]; }
+
+}  // namespace cvm::rules

@@ -2,8 +2,7 @@
 
 #include <algorithm>
 
-#include "graph/operations.h"
-#include "ops/reference.h"
+#include "ops/infer.h"
 
 namespace cvm {
 namespace {
@@ -37,9 +36,9 @@ Constants::Constants(const Graph& graph, Memory& memory) : memory_(memory) {
     }
 }
 
-// Not suppression: its work is not in its operation count.
+// Not suppression: its work is not in its charge.
 bool Constants::worth_folding(const Graph& graph, const Node& node) const {
-    if (node.op == Op::NonMaxSuppression) return false;
+    if (!operator_of(node.op).charged_in_full) return false;
     std::vector<Shape> shapes;
     for (Entry input : node.inputs) {
         if (!find(input)) return false;
@@ -75,7 +74,7 @@ void Constants::fold(const Graph& graph, int id) {
         results.push_back({std::move(tensor), std::move(share)});
     }
     Meter unlimited(nullptr);  // the work is bounded above
-    evaluate(node.op, node.attrs, in, out, unlimited);
+    operator_of(node.op).evaluate(node.attrs, in, out, unlimited);
     work_ += charge(node, shapes, node.shapes[0]) * elements(node.shapes[0]);
     for (size_t k = 0; k < results.size(); ++k) {
         const Entry entry{id, int(k)};

@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <set>
 
-#include "graph/axes.h"
+#include "ops/axes.h"
+#include "ops/operator.h"
 
 namespace cvm {
 namespace {
@@ -11,25 +12,7 @@ namespace {
 constexpr int64_t kNodeBytes = 1024;      // what grouping takes for a node
 constexpr size_t kMostMembers = 1024;     // of a group
 
-bool is_reshape(Op op) { return op == Op::Reshape || op == Op::Squeeze || op == Op::ExpandDims || op == Op::Flatten; }
-
-bool is_binary(Op op) {
-    switch (op) {
-        case Op::ElemwiseAdd: case Op::ElemwiseSub: case Op::BroadcastAdd: case Op::BroadcastSub: case Op::BroadcastMul:
-        case Op::BroadcastMax: case Op::BroadcastDiv: case Op::BroadcastGreater:
-            return true;
-        default: return false;
-    }
-}
-
-bool is_unary(Op op) {
-    switch (op) {
-        case Op::Relu: case Op::Abs: case Op::Negative: case Op::Clip: case Op::CvmClip: case Op::CvmRightShift:
-        case Op::CvmLeftShift:
-            return true;
-        default: return false;
-    }
-}
+Form form_of(const Node& node) { return operator_of(node.op).form; }
 
 }  // namespace
 
@@ -37,11 +20,6 @@ std::optional<Grid> grid_of(const Shape& shape) {
     if (shape.size() == 4) return Grid{shape[0], shape[1], shape[2], shape[3]};
     if (shape.size() == 2) return Grid{shape[0], shape[1], 1, 1};
     return std::nullopt;
-}
-
-bool is_lookup(const Graph&, const Constants& constants, const Node& node) {
-    if (node.op == Op::CvmLut) return constants.find(node.inputs[1]) != nullptr;
-    return node.op == Op::Take && !node.attrs.axis && constants.find(node.inputs[0]) != nullptr;
 }
 
 Grouping::Grouping(const Graph& graph, const Constants& constants, const std::vector<std::vector<Shape>>& shapes,
@@ -75,7 +53,7 @@ void Grouping::add(int id) {
     if (constants_.knows({id, 0})) return;
     Group group;
     group.node = id;
-    if (node.op == Op::Variable) {
+    if (form_of(node) == Form::Input) {
         group.kind = Group::Kind::Input;
     } else if (try_alias(id) || try_conv(id)) {
         return;
@@ -83,17 +61,7 @@ void Grouping::add(int id) {
         return add_elementwise(id);
     } else {
         const Shape& out = shapes_[size_t(id)][0];
-        const auto in_grid = grid_of(shape(node.inputs[0]));
-        if (node.op == Op::MaxPool2d) {
-            group.kind = Group::Kind::Pool;
-        } else if (node.op == Op::Upsampling) {
-            group.kind = Group::Kind::Copy;
-        } else if ((node.op == Op::Sum || node.op == Op::Max) && shape(node.inputs[0]).size() == 4 && grid_of(out) &&
-                   reduced_axes(node.attrs, 4) == std::vector<bool>{false, false, true, true}) {
-            group.kind = node.op == Op::Sum ? Group::Kind::Sum : Group::Kind::Pool;
-        } else if (node.op == Op::Concatenate && in_grid && resolve_axis(*node.attrs.axis, int64_t(out.size())) == 1) {
-            group.kind = Group::Kind::Concat;
-        }
+        group.kind = kind_of(node, out);
         if (group.kind != Group::Kind::Reference) group.grid = *grid_of(out);
     }
     group_of_node_[size_t(id)] = int(groups.size());
@@ -101,9 +69,26 @@ void Grouping::add(int id) {
     pressures_.emplace_back(Entry{id, 0});
 }
 
+Group::Kind Grouping::kind_of(const Node& node, const Shape& out) const {
+    const Shape& in = shape(node.inputs[0]);
+    const auto over_pixels = [&] {
+        return in.size() == 4 && grid_of(out) && reduced_axes(node.attrs, 4) == std::vector<bool>{false, false, true, true};
+    };
+    switch (form_of(node)) {
+        case Form::MaxPool: return Group::Kind::Pool;
+        case Form::Upsampling: return Group::Kind::Copy;
+        case Form::Sum: return over_pixels() ? Group::Kind::Sum : Group::Kind::Reference;
+        case Form::Max: return over_pixels() ? Group::Kind::Pool : Group::Kind::Reference;
+        case Form::Concatenate:
+            return grid_of(in) && resolve_axis(*node.attrs.axis, int64_t(out.size())) == 1 ? Group::Kind::Concat
+                                                                                           : Group::Kind::Reference;
+        default: return Group::Kind::Reference;
+    }
+}
+
 bool Grouping::try_alias(int id) {
     const Node& node = graph_.nodes[size_t(id)];
-    if (!is_reshape(node.op)) return false;
+    if (form_of(node) != Form::Reshape) return false;
     const auto from = grid_of(shape(node.inputs[0])), to = grid_of(shapes_[size_t(id)][0]);
     const bool same_rows = shape(node.inputs[0]) == shapes_[size_t(id)][0];
     if (!same_rows && !(from && to && *from == *to)) return false;
@@ -113,7 +98,8 @@ bool Grouping::try_alias(int id) {
 
 bool Grouping::try_conv(int id) {
     const Node& node = graph_.nodes[size_t(id)];
-    if (node.op != Op::Conv2d && node.op != Op::Dense) return false;
+    const bool dense = form_of(node) == Form::Dense;
+    if (!dense && form_of(node) != Form::Conv) return false;
     const Tensor* weights = constants_.find(node.inputs[1]);
     const Tensor* bias = node.inputs.size() == 3 ? constants_.find(node.inputs[2]) : nullptr;
     if (!weights || (node.inputs.size() == 3 && !bias) || is_constant(node.inputs[0])) return false;
@@ -123,16 +109,16 @@ bool Grouping::try_conv(int id) {
     group.grid = *grid_of(shapes_[size_t(id)][0]);
     group.source = resolve(node.inputs[0]);
     Attrs attrs = node.attrs;
-    if (node.op == Op::Dense) {
+    if (dense) {
         attrs = Attrs();
         attrs.kernel = attrs.strides = attrs.dilation = {1, 1};
         attrs.padding = {0, 0};
     }
     group.conv = describe_conv(attrs, *weights, bias);
-    if (node.op == Op::Dense) {
+    if (dense) {
         // dense(flatten(x)) is a convolution whose kernel covers x.
         const Node& before = graph_.nodes[size_t(group.source.node)];
-        if (is_reshape(before.op)) {
+        if (form_of(before) == Form::Reshape) {
             const Shape& from = shape(before.inputs[0]);
             if (from.size() == 4 && from[0] == group.grid.n) {
                 group.source = resolve(before.inputs[0]);
@@ -153,12 +139,14 @@ bool Grouping::elementwise(int id) const {
     const Node& node = graph_.nodes[size_t(id)];
     const Shape& out = shapes_[size_t(id)][0];
     if (!grid_of(out)) return false;
-    if (is_unary(node.op)) return true;
-    if (is_lookup(graph_, constants_, node)) {
-        const Entry index = node.inputs[node.op == Op::CvmLut ? 0 : 1];
-        return !is_constant(index) && shape(index) == out;
+    const Operator& op = operator_of(node.op);
+    const auto kernel = op.elementwise ? op.elementwise(node.attrs) : std::nullopt;
+    if (!kernel) return false;
+    if (node.inputs.size() == 1) return true;
+    if (kernel->code == Code::Lut) {
+        const Entry index = node.inputs[kernel->value];
+        return is_constant(node.inputs[kernel->table]) && !is_constant(index) && shape(index) == out;
     }
-    if (!is_binary(node.op)) return false;
     for (Entry input : node.inputs)
         if (!is_constant(input) && shape(input).size() != out.size()) return false;
     return true;
@@ -202,7 +190,7 @@ void Grouping::absorb_maps(Share& share, const Watch* watch) {
     for (Group& group : groups) {
         if (group.kind != Group::Kind::Conv || group.members.empty() || uses[{group.node, 0}] != 1) continue;
         const Node& first = graph_.nodes[size_t(group.members[0])];
-        if (first.op != Op::BroadcastAdd && first.op != Op::ElemwiseAdd) continue;
+        if (operator_of(first.op).elementwise(first.attrs)->code != Code::Add) continue;
         const Tensor* map = nullptr;
         bool reads_conv = false;
         for (Entry input : first.inputs) {

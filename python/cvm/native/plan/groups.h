@@ -6,7 +6,7 @@
 
 #include "plan/pack.h"
 #include "plan/pressure.h"
-#include "plan/range.h"
+#include "plan/ranges.h"
 
 namespace cvm {
 
@@ -57,6 +57,7 @@ public:
 
 private:
     void add(int node);
+    Group::Kind kind_of(const Node& node, const Shape& out) const;  // of what is neither element-wise nor a convolution
     bool try_alias(int node);
     bool try_conv(int node);
     bool elementwise(int node) const;
@@ -75,8 +76,5 @@ private:
     std::map<Entry, std::vector<int>> stored_;
     std::vector<bool> live_;
 };
-
-// A table lookup on one constant table: cvm_lut, or take from the flattened data.
-bool is_lookup(const Graph& graph, const Constants& constants, const Node& node);
 
 }  // namespace cvm

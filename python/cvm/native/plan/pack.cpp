@@ -4,7 +4,6 @@
 #include <array>
 #include <map>
 
-#include "ops/reference.h"
 
 namespace cvm {
 

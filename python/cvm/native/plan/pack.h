@@ -4,7 +4,7 @@
 #include <memory>
 #include <optional>
 
-#include "plan/range.h"
+#include "plan/ranges.h"
 #include "exec/steps.h"
 
 namespace cvm {

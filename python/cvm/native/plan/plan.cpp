@@ -1,5 +1,6 @@
 #include "plan/plan.h"
 
+#include "ops/infer.h"
 #include "plan/arena.h"
 #include "plan/lower.h"
 

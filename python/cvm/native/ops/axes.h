@@ -1,4 +1,4 @@
-// Axis arithmetic shared by shape inference and evaluation. All functions throw Error for illegal attributes.
+// Axis arithmetic shared by the rules of the operators. All functions throw Error for illegal attributes.
 #pragma once
 
 #include "graph/graph.h"

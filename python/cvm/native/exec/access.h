@@ -1,0 +1,97 @@
+// How steps reach their tensors: values, pixels, tiles of pixels.
+#pragma once
+
+#include <algorithm>
+
+#include "exec/steps.h"
+
+namespace cvm {
+
+inline void touch_place(const Place& place, std::vector<int>& buffers) {
+    if (place.buffer >= 0) buffers.push_back(place.buffer);
+}
+
+inline int32_t load(const uint8_t* at, Store type, int64_t i) {
+    switch (type) {
+        case Store::U8: return int32_t(at[i]) - 128;
+        case Store::I16: return reinterpret_cast<const int16_t*>(at)[i];
+        default: return reinterpret_cast<const int32_t*>(at)[i];
+    }
+}
+
+inline void store(uint8_t* at, Store type, int64_t i, int32_t value) {
+    switch (type) {
+        case Store::U8: at[i] = uint8_t(value + 128); break;
+        case Store::I16: reinterpret_cast<int16_t*>(at)[i] = int16_t(value); break;
+        default: reinterpret_cast<int32_t*>(at)[i] = value;
+    }
+}
+
+inline uint8_t* pixel(const Call& call, const View& view, int64_t n, int64_t y, int64_t x) {
+    return call.at(view.place) + n * view.sn + y * view.sy + x * view.sx;
+}
+
+// The operands of a program with this call's addresses.
+struct Bound {
+    std::vector<Operand> operands;
+    Program program;
+
+    Bound(const Epilogue& epilogue, const Call& call) {
+        for (const View& view : epilogue.operands)
+            operands.push_back({call.at(view.place), view.sn, view.sy, view.sx, view.type, view.splat});
+        program = {epilogue.code.data(), int(epilogue.code.size()), operands.data()};
+    }
+};
+
+// The tiles that a program works on.
+struct alignas(64) Registers {
+    int32_t values[kMaxRegisters * kMaxTileValues];
+    int32_t* first() { return values; }
+    int32_t* at(int number, const Tile& tile) { return values + number * tile.rows * tile.width; }
+};
+
+// The pixels of a tile: `rows` of an n x h x w grid from flat index `first` on.
+struct Span {
+    int64_t n, y, x, h, w;
+    int rows;
+
+    Span(int64_t first, int64_t end, int64_t height, int64_t width, int most)
+        : n(first / (width * height)), y(first / width % height), x(first % width), h(height), w(width),
+          rows(int(std::min<int64_t>(most, end - first))) {}
+
+    // Calls f(r, count, n, y, x) for every run of pixels within a row of the picture: the first of them and how many.
+    template <typename F>
+    void runs(F f) const {
+        int64_t at_n = n, at_y = y, at_x = x;
+        for (int r = 0; r < rows;) {
+            const int count = int(std::min<int64_t>(rows - r, w - at_x));
+            f(r, count, at_n, at_y, at_x);
+            r += count;
+            at_x = 0;
+            if (++at_y == h) {
+                at_y = 0;
+                ++at_n;
+            }
+        }
+    }
+
+    void locate(Pixels& pixels) const {
+        pixels.rows = rows;
+        runs([&](int r, int count, int64_t at_n, int64_t at_y, int64_t at_x) {
+            for (int i = 0; i < count; ++i) {
+                pixels.n[r + i] = int32_t(at_n);
+                pixels.y[r + i] = int32_t(at_y);
+                pixels.x[r + i] = int32_t(at_x) + i;
+            }
+        });
+    }
+
+    void addresses(uint8_t* base, int64_t sn, int64_t sy, int64_t sx, uint8_t** out) const {
+        runs([&](int r, int count, int64_t at_n, int64_t at_y, int64_t at_x) {
+            uint8_t* at = base + at_n * sn + at_y * sy + at_x * sx;
+            for (int i = 0; i < count; ++i, at += sx) out[r + i] = at;
+        });
+    }
+};
+
+}  // namespace cvm

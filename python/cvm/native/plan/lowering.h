@@ -1,0 +1,61 @@
+// The steps of a plan, group by group.
+#pragma once
+
+#include <set>
+
+#include "plan/cache.h"
+#include "plan/placing.h"
+#include "plan/program.h"
+
+namespace cvm {
+
+class Lowering {
+public:
+    Lowering(const Graph& graph, const Constants& constants, const Kernels& kernels, PackCache& cache, const Grouping& grouping,
+             int threads, Plan& plan)
+        : graph_(graph), constants_(constants), kernels_(kernels), cache_(cache), grouping_(grouping), threads_(threads),
+          plan_(plan), placing_(graph, constants, grouping, kernels, plan) {}
+
+    void run(const Watch* watch);
+
+private:
+    std::string title(const Group& group) const;
+    // How many tasks work of so many multiply-adds is worth: one, or a few for each thread.
+    int64_t task_count(double macs) const;
+    // Rows per task, for `rows` rows of `macs` multiply-adds each.
+    int64_t chunk_rows(int64_t rows, double macs) const;
+    void lower(const Group& group);
+    ProgramInputs program_inputs();
+    void lower_input(const Group& group);
+    // The input of a convolution with the border that it needs, copied where its own storage has another one.
+    View bordered(const Group& group);
+    void lower_conv(const Group& group);
+    // A depthwise convolution of 16 or 32 channels fills the 64 of a tile with neighbouring pixels, where the step from
+    // one to the next is the same for input and output.
+    int64_t pixels_per_tile(const Convolution& conv, const Grid& grid, const View& in, const Ending& ending) const;
+    static void widen_pixels(DepthwiseStep& step, int64_t repeat);
+    // Tasks of a convolution: the weights of many channels stay in the cache of one core (split by channels), or
+    // the weights are few and every core takes its own pixels.
+    void split(ConvStep& step, int64_t rows, int64_t macs_per_row, const View& in) const;
+    std::shared_ptr<const PackedConv> packed_conv(const Group& group, int64_t pixel_bytes);
+    std::shared_ptr<const PackedDepthwise> packed_depthwise(const Group& group, int64_t repeat);
+    void lower_program(const Group& group);
+    void lower_pool(const Group& group);
+    void lower_sum(const Group& group);
+    void lower_upsampling(const Group& group);
+    void lower_concat(const Group& group);
+    void lower_reference(const Group& group);
+    void lower_heads();
+
+    const Graph& graph_;
+    const Constants& constants_;
+    const Kernels& kernels_;
+    PackCache& cache_;
+    const Grouping& grouping_;
+    const int threads_;
+    Plan& plan_;
+    Placing placing_;
+    std::set<std::shared_ptr<const PackedConv>> counted_;
+};
+
+}  // namespace cvm
