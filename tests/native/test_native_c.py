@@ -45,4 +45,4 @@ def test_example_gives_the_integers_of_formal(example, tmp_path) -> None:
 
 def test_failures_have_a_reason(example, tmp_path) -> None:
     done = subprocess.run([example, tmp_path / "absent", "x", "y"], capture_output=True, text=True)
-    assert done.returncode == 2 and "symbol" in done.stderr and done.stderr.count("\n") == 1
+    assert done.returncode == 2 and "is not a model directory" in done.stderr and done.stderr.count("\n") == 1

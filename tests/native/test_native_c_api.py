@@ -33,7 +33,8 @@ def lib():
     lib = ctypes.CDLL(str(LIBRARY))
     for name in ("cvm_load", "cvm_load_with", "cvm_load_memory", "cvm_cancel_new"):
         getattr(lib, name).restype = ctypes.c_void_p
-    lib.cvm_last_error.restype = ctypes.c_char_p
+    lib.cvm_last_error.restype = lib.cvm_sha256.restype = ctypes.c_char_p
+    lib.cvm_sha256.argtypes = [ctypes.c_void_p]
     for name in ("cvm_quantize", "cvm_quantize_bytes"):
         getattr(lib, name).restype = ctypes.c_int64
         getattr(lib, name).argtypes = [
@@ -75,6 +76,40 @@ def test_a_model_from_memory_gives_the_integers_of_formal(lib, tmp_path) -> None
     assert lib.cvm_run(handle, pointer(x), 0, 0, pointers(y)) == BAD_INPUT
     assert not lib.cvm_load_memory(symbol, ctypes.c_size_t(len(symbol) // 2), params, ctypes.c_size_t(9), None)
     assert lib.cvm_last_status() == REFUSED
+    lib.cvm_free(handle)
+
+
+def test_a_directory_is_the_one_that_its_manifest_lists(lib, tmp_path) -> None:
+    folder = save(tmp_path / "m", cvm_models.small())
+    path = str(folder).encode()
+    handle = lib.cvm_load(path, 1)
+    assert handle and lib.cvm_sha256(handle).decode() == cvm.load(folder).sha256
+    lib.cvm_free(handle)
+    manifest = (folder / "manifest.json").read_bytes()
+    for name in ("symbol", "params", "ext.json"):
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        assert not lib.cvm_load(path, 1) and lib.cvm_last_status() == REFUSED
+        message = f"{name} is not the file that manifest.json lists: it was changed or damaged"
+        assert message.encode() in lib.cvm_last_error()
+        with pytest.raises(cvm.CVMError, match=message):  # as Python does
+            cvm.load(folder)
+        (folder / name).unlink()
+        assert not lib.cvm_load(path, 1) and lib.cvm_last_status() == REFUSED
+        (folder / name).write_bytes(content)
+    for damaged, why in (
+        (manifest[:-3], b"manifest.json is not a manifest"),
+        (manifest.replace(b'"version": 1', b'"version": 2'), b"has version 2"),
+        (manifest.replace(b"params", b"param5"), b"its own digest does not fit"),
+        (manifest.replace(b"params", b"../par"), b"names without folders"),
+        (manifest.replace(b'"symbol": "', b'"symbol": "x'), b"64 hexadecimal digits"),
+    ):
+        (folder / "manifest.json").write_bytes(damaged)
+        assert not lib.cvm_load(path, 1) and lib.cvm_last_status() == REFUSED
+        assert why in lib.cvm_last_error()
+    (folder / "manifest.json").unlink()
+    handle = lib.cvm_load(path, 1)  # an older directory
+    assert handle and lib.cvm_sha256(handle) is None
     lib.cvm_free(handle)
 
 

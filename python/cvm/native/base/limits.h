@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include "base/base.h"
@@ -68,15 +69,24 @@ private:
 // How long one run may go on.
 class Watch {
 public:
-    // Either may be absent. seconds: from now on.
-    Watch(std::optional<double> seconds, const Cancel* cancel);
+    // Any may be absent. seconds: from now on. interrupted: asked now and then, only on the thread that makes the watch; once it
+    // says true, the run stops.
+    Watch(std::optional<double> seconds, const Cancel* cancel, bool (*interrupted)() = nullptr);
     void check() const;  // throws Cancelled
 
 private:
     using Clock = std::chrono::steady_clock;
+
+    void ask() const;
+
     std::optional<double> seconds_;
     Clock::time_point deadline_ = Clock::time_point::max();
     const Cancel* cancel_;
+    bool (*interrupted_)();
+    const std::thread::id owner_ = std::this_thread::get_id();
+    mutable int checks_ = 0;  // of the owner
+    mutable Clock::time_point next_question_ = Clock::time_point::min();
+    mutable Cancel stopped_;  // by interrupted_, for the other threads
 };
 
 // Looks at the watch now and then: long loops report what they did, about a nanosecond each.

@@ -58,14 +58,42 @@ nb::list with_outputs(cvm::Model& model, const Input& input, F f) {
     return results;
 }
 
+// Whether a signal's handler raised, such as Ctrl-C's. Called without the interpreter lock.
+bool signal_raised() {
+    const nb::gil_scoped_acquire held;
+    return PyErr_CheckSignals() != 0;
+}
+
+// Python runs the handlers of signals on its main thread alone.
+bool on_main_thread() {
+    const nb::module_ threading = nb::module_::import_("threading");
+    return threading.attr("main_thread")().is(threading.attr("current_thread")());
+}
+
+// Calls f with a watch that stops at signals, too; what a handler raised goes on to the caller.
+template <typename F>
+auto interruptible(std::optional<double> timeout, const cvm::Cancel* cancel, F f) {
+    const bool main = on_main_thread();
+    const cvm::Watch watch(timeout, cancel, main ? signal_raised : nullptr);
+    try {
+        return f(timeout || cancel || main ? &watch : nullptr);
+    } catch (const cvm::Cancelled&) {
+        if (PyErr_Occurred()) throw nb::python_error();
+        throw;
+    }
+}
+
 nb::list run(cvm::Model& model, const Input& input, std::optional<double> timeout, const cvm::Cancel* cancel) {
-    const cvm::Watch watch(timeout, cancel);
-    return with_outputs(model, input, [&](auto... arguments) { model.run(arguments..., timeout || cancel ? &watch : nullptr); });
+    return interruptible(timeout, cancel, [&](const cvm::Watch* watch) {
+        return with_outputs(model, input, [&](auto... arguments) { model.run(arguments..., watch); });
+    });
 }
 
 std::vector<double> profile(cvm::Model& model, const Input& input) {
     std::vector<double> seconds;
-    with_outputs(model, input, [&](auto... arguments) { seconds = model.profile(arguments...); });
+    interruptible(std::nullopt, nullptr, [&](const cvm::Watch* watch) {
+        return with_outputs(model, input, [&](auto... arguments) { seconds = model.profile(arguments..., watch); });
+    });
     return seconds;
 }
 

@@ -112,6 +112,11 @@ cvm_model* cvm_load_memory(const void* symbol, size_t symbol_size, const void* p
 
 void cvm_free(cvm_model* model) { delete model; }
 
+const char* cvm_sha256(const cvm_model* model) {
+    const std::string& sha256 = model->model->sha256();
+    return sha256.empty() ? nullptr : sha256.c_str();
+}
+
 const char* cvm_last_error(void) { return last_error; }
 
 cvm_status cvm_last_status(void) { return last_status; }

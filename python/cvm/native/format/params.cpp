@@ -28,7 +28,7 @@ public:
             ::close(handle);
             fail("cannot read ", path, regular ? "" : ": not a regular file");
         }
-        remaining_ = uint64_t(found.st_size);
+        size_ = remaining_ = uint64_t(found.st_size);
     }
     ~FileSource() override { std::fclose(file_); }
     FileSource(const FileSource&) = delete;
@@ -39,16 +39,20 @@ public:
         remaining_ -= size;
     }
     uint64_t remaining() const override { return remaining_; }
+    void rewind() override {
+        std::rewind(file_);
+        remaining_ = size_;
+    }
 
 private:
     std::string path_;
     std::FILE* file_ = nullptr;
-    uint64_t remaining_ = 0;
+    uint64_t size_ = 0, remaining_ = 0;
 };
 
 class MemorySource : public ByteSource {
 public:
-    MemorySource(const void* data, size_t size) : at_(static_cast<const char*>(data)), remaining_(size) {}
+    MemorySource(const void* data, size_t size) : first_(static_cast<const char*>(data)), at_(first_), remaining_(size) {}
     void read(void* into, uint64_t size) override {
         if (size > remaining_) fail("the data is truncated");
         if (size) std::memcpy(into, at_, size);
@@ -56,8 +60,13 @@ public:
         remaining_ -= size;
     }
     uint64_t remaining() const override { return remaining_; }
+    void rewind() override {
+        remaining_ += uint64_t(at_ - first_);
+        at_ = first_;
+    }
 
 private:
+    const char* first_;
     const char* at_;
     uint64_t remaining_;
 };

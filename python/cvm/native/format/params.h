@@ -15,6 +15,7 @@ public:
     virtual ~ByteSource() = default;
     virtual void read(void* into, uint64_t size) = 0;   // throws Error past the end
     virtual uint64_t remaining() const = 0;
+    virtual void rewind() = 0;
 };
 
 std::unique_ptr<ByteSource> open_file(const std::string& path);

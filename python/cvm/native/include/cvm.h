@@ -39,7 +39,8 @@ typedef struct cvm_options {
     int64_t max_operations;  /* the reference's operation count of one run: any */
 } cvm_options;
 
-/* Loads the files `symbol` and `params` of a directory. threads <= 0: all processors. NULL on failure. */
+/* Loads a model directory; each file that its manifest.json lists must have the SHA-256 that stands there. A directory
+ * without manifest.json loads, too: cvm_sha256 tells. threads <= 0: all processors. NULL on failure. */
 CVM_API cvm_model* cvm_load(const char* directory, int threads);
 
 /* The same with limits; options may be NULL. */
@@ -50,6 +51,11 @@ CVM_API cvm_model* cvm_load_memory(const void* symbol, size_t symbol_size, const
                                    const cvm_options* options);
 
 CVM_API void cvm_free(cvm_model* model);
+
+/* The digest of the model directory, as its manifest.json has it, by which two people can compare their models: 64
+ * hexadecimal digits, valid as long as the model. NULL where nothing says that the model's files belong together: a
+ * directory without manifest.json, or a model from memory. */
+CVM_API const char* cvm_sha256(const cvm_model* model);
 
 /* What went wrong in the last call of this thread that failed: one line, never NULL. */
 CVM_API const char* cvm_last_error(void);

@@ -4,8 +4,7 @@
 #include <new>
 #include <optional>
 
-#include "format/json.h"
-#include "format/params.h"
+#include "format/directory.h"
 #include "format/symbol.h"
 #include "ops/infer.h"
 #include "plan/batch.h"
@@ -34,14 +33,6 @@ Graph read(std::string_view symbol, ByteSource& params, const Limits& limits, Sh
     const Shape data = graph.shape({graph.data, 0});
     if (limits.operations < INT64_MAX) check_operations(count_operations(graph, infer_all_shapes(graph, data)), data[0], limits);
     return graph;
-}
-
-std::string read_text(const std::string& path) {
-    const auto source = open_file(path);
-    if (source->remaining() > kMaxJsonBytes) fail(path, " is larger than ", kMaxJsonBytes, " bytes");
-    std::string text(size_t(source->remaining()), '\0');
-    source->read(text.data(), text.size());
-    return text;
 }
 
 }  // namespace
@@ -95,9 +86,10 @@ Model::Model(std::string_view symbol, ByteSource& params, int threads, const Lim
       packed_(kernels_, memory_) {}
 
 std::unique_ptr<Model> Model::load(const std::string& directory, int threads, const Limits& limits) {
-    const std::string symbol = read_text(directory + "/symbol");
-    const auto source = open_file(directory + "/params");
-    return std::unique_ptr<Model>(new Model(symbol, *source, threads, limits));
+    const Directory files = open_directory(directory);
+    std::unique_ptr<Model> model(new Model(files.symbol, *files.params, threads, limits));
+    model->sha256_ = files.sha256;
+    return model;
 }
 
 std::unique_ptr<Model> Model::parse(std::string_view symbol, const void* params, size_t size, int threads, const Limits& limits) {
@@ -250,9 +242,10 @@ void Model::run(const void* input, bool input_is_int8, int64_t batch, void* cons
                   [this](const auto& steps, const Call& call) { run_steps(steps, call, threads_); });
 }
 
-std::vector<double> Model::profile(const void* input, bool input_is_int8, int64_t batch, void* const* outputs) {
-    const Request request{input, input_is_int8, batch, outputs, nullptr};
-    const Batch whole = look_at(batch, nullptr);
+std::vector<double> Model::profile(const void* input, bool input_is_int8, int64_t batch, void* const* outputs,
+                                   const Watch* watch) {
+    const Request request{input, input_is_int8, batch, outputs, watch};
+    const Batch whole = look_at(batch, watch);
     std::vector<double> total;
     for (int64_t first = 0; first < batch; first += whole.part)
         with_part(request, whole, first, std::min(whole.part, batch - first), [&](const auto& steps, const Call& call) {

@@ -16,7 +16,7 @@ class ByteSource;
 
 class Model {
 public:
-    // Reads the files `symbol` and `params` of a directory. threads <= 0: all processors. Throws Error; LimitError where the
+    // Reads a directory, whose files are checked against its manifest. threads <= 0: all processors. Throws Error; LimitError where the
     // model wants more than the limits allow.
     static std::unique_ptr<Model> load(const std::string& directory, int threads, const Limits& limits = Limits());
     // The same from memory.
@@ -31,6 +31,8 @@ public:
     bool outputs_are_int8() const;
     int threads() const { return threads_; }
 
+    // The digest of the whole directory; empty where it has no manifest, and of models from memory.
+    const std::string& sha256() const { return sha256_; }
     const char* kernels() const { return kernels_.name; }
     // What the model may take; callers may take shares for what they hold on its behalf.
     Memory& memory() { return memory_; }
@@ -46,7 +48,8 @@ public:
     void run(const void* input, bool input_is_int8, int64_t batch, void* const* outputs, const Watch* watch = nullptr);
 
     // The same on the calling thread alone; returns the seconds that each step of the plan took.
-    std::vector<double> profile(const void* input, bool input_is_int8, int64_t batch, void* const* outputs);
+    std::vector<double> profile(const void* input, bool input_is_int8, int64_t batch, void* const* outputs,
+                                const Watch* watch = nullptr);
 
     // The plan for a batch as JSON. Its input shape says how many pictures run at a time.
     std::string plan_json(int64_t batch);
@@ -86,6 +89,7 @@ private:
     Constants constants_;
     const Kernels& kernels_;
     int threads_;
+    std::string sha256_;
     PackCache packed_;
     std::mutex mutex_;
     std::map<int64_t, std::shared_ptr<Prepared>> plans_;

@@ -6,6 +6,8 @@
 
 namespace cvm::rules {
 
+static constexpr int64_t kPiece = int64_t(1) << 18;
+
 void no_attributes(AttributeReader&, Attrs&) {}
 
 Shapes same_shape(const Attrs&, const Shapes& in) { return {in[0]}; }
@@ -35,11 +37,18 @@ bool none_constant(const Attrs&, const Arguments& in, const Shape&) {
 }
 
 void copy(int32_t* to, const int32_t* from, int64_t count, Meter& meter) {
-    constexpr int64_t kPiece = int64_t(1) << 18;
     for (int64_t at = 0; at < count; at += kPiece) {
         const int64_t piece = std::min(kPiece, count - at);
         meter.spend(piece);
         std::memcpy(to + at, from + at, size_t(piece) * sizeof(int32_t));
+    }
+}
+
+void fill(int32_t* to, int64_t count, int32_t value, Meter& meter) {
+    for (int64_t at = 0; at < count; at += kPiece) {
+        const int64_t piece = std::min(kPiece, count - at);
+        meter.spend(piece);
+        std::fill_n(to + at, piece, value);
     }
 }
 

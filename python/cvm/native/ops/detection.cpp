@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
-#include <numeric>
 
 #include "ops/rules.h"
 
@@ -75,7 +74,7 @@ void evaluate_counts(const Attrs& a, const Inputs& ins, const Outputs& outs, Met
     const In& in = ins[0];
     const Out &counts = outs[0], &rows = outs[1];
     const int64_t number = in.shape[1], values = in.shape[2];
-    std::fill_n(rows.data, elements(rows.shape), -1);
+    fill(rows.data, elements(rows.shape), -1, meter);
     for (int64_t b = 0; b < in.shape[0]; ++b) {
         const int32_t* from = in.data + b * number * values;
         int32_t* to = rows.data + b * number * values;
@@ -92,14 +91,14 @@ void evaluate_counts(const Attrs& a, const Inputs& ins, const Outputs& outs, Met
 void evaluate_suppression(const Attrs& a, const Inputs& in, const Outputs& outs, Meter& meter) {
     const Out& out = outs[0];
     const int64_t number = out.shape[1];
-    std::fill_n(out.data, elements(out.shape), -1);
+    fill(out.data, elements(out.shape), -1, meter);
     std::vector<int64_t> order;
     for (int64_t b = 0; b < out.shape[0]; ++b) {
         const int32_t* rows = in[0].data + b * number * 6;
         int32_t* kept = out.data + b * number * 6;
         const int64_t valid = std::clamp<int64_t>(in[1].data[b], 0, number);
         order.resize(size_t(valid));
-        std::iota(order.begin(), order.end(), 0);
+        for (int64_t i = 0; i < valid; ++i, meter.spend(1)) order[size_t(i)] = i;
         std::stable_sort(order.begin(), order.end(), [&](int64_t i, int64_t j) {
             meter.spend(4);
             return rows[i * 6 + 1] > rows[j * 6 + 1];
@@ -109,6 +108,7 @@ void evaluate_suppression(const Attrs& a, const Inputs& in, const Outputs& outs,
         int64_t count = 0;
         for (int64_t i : order) {
             if (count >= room) break;
+            meter.spend(4);
             const int32_t* row = rows + i * 6;
             if (row[0] < 0) continue;
             bool suppressed = false;

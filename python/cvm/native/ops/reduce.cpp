@@ -19,7 +19,7 @@ void reduce(const Attrs& a, const In& in, const Out& out, Meter& meter, int32_t 
         strides[i] = stride;
         stride *= in.shape[i];
     }
-    std::fill_n(out.data, elements(out.shape), start);
+    fill(out.data, elements(out.shape), start, meter);
     Shape index(rank, 0);
     int64_t at = 0;
     for (int64_t i = 0, count = elements(in.shape); i < count; ++i, meter.spend(4)) {

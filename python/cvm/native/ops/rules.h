@@ -17,7 +17,9 @@ Range any_range(const Attrs& a, const Arguments& in, const Shape& out);     // l
 Range hull(const Known* first, const Known* last);
 bool always(const Attrs& a, const Arguments& in, const Shape& out);
 bool none_constant(const Attrs& a, const Arguments& in, const Shape& out);
-void copy(int32_t* to, const int32_t* from, int64_t count, Meter& meter);  // in pieces that the meter sees
+// In pieces that the meter sees.
+void copy(int32_t* to, const int32_t* from, int64_t count, Meter& meter);
+void fill(int32_t* to, int64_t count, int32_t value, Meter& meter);
 constexpr int64_t kMaxWindow = 4096;
 void check_within(const char* name, int64_t value, int64_t low, int64_t high);
 void check_pair(const char* name, const Shape& values, int64_t low);

@@ -3,8 +3,6 @@
 //   attributes, shapes, precisions,
 //   range, scalar definition, whether the first axis stays apart,
 //   form, element-wise instruction, in place, charge, whether that bounds the work, scratch, number of outputs
-#include <map>
-
 #include "ops/elementwise.h"
 
 namespace cvm {
@@ -183,14 +181,9 @@ static_assert(in_order());
 const Operator& operator_of(Op op) { return kTable[size_t(op)]; }
 
 const Operator* find_operator(const std::string& name) {
-    static const auto* by_name = [] {
-        auto* names = new std::map<std::string, const Operator*>;
-        for (const Operator& row : kTable)
-            if (row.op != Op::Variable) names->emplace(row.name, &row);
-        return names;
-    }();
-    const auto found = by_name->find(name);
-    return found == by_name->end() ? nullptr : found->second;
+    for (const Operator& row : kTable)
+        if (row.op != Op::Variable && name == row.name) return &row;
+    return nullptr;
 }
 
 }  // namespace cvm
