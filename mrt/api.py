@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Union
@@ -13,7 +13,9 @@ from cvm.certificate import Certificate
 from rich.console import Console
 
 from mrt.analysis.sensitivity import measure
+from mrt.config.compression import Finetune
 from mrt.datasets import Dataset, Metric
+from mrt.datasets.memory import Memory
 from mrt.datasets.metric import TopK
 from mrt.datasets.own import OwnMetric
 from mrt.errors import MRTError
@@ -22,17 +24,21 @@ from mrt.frontends.reading import read_network, shapes_of
 from mrt.graph import Array, Graph
 from mrt.graph.batch import Feed, InputShape, Samples
 from mrt.quantizer.quantize import Quantized
-from mrt.recipe import Recipe
+from mrt.recipe import GIVEN, Recipe
 from mrt.report import Progress, Report
+from mrt.report.compression import CompressionStep
 from mrt.report.sensitivity import Sensitivity
 from mrt.run.batching import Run
 from mrt.run.compile import Compile, write_model
+from mrt.run.compress import compressing_stages
 from mrt.run.evaluate import evaluate
 from mrt.run.evaluation import any_batch, formal_run, native_run
 from mrt.run.given import Given
-from mrt.run.products import BASE, COMPILED, PREPARED, QUANTIZED
-from mrt.run.stage import run_stages
+from mrt.run.load import LoadGiven
+from mrt.run.products import BASE, COMPILED, COMPRESSION, NETWORK, PREPARED, QUANTIZED
+from mrt.run.stage import Product, run_stages
 from mrt.run.stages import recipe_stages
+from mrt.run.training import Training
 from mrt.targets.cvm.compiler import Compiled
 
 __all__ = ["IntegerModel", "quantize"]
@@ -54,6 +60,7 @@ def quantize(
     *,
     input_shape: InputShape | None = None,
     recipe: Recipe | None = None,
+    train: Any = None,
     progress: Progress | None = None,
 ) -> IntegerModel:
     """The integer network of a float one, by the whole recipe that `mrt CONFIG` runs.
@@ -66,7 +73,9 @@ def quantize(
             the network takes them; integer inputs, such as indices, are taken as they are.
         input_shape: the input's shape with -1 for the batch axis, or a dict of them by name; by default as the data has
             it, batch first.
-        recipe: its switches.
+        recipe: its switches, and the sections that compress.
+        train: what these train on: an `(array, labels)` pair, with a dict of arrays by input where there are several,
+            or a dataset, which `data` may be as well.
         progress: shows the stages; by default nothing is shown.
 
     Raises:
@@ -85,19 +94,41 @@ def quantize(
         input_shape, data = shapes_of(data)
     network = read_network(net, input_shape)
     samples = Given(data, network.inputs, batch, most)
-    stages = [*recipe_stages(recipe, samples), Compile(recipe.quantization)]
     progress = progress or Progress(Console(quiet=True))
-    have = run_stages(stages, [PREPARED, QUANTIZED, COMPILED], progress, given={BASE: network})
-    return IntegerModel(network, have[PREPARED], have[QUANTIZED], have[COMPILED], samples, dataset)
+    with tempfile.TemporaryDirectory() as folder:
+        training = _training(recipe, dataset if train is None else train, network.inputs, Path(folder))
+        compressing = compressing_stages(recipe, training, lambda start, saved: None)
+        wanted: list[Product[Any]] = [NETWORK, COMPRESSION]
+        loaded = run_stages([LoadGiven(network), *compressing], wanted, progress)
+        network = loaded[NETWORK]
+        stages = [*recipe_stages(recipe, samples, training=training), Compile(recipe.quantization)]
+        have = run_stages(stages, [PREPARED, QUANTIZED, COMPILED], progress, given={BASE: network})
+    made = have[PREPARED], have[QUANTIZED], have[COMPILED]
+    steps: list[CompressionStep] = loaded[COMPRESSION]
+    return IntegerModel(network, *made, samples, dataset, steps, coded=recipe.sharing is not None)
+
+
+def _training(recipe: Recipe, given: Any, inputs: InputShape, folder: Path) -> Training:
+    """What the recipe's sections train on, if one does.
+
+    Raises:
+        MRTError: a section trains, and there is nothing to train on.
+    """
+    if isinstance(given, tuple) and len(given) == 2:
+        given = Memory(*given, inputs)
+    if recipe.trains and not isinstance(given, Dataset):
+        raise MRTError(f"{recipe.trains.lower()} trains: give train=(array, labels), or a dataset")
+    return Training(lambda section: given, lambda: None, folder, _NAME, inputs, Finetune(dataset=GIVEN))
 
 
 class IntegerModel:
     """A network in integers, compiled, with the float network that it came from; `quantize` makes it.
 
     Attributes:
-        network: the float network.
+        network: the float network, as compressed.
         prepared: the same in few operators.
         quantized: the integer graph and what its integers mean.
+        compression: what the network costs as given and after each step that compressed it.
     """
 
     def __init__(
@@ -108,14 +139,18 @@ class IntegerModel:
         compiled: Compiled | None,
         samples: Given,
         dataset: Dataset | None = None,
+        compression: Sequence[CompressionStep] = (),
+        coded: bool = False,
     ) -> None:
-        """`samples` are what it was calibrated on, of `dataset` where that is known."""
+        """`samples` are what it was calibrated on, of `dataset` where that is known; `coded` saves params.huf, too."""
         self.network = network
         self.prepared = prepared
         self.quantized = quantized
         self._compiled = compiled
         self._samples = samples
         self._dataset = dataset
+        self.compression = tuple(compression)
+        self._coded = coded
 
     @property
     def cvm(self) -> cvm.Model:
@@ -195,7 +230,7 @@ class IntegerModel:
         Raises:
             CVMError: it cannot be written; what was there stays.
         """
-        write_model(Path(folder), self._model, self.quantized, self._samples, self._dataset)
+        write_model(Path(folder), self._model, self.quantized, self._samples, self._dataset, self._coded)
         return Path(folder)
 
     @property

@@ -18,21 +18,21 @@ from mrt.compress.groups import ChannelGroups, Group
 from mrt.compress.measure import Cost, CostOfPruned, cost
 from mrt.compress.prune import prune
 from mrt.compress.sensitivity import curves
-from mrt.config import Config
 from mrt.config import Stage as Start
-from mrt.config.compression import Finetune, Pruning
+from mrt.config.compression import Distillation, Finetune, Pruning
 from mrt.datasets import Dataset
 from mrt.errors import MRTError
 from mrt.executors.mxnet import Executor
 from mrt.graph import Array, Graph
 from mrt.graph.batch import Feed
+from mrt.recipe import Recipe
 from mrt.report import Progress
 from mrt.report.compression import CompressionStep
-from mrt.run.pictures import Pictures
 from mrt.run.products import COMPRESSION, NETWORK
 from mrt.run.source import network_at
 from mrt.run.stage import Checkpoint, Made, Products, Stage
 from mrt.run.structural import fit_batch_norm
+from mrt.run.training import Training
 from mrt.train import FitSettings, GraphLearner, Objective, TrainingCheckpoint, cross_entropy, fit, judge
 from mrt.train.resume import digest
 
@@ -47,17 +47,17 @@ _EXCEPT = {"dataset", "dataset_dir", "dump"}
 class Measurer:
     """Says what a network costs and achieves."""
 
-    def __init__(self, config: Config, pictures: Pictures) -> None:
-        """[EVALUATION] says on what accuracy is measured; without it there is none."""
-        self._config, self._pictures = config, pictures
+    def __init__(self, training: Training) -> None:
+        """`training` says on what accuracy is measured."""
+        self._training = training
 
     def __call__(self, name: str, network: Graph, notes: str | None = None) -> CompressionStep:
         """What the report says of the network after a step."""
-        found, settings = cost(network), self._config.evaluation
+        found, judged = cost(network), self._training.judged()
         accuracy: dict[str, float] = {}
-        if settings is not None and settings.iter_num != 0:
-            dataset, start, count = self._pictures.compared()
-            accuracy = judge(Executor(network), dataset, settings.batch, "evaluation", start, count)
+        if judged is not None:
+            dataset, start, count, batch = judged
+            accuracy = judge(Executor(network), dataset, batch, "evaluation", start, count)
         return CompressionStep(
             name=name,
             accuracy=accuracy,
@@ -89,18 +89,16 @@ class Begin(Stage):
 class Trainer:
     """Trains a network as [FINETUNE] and [DISTILLATION] say."""
 
-    def __init__(self, config: Config, pictures: Pictures, folder: Path) -> None:
-        """`folder` is where trainings that were interrupted go on from."""
-        self.settings = config.finetune or Finetune(
-            dataset=config.calibration.dataset, dataset_dir=config.calibration.dataset_dir
-        )
-        self._config, self._pictures, self._folder = config, pictures, folder
+    def __init__(self, settings: Finetune, distillation: Distillation | None, training: Training) -> None:
+        """`training` has the pictures, and keeps what goes on from an interruption."""
+        self.settings = settings
+        self._distillation, self._training = distillation, training
         self._left: list[TrainingCheckpoint] = []
 
     @property
     def dataset(self) -> Dataset:
         """What is trained on."""
-        return self._pictures.of(self.settings)
+        return self._training.of(self.settings)
 
     def __call__(
         self, network: Graph, name: str, progress: Progress, epochs: int | None = None, sparsity: float = 0.0
@@ -111,10 +109,10 @@ class Trainer:
         learner, objective = self._objective(network, sparsity)
         origin = {f"[FINETUNE] {key.capitalize()}": str(value) for key, value in vars(settings).items()}
         origin["[FINETUNE] Dataset"] = f"{self.dataset.name} {self.dataset.preprocess}"
-        origin["[DISTILLATION]"] = str(self._config.distillation)
+        origin["[DISTILLATION]"] = str(self._distillation)
         origin["[PRUNING] Sparsity"] = str(sparsity)
         origin["the network's weights"] = digest(network.params)
-        path = self._folder / f"{self._config.default.model_name}.{name}.train.npz"
+        path = self._training.folder / f"{self._training.name}.{name}.train.npz"
         checkpoint = TrainingCheckpoint(path, origin)
         with progress.stage(name, total=settings.epochs) as step:
 
@@ -139,9 +137,9 @@ class Trainer:
             checkpoint.drop()
 
     def _objective(self, network: Graph, sparsity: float) -> tuple[GraphLearner, Objective]:
-        settings = self._config.distillation
+        settings = self._distillation
         if settings is not None:
-            teacher = network_at(Path(settings.teacher), self._config.default.input_shape)
+            teacher = network_at(Path(settings.teacher), self._training.inputs)
             chosen = DistillSettings(settings.losses, settings.temperature, settings.pairs, settings.fsp_pairs)
             distilled = Distilled(network, teacher, chosen)
             learner, objective = distilled.learner, distilled.objective
@@ -169,7 +167,7 @@ class Tune(Stage):
     takes = (NETWORK, COMPRESSION)
     gives = (NETWORK, COMPRESSION)
 
-    def __init__(self, trainer: Trainer, measure: Measurer, checkpoint: Checkpoint) -> None:
+    def __init__(self, trainer: Trainer, measure: Measurer, checkpoint: Checkpoint | None) -> None:
         """`trainer` knows how."""
         self._trainer, self._measure, self.checkpoint = trainer, measure, checkpoint
 
@@ -186,7 +184,7 @@ class Prune(Stage):
     gives = (NETWORK, COMPRESSION)
 
     def __init__(
-        self, settings: Pruning, trainer: Trainer, measure: Measurer, checkpoint: Checkpoint, cache: Path
+        self, settings: Pruning, trainer: Trainer, measure: Measurer, checkpoint: Checkpoint | None, cache: Path
     ) -> None:
         """`cache` is the file that keeps measured sensitivities."""
         self._settings, self._trainer, self._measure = settings, trainer, measure
@@ -288,20 +286,21 @@ class Prune(Stage):
 
 
 def compressing_stages(
-    config: Config, pictures: Pictures, checkpoint: Callable[[Start, Callable[[], None]], Checkpoint]
+    recipe: Recipe, training: Training, checkpoint: Callable[[Start, Callable[[], None]], Checkpoint | None]
 ) -> list[Stage]:
-    """The stages that a configuration asks for, in the order in which their sections stand.
+    """The stages that a recipe asks for, in the order in which its sections stand.
 
     `checkpoint(start, saved)` makes one, which calls `saved` after it is written.
     """
-    folder, measure = config.default.output_dir, Measurer(config, pictures)
-    stages: list[Stage] = [Begin(measure, skipped=not config.compressing)]
-    for start in config.compressing:
-        trainer = Trainer(config, pictures, folder)
+    measure = Measurer(training)
+    stages: list[Stage] = [Begin(measure, skipped=not recipe.compressing)]
+    for start in recipe.compressing:
+        settings = recipe.finetune or training.otherwise
+        trainer = Trainer(settings, recipe.distillation, training)
         kept = checkpoint(start, trainer.drop)
-        if start is Start.PRUNING and config.pruning is not None:
-            cache = folder / f"{config.default.model_name}.pruning.sensitivity.json"
-            stages.append(Prune(config.pruning, trainer, measure, kept, cache))
+        if start is Start.PRUNING and recipe.pruning is not None:
+            cache = training.folder / f"{training.name}.pruning.sensitivity.json"
+            stages.append(Prune(recipe.pruning, trainer, measure, kept, cache))
         elif start is Start.FINETUNE:
             stages.append(Tune(trainer, measure, kept))
     return stages

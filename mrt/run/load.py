@@ -33,6 +33,20 @@ class Load(Stage):
         return {NETWORK: network}
 
 
+class LoadGiven(Stage):
+    """The network that the caller has."""
+
+    gives = (NETWORK,)
+
+    def __init__(self, network: Graph) -> None:
+        """It is taken as it is."""
+        self._network = network
+
+    def run(self, have: Products, progress: Progress) -> Made:
+        """The network."""
+        return {NETWORK: self._network}
+
+
 class LoadUntrained(Stage):
     """The network that a configuration names, with seeded weights (`mrt.run.structural`)."""
 

@@ -29,7 +29,7 @@ class Share(Stage):
     gives = (QUANTIZED, PRECISION, SHARED)
 
     def __init__(
-        self, section: Sharing, qat: QatSection | None, trainer: IntegerTrainer, checkpoint: Checkpoint
+        self, section: Sharing, qat: QatSection | None, trainer: IntegerTrainer, checkpoint: Checkpoint | None
     ) -> None:
         """`qat` says which layers have fewer bits; `trainer` knows how to train."""
         self._section, self._qat, self._trainer = section, qat, trainer

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from mrt.config import Config
 from mrt.config import Stage as Start
+from mrt.config.compression import Finetune
+from mrt.datasets import Dataset
 from mrt.recipe import Recipe
 from mrt.run.calibrate import Calibrate, Moments
 from mrt.run.checkpoints import Checkpoints
@@ -23,6 +25,7 @@ from mrt.run.sample_source import SampleSource
 from mrt.run.sharing import Share
 from mrt.run.stage import Checkpoint, Stage
 from mrt.run.train_integers import IntegerTrainer
+from mrt.run.training import Training
 
 
 def recipe_stages(
@@ -31,35 +34,32 @@ def recipe_stages(
     prepared: Checkpoint | None = None,
     calibrated: Checkpoint | None = None,
     quantized: Checkpoint | None = None,
+    training: Training | None = None,
 ) -> list[Stage]:
     """The recipe: from the float network to the integer one. There is no other way to quantize a network.
 
     Args:
         recipe: its switches.
         samples: what to calibrate on.
-        prepared, calibrated, quantized: where these stages leave their results.
+        prepared, calibrated, quantized: where these stages leave their results; the last of them, after the integers
+            were trained.
+        training: what integers are trained on, where the recipe says so; None leaves these sections out.
     """
-    return [
+    qat, sharing = (recipe.qat, recipe.sharing) if training else (None, None)
+    stages: list[Stage] = [
         Prepare(recipe.prepare, samples, prepared),
         Calibrate(recipe.calibration, samples, calibrated),
         Moments(recipe.calibration, recipe.quantization, samples),
         Settle(recipe, samples),
-        Quantize(recipe, samples, quantized),
     ]
-
-
-def _training_integers(config: Config, pictures: Pictures, stages: list[Stage], quantized: Checkpoint) -> list[Stage]:
-    """The recipe's stages with those of [QAT] and [SHARING], after which the integer network is kept, not before."""
-    *before, quantize = stages
-    folder, model = config.default.output_dir, config.default.model_name
-    if config.qat is not None:
-        trainer = IntegerTrainer(config.qat, pictures, folder, model)
-        last = quantized if config.sharing is None else None
-        before, quantize = [*before, FewBits(config.qat), quantize], Qat(config.qat, trainer, last)
-    if config.sharing is not None:
-        trainer = IntegerTrainer(config.sharing, pictures, folder, model)
-        before, quantize = [*before, quantize], Share(config.sharing, config.qat, trainer, quantized)
-    return [*before, quantize]
+    if qat is not None:
+        stages.append(FewBits(qat))
+    stages.append(Quantize(recipe, samples, None if qat or sharing else quantized))
+    if training and qat:
+        stages.append(Qat(qat, IntegerTrainer(qat, training), None if sharing else quantized))
+    if training and sharing:
+        stages.append(Share(sharing, qat, IntegerTrainer(sharing, training), quantized))
+    return stages
 
 
 def configured_stages(config: Config, pictures: Pictures) -> list[Stage]:
@@ -71,21 +71,34 @@ def configured_stages(config: Config, pictures: Pictures) -> list[Stage]:
         dump: bool = getattr(config, start.name.lower()).dump
         return checkpoints.compressed(order[order.index(start) :], dump, saved)
 
-    quantized = checkpoints.quantized(config.quantization.dump)
-    recipe = recipe_stages(
-        Recipe.from_config(config),
-        pictures,
-        checkpoints.prepared(config.prepare.dump),
-        checkpoints.calibrated(config.calibration.dump),
-        quantized if config.qat is None and config.sharing is None else None,
-    )
+    recipe, training = Recipe.from_config(config), _training(config, pictures)
     return [
-        *compressing_stages(config, pictures, compressed),
+        *compressing_stages(recipe, training, compressed),
         Cut(config),
-        *_training_integers(config, pictures, recipe, quantized),
+        *recipe_stages(
+            recipe,
+            pictures,
+            checkpoints.prepared(config.prepare.dump),
+            checkpoints.calibrated(config.calibration.dump),
+            checkpoints.quantized(config.quantization.dump),
+            training,
+        ),
         Parts(config, checkpoints),
         Merge(config, checkpoints.merged(config.merge_model.dump) if config.split_model.keys else None),
     ]
+
+
+def _training(config: Config, pictures: Pictures) -> Training:
+    """What a configuration trains on and judges by."""
+    default, calibration, evaluation = config.default, config.calibration, config.evaluation
+
+    def judged() -> tuple[Dataset, int, int, int] | None:
+        if evaluation is None or evaluation.iter_num == 0:
+            return None
+        return (*pictures.compared(), evaluation.batch)
+
+    otherwise = Finetune(dataset=calibration.dataset, dataset_dir=calibration.dataset_dir)
+    return Training(pictures.of, judged, default.output_dir, default.model_name, default.input_shape, otherwise)
 
 
 def compiled_stages(config: Config, pictures: Pictures, folder: Path) -> list[Stage]:

@@ -20,7 +20,7 @@ from mrt.quantizer.quantize import Quantized
 from mrt.report import Progress
 from mrt.run.batching import Run
 from mrt.run.evaluation import native_run
-from mrt.run.pictures import Pictures
+from mrt.run.training import Training
 from mrt.targets.cvm.compiler import compile_model
 from mrt.train import Epoch, FitSettings, TrainingCheckpoint, cross_entropy, fit, judge
 from mrt.train.resume import digest
@@ -29,7 +29,7 @@ _BATCH = 100
 
 
 @dataclass(frozen=True)
-class Training:
+class Trained:
     """A trained integer network, and its accuracy on the held-out pictures: at the start, at its best, by epoch."""
 
     quantized: Quantized
@@ -42,13 +42,13 @@ class Training:
 class IntegerTrainer:
     """Trains integer networks as a section says."""
 
-    def __init__(self, section: Qat | Sharing, pictures: Pictures, folder: Path, model: str) -> None:
-        """`folder` is where trainings that were interrupted go on from; `model` names their files."""
-        self._section, self._pictures, self._folder, self._model = section, pictures, folder, model
+    def __init__(self, section: Qat | Sharing, training: Training) -> None:
+        """`training` has the pictures, and keeps what goes on from an interruption."""
+        self._section, self._training = section, training
 
     def __call__(
         self, quantized: Quantized, layers: Sequence[Constants], name: str, progress: Progress, epochs: int
-    ) -> Training:
+    ) -> Trained:
         """The network whose accuracy on the held-out pictures is best, that at the start included.
 
         `name` tells the training from others of this run. Its checkpoint is to be dropped when the result is kept.
@@ -57,7 +57,7 @@ class IntegerTrainer:
             MRTError: too few pictures are left to train on, or no layer can be trained.
         """
         section, title = self._section, type(self._section).__name__.upper()
-        dataset = self._pictures.of(section)
+        dataset = self._training.of(section)
         count = dataset.size("train") - section.held_out
         if count < section.batch:
             raise MRTError(
@@ -70,7 +70,7 @@ class IntegerTrainer:
         found: list[float] = []
         origin = {f"[{title}] {key.capitalize()}": str(value) for key, value in section.model_dump().items()}
         origin["the integer network"] = digest(quantized.graph.params)
-        checkpoint = TrainingCheckpoint(self._folder / f"{self._model}.{name}.train.npz", origin)
+        checkpoint = TrainingCheckpoint(self._training.folder / f"{self._training.name}.{name}.train.npz", origin)
         with progress.stage(name, total=max(epochs, 1)) as step:
 
             def judged(epoch: Epoch) -> None:
@@ -84,11 +84,11 @@ class IntegerTrainer:
                 )
                 fit(learner, cross_entropy(learner), settings, dataset, checkpoint, judged, count, title)
         best = learner.network(best=True)
-        return Training(best, before, self._accuracy(best, dataset, count), tuple(found), checkpoint)
+        return Trained(best, before, self._accuracy(best, dataset, count), tuple(found), checkpoint)
 
     def accuracy(self, quantized: Quantized) -> float:
         """Of the compiled model on the held-out pictures; below all others where it could overflow."""
-        dataset = self._pictures.of(self._section)
+        dataset = self._training.of(self._section)
         return self._accuracy(quantized, dataset, dataset.size("train") - self._section.held_out)
 
     def _accuracy(self, quantized: Quantized, dataset: Dataset, first: int) -> float:
