@@ -9,11 +9,7 @@ BENCH_VENV := .venv-bench
 READY_BENCH := $(BENCH_VENV)/.ready
 NATIVE_SOURCES := python/CMakeLists.txt $(shell find python/cvm/native -type f)
 
-<<<<<<< HEAD
-.PHONY: demo test lint sanitize accuracy ablation compression teacher bench fuzz fuzz-networks families reproducible report-check package clean
-=======
-.PHONY: demo test lint sanitize accuracy ablation compression bench fuzz fuzz-networks onnx-cases families reproducible package clean
->>>>>>> 0be896b (ONNX models are read: in configurations and by mrt.quantize; the onnx package's own cases are equal or refused)
+.PHONY: demo test lint sanitize accuracy ablation compression teacher bench fuzz fuzz-networks onnx-cases families reproducible report-check ray package clean
 
 demo: $(READY)
 	$(PYTHON) mrt/main.py mrt/zoo/digits.ini
@@ -108,6 +104,12 @@ families: $(READY)
 # MRT_REPORTS=FOLDER make report-check looks at the reports of a folder, too.
 report-check: $(READY_DEV)
 	$(PYTHON) -m pytest tests/report/test_page_in_browser.py -ra
+
+# Networks of the zoo on a Ray cluster of two nodes on this machine, one of which is killed meanwhile; writes docs/ray.log.
+# MRT_DATA=FOLDER make ray
+ray: $(READY_DEV)
+	$(PIP) install 'ray>=2.9'
+	$(PYTHON) -W ignore tests/ray_cluster.py
 
 # Wheels, each in an environment of its own and away from the sources: the runtime alone runs a model that the whole compiled
 # from the weights that came with it.

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO, NoReturn
 
+from mrt.lifeline import end_with
+
 _LONGEST = 4000  # bytes of a message; more may not fit into a pipe that nobody reads yet
 _TELLING = ("Check failed", "rror", "what():", "failed")
 
@@ -41,11 +43,12 @@ def attempt(task: Callable[[], None], seconds: float) -> Failure | None:
         seconds: a child that takes longer is killed, and that is a failure, too.
     """
     reader, writer = os.pipe()
+    parent = os.getpid()
     with tempfile.TemporaryFile() as chatter:
         child = os.fork()
         if child == 0:
             os.close(reader)
-            _work(task, writer, chatter.fileno())
+            _work(task, writer, chatter.fileno(), parent)
         os.close(writer)
         try:
             finished = _finished(reader, time.monotonic() + seconds)
@@ -67,10 +70,11 @@ def attempt(task: Callable[[], None], seconds: float) -> Failure | None:
         return None
 
 
-def _work(task: Callable[[], None], writer: int, chatter: int) -> NoReturn:
+def _work(task: Callable[[], None], writer: int, chatter: int, parent: int) -> NoReturn:
     """What the child does, and its end: nothing of the parent's clean-up may run here."""
     status = 1
     try:
+        end_with(parent)
         faulthandler.disable()
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         os.dup2(chatter, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,16 +20,22 @@ logger = logging.getLogger(__name__)
 class Step:
     """The part of a stage that is done, counted in units of the stage's own."""
 
-    def __init__(self, show: Callable[[int], None] | None = None) -> None:
-        """`show` is called with the count so far."""
+    def __init__(self, show: Callable[[int], None] | None = None, say: Callable[[str], None] | None = None) -> None:
+        """`show` is called with the count so far, `say` with what is being done."""
         self.done = 0
         self._show = show
+        self._say = say
 
     def advance(self, count: int = 1) -> None:
         """Say that `count` more units are done."""
         self.done += count
         if self._show is not None:
             self._show(self.done)
+
+    def say(self, text: str) -> None:
+        """Say what is being done."""
+        if self._say is not None:
+            self._say(text)
 
 
 class Progress:
@@ -74,14 +81,16 @@ class Progress:
             rich.progress.TimeElapsedColumn(),
             rich.progress.TextColumn("left"),
             rich.progress.TimeRemainingColumn(),
+            rich.progress.TextColumn("{task.fields[text]}"),
             console=self._console,
+            redirect_stdout=sys.stdout.isatty(),  # what goes elsewhere must not end on the terminal
         )
         self._bars = bars
         if outermost:
             bars.start()
-        task = bars.add_task(name, total=total)
+        task = bars.add_task(name, total=total, text="")
         try:
-            step = Step(lambda done: bars.update(task, completed=done))
+            step = Step(lambda done: bars.update(task, completed=done), lambda text: bars.update(task, text=text))
             yield step
             bars.update(task, total=total or step.done or 1, completed=total or step.done or 1)
         finally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from mrt.config import Config
@@ -49,9 +49,9 @@ class Check:
     prepare: str | None = None
 
     @property
-    def ok(self) -> bool:
-        """Whether MRT can handle the network. Weights and data are the user's to bring."""
-        return self.configuration is None and self.prepare is None
+    def missing(self) -> list[str]:
+        """What is wrong, by the name of the part; a network with nothing of it can be run."""
+        return [part.name for part in fields(self)[1:] if getattr(self, part.name) is not None]
 
 
 def check(name: str, models: Path | None = None) -> Check:

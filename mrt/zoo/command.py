@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import logging
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,15 @@ from mrt import zoo
 from mrt.atomic import atomic_write
 from mrt.errors import MRTError
 from mrt.report import Progress
+from mrt.run.claim import claimed
+from mrt.tasks import Executor, Local
 from mrt.zoo.check import check, entry
 from mrt.zoo.results import Results
 from mrt.zoo.run import Job, run
 from mrt.zoo.table import default_path, families, table
 
 _OUTPUT = Path("models/zoo")
-_FAILED = 2
+_FAILED = 1
 
 
 def add_to(commands: Any) -> None:
@@ -31,7 +35,7 @@ def add_to(commands: Any) -> None:
     for name, text in (
         ("list", "each network, its data, whether its weights are there, its last result"),
         ("check", "is the configuration valid, are weights and data there, can the network be prepared"),
-        ("run", "run networks one after the other, and say at the end which failed"),
+        ("run", "run networks, leave out those that are done, and say at the end which failed"),
         ("table", "write docs/zoo.md from the results"),
     ):
         action = actions.add_parser(name, help=text, description=text)
@@ -50,6 +54,18 @@ def add_to(commands: Any) -> None:
                 help="where weights are not found, a structural run: seeded weights, agreement with float, no accuracy",
             )
             action.add_argument("--pictures", metavar="N", type=positive, help="evaluate N pictures of each dataset")
+            action.add_argument("--again", action="store_true", help="run what is done already, too")
+            where = action.add_mutually_exclusive_group()
+            where.add_argument(
+                "--jobs",
+                metavar="N",
+                type=positive,
+                default=1,
+                help="N networks at a time, as far as memory allows; their latencies are disturbed (default 1)",
+            )
+            where.add_argument(
+                "--ray", metavar="ADDRESS", help="on a Ray cluster, which has mrt, data and weights (extra ray)"
+            )
 
 
 def positive(text: str) -> int:
@@ -60,13 +76,15 @@ def positive(text: str) -> int:
 
 
 def execute(options: argparse.Namespace, console: Console) -> int:
-    """Run the action; return the exit status: 0, or 2 where a network failed.
+    """Run the action; return the exit status: 0, or 1 where a network failed or cannot be run.
 
     Raises:
         MRTError: bad input.
     """
     if options.action != "table" and options.models is not None and not options.models.is_dir():
         raise MRTError(f"--models {options.models}: no such folder")
+    if console.is_terminal:
+        logging.getLogger("mrt").setLevel(logging.INFO)  # bars
     action = {"list": _list, "check": _check, "run": _run, "table": _table}[options.action]
     return action(options, console)
 
@@ -88,16 +106,22 @@ def _list(options: argparse.Namespace, console: Console) -> int:
 def _check(options: argparse.Namespace, console: Console) -> int:
     names = zoo.select(options.names)
     rows = rich.table.Table("name", "configuration", "weights", "dataset", "prepare")
-    failed = []
+    failed: dict[str, list[str]] = {}
     with Progress(console).stage("check", total=len(names)) as step:
         for name in names:
             found = check(name, options.models)
             parts = (found.configuration, found.weights, found.dataset, found.prepare)
             rows.add_row(name, *(part or "ok" for part in parts))
-            failed += [] if found.ok else [name]
+            if found.missing:
+                failed[name] = found.missing
             step.advance()
     _print(rows)
-    return _verdict(failed, len(names))
+    if failed:
+        told = "; ".join(f"{name} ({', '.join(missing)})" for name, missing in failed.items())
+        print(f"{len(failed)} of {len(names)} cannot be run as they are: {told}")
+        return _FAILED
+    print(f"all {len(names)} can be run")
+    return 0
 
 
 def _run(options: argparse.Namespace, console: Console) -> int:
@@ -105,9 +129,13 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     jobs = [Job(name, options.random_weights, options.pictures, options.models) for name in names]
     results = Results(options.output)
     results.make_folder()  # before hours of work that could not be kept
-    failed = run(jobs, results, lambda line: print(line, flush=True), Progress(console))
+    executor = Local(options.jobs) if options.ray is None else cluster(options.ray)
+    with claimed(options.output, "zoo"):
+        tell = partial(print, flush=True)
+        failed = run(jobs, results, executor, tell, Progress(console), options.again)
     print(f"results: {options.output}")
-    return _verdict(failed, len(names))
+    print(f"{len(failed)} of {len(names)} failed: {', '.join(failed)}" if failed else f"all {len(names)} passed")
+    return _FAILED if failed else 0
 
 
 def _table(options: argparse.Namespace, console: Console) -> int:
@@ -119,9 +147,11 @@ def _table(options: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _verdict(failed: list[str], count: int) -> int:
-    print(f"{len(failed)} of {count} failed: {', '.join(failed)}" if failed else f"all {count} passed")
-    return _FAILED if failed else 0
+def cluster(address: str) -> Executor:
+    """The cluster that --ray names."""
+    from mrt.tasks.cluster import Cluster  # imports ray, which takes seconds
+
+    return Cluster(address)
 
 
 def _print(rows: rich.table.Table) -> None:

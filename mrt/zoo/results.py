@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from mrt.atomic import atomic_write
 from mrt.errors import MRTError
 from mrt.report import Report
+from mrt.report.read import read_report
 
 
 class Results:
-    """The results in one folder: `NAME.report.json`, `NAME.report.md` and `NAME.failure.txt`."""
+    """The results in one folder: `NAME.report.json`, `.report.md`, `.origin.json` and `.failure.txt`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -31,10 +32,22 @@ class Results:
         except OSError as error:
             raise MRTError(f"{self.folder}: cannot be written in: {error.strerror}; name another --output") from None
 
-    def save(self, name: str, report: Report) -> None:
-        """Keep a network's report, in place of what is known of it."""
+    def save(self, name: str, report: Report, origin: Mapping[str, str] | None = None) -> None:
+        """Keep a network's report, in place of what is known of it, and what it was made from."""
+        self._origin(name).unlink(missing_ok=True)
         report.write(self.folder, name)
+        if origin is not None:  # last: what has one is whole
+            atomic_write(self._origin(name), json.dumps(origin, indent=1) + "\n")
         self._failure(name).unlink(missing_ok=True)
+
+    def kept(self, name: str, origin: Mapping[str, str]) -> Report | None:
+        """A network's report, if it was made from this and the last run did not fail."""
+        try:
+            if json.loads(self._origin(name).read_text(encoding="utf-8")) != dict(origin) or self.failure(name):
+                return None
+            return self.report(name)
+        except (OSError, ValueError, MRTError):
+            return None
 
     def fail(self, name: str, reason: str) -> None:
         """Keep why a network's last run failed; an earlier report stays where it is."""
@@ -44,15 +57,10 @@ class Results:
         """A network's last report, or None.
 
         Raises:
-            MRTError: the file is damaged.
+            MRTError: the file is damaged, or of another version.
         """
         path = self.folder / f"{name}.report.json"
-        if not path.is_file():
-            return None
-        try:
-            return Report.model_validate_json(path.read_text(encoding="utf-8"))
-        except (ValidationError, OSError, UnicodeDecodeError):
-            raise MRTError(f"{path}: damaged report; remove it or run mrt zoo run {name} again") from None
+        return read_report(path) if path.is_file() else None
 
     def failure(self, name: str) -> str | None:
         """Why a network's last run failed, or None where it did not."""
@@ -65,6 +73,9 @@ class Results:
         if failure is not None:
             return f"failed: {failure}"
         return summary(report) if report else "-"
+
+    def _origin(self, name: str) -> Path:
+        return self.folder / f"{name}.origin.json"
 
     def _failure(self, name: str) -> Path:
         return self.folder / f"{name}.failure.txt"

@@ -1,30 +1,29 @@
-"""Runs networks of the zoo one after the other, each in a process of its own: one that dies takes no other with it."""
+"""Runs networks of the zoo, each a task of its own: one that dies takes no other with it, and what is done is kept."""
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import math
-import multiprocessing
 import resource
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
-from cvm.errors import CVMError
-
-from mrt.advice import advised
+from mrt import zoo
+from mrt.config.paths import model_files
 from mrt.errors import MRTError
 from mrt.report import Progress, Report
+from mrt.tasks import Executor, Task
+from mrt.version import __version__
 from mrt.zoo.results import Results, summary
 from mrt.zoo.settings import has_weights, settings
 
-logger = logging.getLogger(__name__)
-
 _LARGEST_BATCH = 16
+_MEMORY = 2_500_000_000
+"""Bytes that a network is expected to take of which no earlier run says more."""
 
 
 @dataclass(frozen=True)
@@ -43,56 +42,98 @@ class Job:
     pictures: int | None = None
     models: Path | None = None
 
+    def origin(self) -> dict[str, str]:
+        """What the result is made from, in words: where it is the same, so is the result.
 
-def run(jobs: Sequence[Job], results: Results, tell: Callable[[str], None], progress: Progress) -> list[str]:
+        Raises:
+            MRTError: the configuration is not valid.
+        """
+        config = settings(self.name, self.models)
+        files = model_files(config.default.model_dir, config.default.model_name) or ()
+        text = zoo.configuration(self.name).read_bytes()
+        return {
+            "mrt": __version__,
+            "configuration": hashlib.sha256(text).hexdigest(),
+            "weights": ", ".join(f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files)
+            or str(has_weights(config)),
+            "random_weights": str(self.random_weights),
+            "pictures": str(self.pictures),
+        }
+
+
+def run(
+    jobs: Sequence[Job],
+    results: Results,
+    executor: Executor,
+    tell: Callable[[str], None],
+    progress: Progress,
+    again: bool = False,
+) -> list[str]:
     """Run every job and keep its result, whatever became of the others.
 
     Args:
         jobs: what to run, in this order.
-        results: where the reports go.
+        results: where the reports go; a job whose report is there already, made from the same, is left out.
+        executor: where they run.
         tell: called with one line per job.
         progress: counts the jobs.
+        again: leave none out.
 
     Returns:
         The names of those that failed.
     """
-    failed = []
+    kept = {} if again else {job.name: report for job in jobs if (report := _kept(job, results))}
+    for name, report in kept.items():
+        tell(f"{name}: done before: {summary(report)}")
+    todo = {job.name: job for job in jobs if job.name not in kept}
+    failed, running = [], list[str]()
     with progress.stage("zoo", total=len(jobs)) as step:
-        for job in jobs:
-            try:
-                report = _alone(job)
-                results.save(job.name, report)
-                _require_exactness(report)
-                tell(f"{job.name}: {summary(report)}, {sum(report.seconds.values()):.0f} s")
-            except (MRTError, CVMError) as error:
-                reason = advised(error)
-                results.fail(job.name, reason)
-                failed.append(job.name)
-                tell(f"{job.name}: failed: {reason}")
+
+        def begun(name: str) -> None:
+            running.append(name)
+            step.say(", ".join(running))
+
+        step.advance(len(kept))
+        tasks = [Task(name, run_one, job, _memory(name, results)) for name, job in todo.items()]
+        for finished in executor.run(tasks, begun):
+            name, report, reason = finished.name, finished.result, finished.reason
+            if reason is None:
+                results.save(name, report, todo[name].origin())
+                reason = _inexact(report)
+            if reason is None:
+                tell(f"{name}: {summary(report)}, {sum(report.seconds.values()):.0f} s")
+            else:
+                results.fail(name, reason)
+                failed.append(name)
+                tell(f"{name}: failed: {reason}")
+            running.remove(name)
+            step.say(", ".join(running))
             step.advance()
     return failed
 
 
-def _require_exactness(report: Report) -> None:
+def _kept(job: Job, results: Results) -> Report | None:
+    """The report of an earlier run that was made from the same and did not fail."""
+    try:
+        origin = job.origin()
+    except MRTError:
+        return None  # its own task says so
+    return results.kept(job.name, origin)
+
+
+def _memory(name: str, results: Results) -> int:
+    try:
+        report = results.report(name)
+    except MRTError:
+        report = None  # which this run replaces
+    return (report.peak_memory_bytes if report else None) or _MEMORY
+
+
+def _inexact(report: Report) -> str | None:
     exact = report.bit_exact
     if exact and exact.mismatches:
-        raise MRTError(
-            f"the compiled model differs from the integer graph on {exact.mismatches} of {exact.samples} pictures"
-        )
-
-
-def _alone(job: Job) -> Report:
-    """`run_one` in a new process, so that memory is given back and a crash is this job's only."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        try:
-            return pool.submit(run_one, job).result()
-        except BrokenProcessPool:
-            raise MRTError("its process died; was there enough memory?") from None
-        except (MRTError, CVMError):
-            raise
-        except Exception as error:  # a defect in one network's run must not end the others'
-            logger.debug("%s", job.name, exc_info=True)
-            raise MRTError(f"{type(error).__name__}: {error}") from error
+        return f"the compiled model differs from the integer graph on {exact.mismatches} of {exact.samples} pictures"
+    return None
 
 
 def run_one(job: Job) -> Report:
@@ -113,6 +154,7 @@ def run_one(job: Job) -> Report:
         config = settings(job.name, job.models, *overrides)
         structural = job.random_weights and not has_weights(config)
         report = pipeline.run(config, Progress(), structural, network=job.name)
+    report.model_dir = None
     used = resource.getrusage(resource.RUSAGE_SELF)
     report.cpu_seconds = used.ru_utime + used.ru_stime
     report.peak_memory_bytes = used.ru_maxrss if sys.platform == "darwin" else 1024 * used.ru_maxrss
