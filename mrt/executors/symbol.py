@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import mxnet as mx
@@ -12,6 +13,8 @@ from mrt.graph.ir import VARIABLE, Graph, Node
 
 ORIGIN = "__origin__"
 """The attribute that says which nodes of the user's network a node stands for, where that is not its own name."""
+_ESCAPE = re.compile(r"\\(?:u[0-9a-f]{4}|.)")
+_ESCAPED = '"\\\n\r\t'  # what MXNet's reader knows as escapes
 _MXNET_VERSION = 10901  # whose attribute conventions the graph follows; an older stamp would be "upgraded" on load
 
 
@@ -31,4 +34,19 @@ def to_symbol(graph: Graph) -> Any:
     arg_nodes = [i for i, node in enumerate(nodes) if node["op"] == VARIABLE]
     version = {"mxnet_version": ["int", _MXNET_VERSION]}
     document = {"nodes": nodes, "arg_nodes": arg_nodes, "heads": heads, "attrs": version}
-    return mx.sym.load_json(json.dumps(document, ensure_ascii=False))  # MXNet's reader knows no escapes of characters
+    return mx.sym.load_json(dumps(document))
+
+
+def dumps(document: Any) -> str:
+    """A symbol as JSON for MXNet's reader, which takes any character as it is and knows few escapes."""
+    return _ESCAPE.sub(_unescaped, json.dumps(document, ensure_ascii=False))
+
+
+def loads(text: str) -> Any:
+    """What `dumps` or MXNet has written, control characters as they are."""
+    return json.loads(text, strict=False)
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    character: str = json.loads(f'"{escape[0]}"')
+    return escape[0] if character in _ESCAPED else character

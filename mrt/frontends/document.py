@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import mxnet as mx
 
+from mrt.executors.symbol import dumps, loads
 from mrt.graph.ir import VARIABLE
 
 ATTRIBUTES = ("attrs", "attr", "param")
@@ -34,7 +34,7 @@ def problem(text: str) -> str | None:
     and outputs of theirs that exist.
     """
     try:
-        document = json.loads(text)
+        document = loads(text)
     except RecursionError:
         return "it is nested too deeply for a symbol"
     except ValueError as error:
@@ -139,6 +139,6 @@ def _count_outputs(node: Mapping[str, Any]) -> int:
         "attrs": {"mxnet_version": ["int", 10901]},
     }
     try:
-        return len(mx.sym.load_json(json.dumps(document)).get_internals().list_outputs()) - len(variables)
+        return len(mx.sym.load_json(dumps(document)).get_internals().list_outputs()) - len(variables)
     except mx.base.MXNetError:
         return 1  # of attributes that MXNet's reader refuses, naming the node

@@ -18,7 +18,7 @@ import numpy as np
 from mrt.atomic import atomic_write
 from mrt.errors import MRTError, Remedy
 from mrt.executors.child import attempt
-from mrt.executors.symbol import ORIGIN, to_symbol
+from mrt.executors.symbol import ORIGIN, dumps, loads, to_symbol
 from mrt.executors.twin import restored
 from mrt.frontends import document
 from mrt.graph.ir import VARIABLE, Array, Graph, Node, Shape, Value
@@ -40,7 +40,7 @@ def from_symbol(symbol: Any, params: Mapping[str, Array], inputs: Mapping[str, S
     Raises:
         MRTError: a variable is neither a parameter nor an input.
     """
-    written = json.loads(symbol.tojson())
+    written = loads(symbol.tojson())
     nodes: list[Node] = []
     for name, raw in zip(_unique_names(written["nodes"]), written["nodes"]):
         attrs = dict(raw.get("attrs", {}))
@@ -106,7 +106,7 @@ def load_symbol(path: Path) -> mx.sym.Symbol:
         raise MRTError(f"{path}: not a readable MXNet symbol ({_first_line(error)})") from None
     if wrong := document.problem(text):
         raise MRTError(f"{path}: not a readable MXNet symbol: {wrong}")
-    text = json.dumps(json.loads(text), ensure_ascii=False)  # MXNet's reader knows no escapes of characters
+    text = dumps(loads(text))
     # What the check does not know of and MXNet's reader dies of, it dies of in a child.
     if failure := attempt(lambda: mx.sym.load_json(text).tojson(), _SECONDS):
         raise MRTError(f"{path}: not a readable MXNet symbol ({failure.reason[:200]})")

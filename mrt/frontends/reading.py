@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -17,6 +16,7 @@ from mrt import ops
 from mrt.config.paths import spellings
 from mrt.errors import MRTError
 from mrt.executors.guarded import first_forward, first_shapes
+from mrt.executors.symbol import loads
 from mrt.frontends import mxnet as mxnet_files
 from mrt.frontends.onnx.file import is_model, is_onnx
 from mrt.frontends.onnx.reader import read_onnx
@@ -98,7 +98,7 @@ def network_of_symbol(
 
     `alone` takes a network that holds for one sample at a time as it is: to be run so, or cut before what makes it so.
     """
-    nodes = json.loads(symbol.tojson())["nodes"]
+    nodes = loads(symbol.tojson())["nodes"]
     unknown = [node["name"] for node in nodes if node["op"] == "null" and node["name"] not in params]
     named = shapes if isinstance(shapes, Mapping) else {}
     losses = _labels_of_losses(nodes)

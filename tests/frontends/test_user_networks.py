@@ -8,12 +8,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import cvm
 import mxnet as mx
 import numpy as np
 import pytest
 from saved_networks import NAME, compiled, loaded, outputs, save
 from toolchain import check, compile_network
 
+import mrt
 from mrt.errors import MRTError
 from mrt.executors.mxnet import Executor
 from mrt.frontends import mxnet as mxnet_files
@@ -143,6 +145,28 @@ def test_names_in_any_language(tmp_path: Path) -> None:
     paths = tmp_path / "again.json", tmp_path / "again.params"
     mxnet_files.save(network, *paths)
     assert "卷積é_weight" in mxnet_files.load(*paths, network.inputs).params
+
+
+@pytest.mark.parametrize("odd", ["\x01", "\x08\x1f", "\n", '"\\', "\x7f\u2028"])
+def test_names_with_characters_that_json_escapes(odd: str, tmp_path: Path) -> None:
+    symbol = head(conv(name=f"a{odd}b"))
+    save(symbol, tmp_path)
+    assert_computes(loaded(tmp_path), *outputs(symbol, tmp_path, data=PICTURES))
+    params = {name: array.asnumpy() for name, array in mx.nd.load(str(tmp_path / f"{NAME}-0000.params")).items()}
+    model = mrt.quantize((symbol, params), PICTURES)
+    assert model.sqnr(PICTURES) > 30
+    paths = tmp_path / "again.json", tmp_path / "again.params"
+    mxnet_files.save(model.network, *paths)
+    assert f"a{odd}b" in {node.name for node in mxnet_files.load(*paths, model.network.inputs).nodes()}
+    assert cvm.load(model.save(tmp_path / "model"))
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    save(head(conv()), tmp_path)
+    path = tmp_path / f"{NAME}-symbol.json"
+    path.write_text(path.read_text().replace('"c_bias"', r'"c\ud800"'))
+    with pytest.raises(MRTError, match="not a readable MXNet symbol"):
+        loaded(tmp_path)
 
 
 def test_symbols_do_not_depend_on_the_locale(tmp_path: Path) -> None:
