@@ -18,11 +18,12 @@ from mrt.graph.batch import Feed
 from mrt.integer.form import ExtraBits
 from mrt.quantizer.annotate import annotate
 from mrt.quantizer.cheap import multiply_accumulates
-from mrt.quantizer.input_cost import WEIGHTS, input_costs
+from mrt.quantizer.input_cost import WEIGHTS, input_costs, steep_readers
 from mrt.quantizer.quantize import QuantizeSettings
 from mrt.statistics.tensor import Statistics
 
 _POOR = 10**-3.0  # of a layer's output's power, lost by rounding its input, or its weights
+_POOR_STEP = 10**-3.5  # likewise where all but a step is made of the output: there, errors are of whole entries
 _SHARE_OF_MACS = 0.03
 _FREE_MACS = 10**6  # some microseconds, whatever part of a small network that is
 _POSITIONS = 64
@@ -50,7 +51,9 @@ def poor_layers(
     )
     shapes, layers = infer_shapes(graph), constant_layers(graph)
     given = settings.extra.inputs | set(settings.bits)
-    free = [layer for layer in layers if layer.name not in given and layer.inputs[0].node.name not in graph.inputs]
+    first = {layer for layer in layers if layer.inputs[0].node.name in graph.inputs}
+    steep = steep_readers(graph, layers)
+    free = [layer for layer in layers if layer.name not in given and (layer in steep or layer not in first)]
     targets = {_INPUT: {layer: annotation.narrow(layer.inputs[0]) for layer in free}}
     costs = input_costs(graph, targets, layer_patches(graph, free, batches, _POSITIONS, context))
     left = max(_SHARE_OF_MACS * sum(multiply_accumulates(layer, graph, shapes) for layer in layers), _FREE_MACS)
@@ -58,7 +61,8 @@ def poor_layers(
     by_cost = sorted(((cost, which, layer) for layer in free for which, cost in costs[layer].items()), key=_first)
     for cost, which, layer in reversed(by_cost):
         macs = multiply_accumulates(layer, graph, shapes)
-        if cost > _POOR and macs <= left:
+        poor = cost > (_POOR_STEP if layer in steep else _POOR)
+        if poor and macs <= left and not (which == _INPUT and layer in first):  # the input has its own precision
             chosen[which].add(layer.name)
             left -= macs
     return ExtraBits(frozenset(chosen[_INPUT]), frozenset(chosen[WEIGHTS]))

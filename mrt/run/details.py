@@ -18,6 +18,7 @@ from mrt.run.stage import Made, Products, Stage
 from mrt.statistics.tensor import Statistics
 
 _BINS = 48
+_NARROWEST = 1e-9  # of a tensor that is one number, relative to it: what bins can be told apart in
 _WORST = 4
 _MOST_DB = 200.0
 _INPUT = "null"
@@ -95,7 +96,8 @@ def _fused(network: Graph, prepared: Graph, quantized: Quantized) -> Iterator[Fu
 def _spread(name: str, statistics: Statistics, q: QValue) -> Spread:
     """`_BINS` bins over what was seen."""
     histogram = statistics.histogram
-    first, last = statistics.minimum, max(statistics.maximum, np.nextafter(statistics.minimum, np.inf))
+    first = statistics.minimum
+    last = max(statistics.maximum, first + max(abs(first) * _NARROWEST, float(np.finfo(np.float32).tiny)))
     counts, _ = np.histogram(np.clip(histogram.centers, first, last), _BINS, (first, last), weights=histogram.counts)
     return Spread(
         tensor=name,

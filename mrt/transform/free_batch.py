@@ -14,6 +14,7 @@ from math import prod
 
 import numpy as np
 
+from mrt import ops
 from mrt.errors import MRTError
 from mrt.executors.child import attempt
 from mrt.executors.mxnet import Executor, infer_shapes
@@ -57,8 +58,6 @@ class FreeBatch(Pass):
         if not fixed or _samples_apart(graph, max(map(_count, fixed))):
             return graph
         freed = [result for size in _sizes(fixed[0]) if (result := _freed(graph, size)) is not None]
-        if not freed and _grows(graph):  # as with anchors, which are made of the data's shape alone
-            return graph
         if len(freed) != 1:
             raise MRTError(
                 f"node {fixed[0].name} ({fixed[0].op}): it holds for one batch size only ({_described(fixed[0])}); "
@@ -258,11 +257,23 @@ def _require_apart(graph: Graph, count: int) -> None:
     data = {name: random.standard_normal(shape, np.float32) for name, shape in graph.input_shapes(count).items()}
     parts = {name: np.split(array, count, graph.inputs[name].index(-1)) for name, array in data.items()}
     params = {**graph.params, **_random_weights(graph, random)}
-    run = Executor(Graph(graph.outputs, params, graph.inputs))
+    run = Executor(Graph(graph.outputs, params, graph.inputs), _before_selection(graph))
     together, alone = run(data), [run({name: cut[i] for name, cut in parts.items()}) for i in range(count)]
     for output, *each in zip(together, *alone):
         if not _same(output, each):
             raise MRTError("samples depend on each other")
+
+
+def _before_selection(graph: Graph) -> list[Value]:
+    """The outputs, or instead of what a detection head has selected, what it selects from: ties fall either way."""
+    selecting = [node for node in graph.nodes() if ops.of(node).selects]
+    selected = set(selecting)
+    for node in graph.nodes():
+        if any(value.node in selected for value in node.inputs):
+            selected.add(node)
+    dynamic = graph.dynamic()
+    read = [value for node in selecting for value in node.inputs if value.node in dynamic - selected]
+    return [*(value for value in graph.outputs if value.node not in selected), *dict.fromkeys(read)]
 
 
 def _random_weights(graph: Graph, random: np.random.Generator) -> dict[str, Array]:
@@ -296,11 +307,3 @@ def _close(a: Array, b: Array) -> bool:
 def _described(node: Node) -> str:
     keys = ("shape", "target_shape", "begin", "end")
     return ", ".join(f"{key}={node.attrs[key]}" for key in keys if key in node.attrs)
-
-
-def _grows(graph: Graph) -> bool:
-    """Whether the shapes fit together for one sample and for two, and every output has twice the rows for two."""
-    with suppress(MRTError):
-        one, two = (infer_shapes(graph, batch) for batch in (1, 2))
-        return all(two[value] == (2 * one[value][0], *one[value][1:]) for value in graph.outputs)
-    return False

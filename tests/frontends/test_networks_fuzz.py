@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from networks_fuzz import INVALID, OK, REFUSED, outcome
 
-SEEDS = range(1000, 1012)
+SEEDS = (*range(1000, 1018), 30069, 30083)  # the last had tensors of denormal numbers, which no histogram took
 
 
 @pytest.mark.parametrize("seed", SEEDS)

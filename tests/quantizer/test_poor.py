@@ -63,3 +63,11 @@ def test_the_share_of_the_work_is_bounded() -> None:
 
 def test_what_has_more_bits_already_is_not_asked() -> None:
     assert "depthwise" not in chosen(network(400.0), extra=ExtraBits(frozenset({"depthwise"}))).inputs
+
+
+def test_a_layer_of_which_a_step_is_made_gets_exact_weights() -> None:
+    """y / (y + 1e-6) behind ReLU: wherever rounding moves y across 0, all of the entry is wrong."""
+    y = relu(conv(sym.Variable("data"), 8, name="first"))
+    graph = random_network(dense(y * sym.reciprocal(y + 1e-6), 10, name="last"), PICTURE)
+    assert chosen(graph).weights == {"first"}
+    assert chosen(random_network(dense(y * sym.reciprocal(y + 1.0), 10, name="last"), PICTURE)).weights == frozenset()
