@@ -154,7 +154,7 @@ def test_names_with_characters_that_json_escapes(odd: str, tmp_path: Path) -> No
     assert_computes(loaded(tmp_path), *outputs(symbol, tmp_path, data=PICTURES))
     params = {name: array.asnumpy() for name, array in mx.nd.load(str(tmp_path / f"{NAME}-0000.params")).items()}
     model = mrt.quantize((symbol, params), PICTURES)
-    assert model.sqnr(PICTURES) > 30
+    assert np.min(model.sqnr(PICTURES)) > 30
     paths = tmp_path / "again.json", tmp_path / "again.params"
     mxnet_files.save(model.network, *paths)
     assert f"a{odd}b" in {node.name for node in mxnet_files.load(*paths, model.network.inputs).nodes()}
