@@ -13,6 +13,8 @@ from mrt.transform import PREPARE, PassManager
 from mrt.transform.channel_gains import ChannelGains
 from mrt.transform.equalize import Equalize, measured
 from mrt.transform.gain_choice import find_gains
+from mrt.transform.split_channels import SplitChannels
+from mrt.transform.split_choice import find_splits
 
 VERIFIED_PICTURES = 2
 GAIN_PICTURES = 32
@@ -46,4 +48,6 @@ class Prepare(Stage):
                 first = self._samples.first(min(GAIN_PICTURES, self._samples.calibrated))
                 gains = find_gains(prepared, first, where)
                 prepared = PassManager([ChannelGains(gains)], verify=verified, context=where).run(prepared)
+                parts = find_splits(prepared, first, where)
+                prepared = PassManager([SplitChannels(parts)], verify=verified, context=where).run(prepared)
         return {PREPARED: prepared}
