@@ -21,13 +21,20 @@ from mrt.errors import MRTError
 from mrt.report import Progress, compare
 from mrt.report import command as report_command
 from mrt.report.summary import summary
+from mrt.run import draft
 from mrt.run.claim import claimed
 from mrt.version import __version__
 from mrt.zoo import command as zoo_command
 
 __all__ = ["main"]
 
-_COMMANDS = ("run", "sensitivity", "ablate", "train", "ops", "zoo", "report", "compare", "verify")
+_COMMANDS = ("run", "sensitivity", "ablate", "train", "ops", "zoo", "report", "compare", "verify", "init", "completion")
+_EXAMPLES = {
+    "run": "mrt net.ini --start CALIBRATION --set QUANTIZATION.Precision=auto",
+    "sensitivity": "mrt sensitivity net.ini --pictures 50",
+    "ablate": "mrt ablate net.ini --quick",
+    "train": "mrt train net.ini --set TRAIN.Epochs=10",
+}
 _BAD_INPUT = 2
 _INTERRUPTED = 130
 _PICTURES = 100
@@ -53,8 +60,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _ops()
         elif options.command == "zoo":
             return zoo_command.execute(options, console)
-        elif options.command in _CHECKS:
-            return int(_CHECKS[options.command].execute(options))
+        elif options.command == "completion":
+            _completion(options.shell)
+        elif options.command in _OWN:
+            return int(_OWN[options.command].execute(options))
         else:
             config = load(options.config, options.set, options.start, options.device)
             _log_to(
@@ -85,6 +94,10 @@ def _silence() -> None:
 def _parse(arguments: list[str]) -> argparse.Namespace:
     if arguments and arguments[0] not in (*_COMMANDS, "-h", "--help", "--version"):
         arguments = ["run", *arguments]
+    return _parser().parse_args(arguments)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="mrt",
         description="Compile a trained MXNet / Gluon network to an integer-only CVM model.",
@@ -98,7 +111,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         ("ablate", "measure what each switch of quantization gains"),
         ("train", "make the model's weights as its [TRAIN] section says"),
     ):
-        command = commands.add_parser(name, help=text, description=text)
+        command = commands.add_parser(name, help=text, description=text, epilog=f"Example: {_EXAMPLES[name]}")
         command.add_argument("config", metavar="CONFIG", help="an INI file, or a YAML file of MRT v3")
         command.add_argument(
             "--set", metavar="SECTION.Key=VALUE", action="append", default=[], help="replace one value; may be repeated"
@@ -124,11 +137,22 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
                 action="store_true",
                 help="a structural run: seeded weights, agreement with float, no accuracy",
             )
-    commands.add_parser("ops", help="list the supported operators, as a Markdown table")
+    commands.add_parser("ops", help="list the supported operators, as a Markdown table", epilog="Example: mrt ops")
     zoo_command.add_to(commands)
-    for each in _CHECKS.values():
+    for each in _OWN.values():
         each.add_to(commands)
-    return parser.parse_args(arguments)
+    text = "print what makes a shell complete mrt's commands and options"
+    completion = commands.add_parser(
+        "completion", help=text, description=text, epilog="Example: mrt completion bash >> ~/.bash_completion"
+    )
+    completion.add_argument("shell", choices=("bash", "zsh", "tcsh"))
+    return parser
+
+
+def _completion(shell: str) -> None:
+    import shtab  # only here
+
+    print(shtab.complete(_parser(), shell))
 
 
 def _log_to(console: Console, level: int) -> None:
@@ -208,7 +232,7 @@ def _ops() -> None:
     print(ops.documentation(), end="")
 
 
-_CHECKS: Mapping[str, Any] = {"report": report_command, "compare": compare, "verify": verification}
+_OWN: Mapping[str, Any] = {"report": report_command, "compare": compare, "verify": verification, "init": draft}
 _ACTIONS = {"run": _run, "sensitivity": _sensitivity, "ablate": _ablate, "train": _train}
 
 

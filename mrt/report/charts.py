@@ -46,6 +46,7 @@ _STYLE = {
 }
 _WIDTH = 4.6  # inches; 72 units of SVG each, so that text is legible on a phone, too
 _TITLE = 44  # letters
+_ALL = 101.0  # percent, and some room
 _numbers = itertools.count()
 
 
@@ -81,6 +82,7 @@ def scatter(points: Sequence[Point], measure: str) -> str:
         axes.set_xlabel("integer model, ms for one sample")
         axes.set_ylabel(f"{measure}, %")
         axes.margins(0.12)
+        axes.set_ylim(top=min(axes.get_ylim()[1], _ALL))
         _name_points(figure, axes, front)
 
     shown = _svg(draw, 3.4, f"{measure} against latency of {len(points)} networks with the Pareto front")

@@ -24,21 +24,26 @@ from mrt.zoo.table import default_path, families, table
 
 _OUTPUT = Path("models/zoo")
 _FAILED = 1
+_EXAMPLES = {
+    "list": "mrt zoo list",
+    "check": "mrt zoo check digits mnist",
+    "run": "mrt zoo run digits mnist --jobs 2",
+    "table": "mrt zoo table --file zoo.md",
+}
 
 
 def add_to(commands: Any) -> None:
     """Add the command to the parser's commands."""
     text = "list, check and run the networks of mrt/zoo"
-    actions = commands.add_parser("zoo", help=text, description=text).add_subparsers(
-        dest="action", metavar="ACTION", required=True
-    )
+    zoo_parser = commands.add_parser("zoo", help=text, description=text, epilog="Example: mrt zoo run digits")
+    actions = zoo_parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     for name, text in (
         ("list", "each network, its data, whether its weights are there, its last result"),
         ("check", "is the configuration valid, are weights and data there, can the network be prepared"),
         ("run", "run networks, leave out those that are done, and say at the end which failed"),
         ("table", "write docs/zoo.md from the results"),
     ):
-        action = actions.add_parser(name, help=text, description=text)
+        action = actions.add_parser(name, help=text, description=text, epilog=f"Example: {_EXAMPLES[name]}")
         if name != "check":
             action.add_argument("--output", type=Path, default=_OUTPUT, help="the results' folder (%(default)s)")
         if name == "table":

@@ -150,3 +150,29 @@ def test_main_py_from_anywhere(tmp_path: Path) -> None:
     result = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, env=os.environ, check=False)
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == "mrt: none.ini: no such configuration file\n"
+
+
+COMMANDS = ("run", "sensitivity", "ablate", "train", "ops", "zoo", "report", "compare", "verify", "init")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_an_example(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main([command, "--help"])
+    assert stop.value.code == 0
+    assert "Example: " in capsys.readouterr().out
+
+
+def test_a_shell_completes(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("shtab", reason="shtab is not installed")
+    assert cli.main(["completion", "bash"]) == 0
+    script = (
+        capsys.readouterr().out
+        + """
+COMP_WORDS=(mrt %s) COMP_CWORD=%d; _shtab_mrt; echo "${COMPREPLY[@]}"
+"""
+    )
+    for words, found in (("co", "compare completion"), ("compare --max-s", "--max-slowdown"), ("zoo r", "run")):
+        command = ["bash", "-c", script % (words, len(words.split()))]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert said.strip() == found
