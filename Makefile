@@ -9,7 +9,7 @@ BENCH_VENV := .venv-bench
 READY_BENCH := $(BENCH_VENV)/.ready
 NATIVE_SOURCES := python/CMakeLists.txt $(shell find python/cvm/native -type f)
 
-.PHONY: demo test lint sanitize accuracy ablation compression teacher bench fuzz fuzz-networks onnx-cases families reproducible report-check ray package clean
+.PHONY: demo test lint sanitize accuracy ablation compression teacher bench fuzz fuzz-networks onnx-cases onnx-networks families reproducible report-check ray package clean
 
 demo: $(READY)
 	$(PYTHON) mrt/main.py mrt/zoo/digits.ini
@@ -89,6 +89,11 @@ fuzz-networks: $(READY_DEV)
 # The onnx package's cases of single operators on our float graph: equal or refused; writes the table of docs/onnx.md.
 onnx-cases: $(READY_DEV)
 	PYTHONPATH=tests $(PYTHON) -W ignore tests/onnx_cases.py
+
+# Trained ONNX networks of packages, to integers, beside ONNX Runtime; minutes each; writes the other table of docs/onnx.md.
+onnx-networks: $(READY_DEV)
+	$(PIP) install --no-deps rapidocr-onnxruntime==1.4.4
+	PYTHONPATH=tests $(PYTHON) -W ignore tests/onnx_networks.py
 
 # The same networks compiled on one and two threads, as on processors of three ages: all must give the same bytes.
 # MRT_DATA=FOLDER make reproducible; `REPRODUCIBLE='NAME ...'` for other networks of mrt/zoo.

@@ -67,7 +67,7 @@ def quantize(
 
     Args:
         net: a Gluon HybridBlock, an MXNet `(symbol, params)`, the path of a symbol file, an ONNX model or the path of
-            its file (`.onnx`), or an `mrt.Graph`.
+            its file (`.onnx`), a PyTorch module, or an `mrt.Graph`.
         data: what to calibrate on: an array, a dict of arrays by input, an `(array, labels)` pair, anything that yields
             arrays or (array, label) pairs such as a Gluon DataLoader, or a dataset of `mrt.datasets`. Samples are as
             the network takes them; integer inputs, such as indices, are taken as they are.

@@ -18,6 +18,8 @@ from rich.logging import RichHandler
 from mrt.advice import advised
 from mrt.config import Config, load
 from mrt.errors import MRTError
+from mrt.frontends.onnx.file import is_onnx
+from mrt.frontends.onnx.inputs import shape_in_words
 from mrt.report import Progress, compare
 from mrt.report import command as report_command
 from mrt.report.summary import summary
@@ -65,7 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif options.command in _OWN:
             return int(_OWN[options.command].execute(options))
         else:
-            config = load(options.config, options.set, options.start, options.device)
+            shape = shape_in_words(options.config) if is_onnx(options.config) else ""
+            config = load(options.config, options.set, options.start, options.device, options.data, shape)
             _log_to(
                 console, max(logging.WARNING, config.default.verbosity) if options.quiet else config.default.verbosity
             )
@@ -112,9 +115,12 @@ def _parser() -> argparse.ArgumentParser:
         ("train", "make the model's weights as its [TRAIN] section says"),
     ):
         command = commands.add_parser(name, help=text, description=text, epilog=f"Example: {_EXAMPLES[name]}")
-        command.add_argument("config", metavar="CONFIG", help="an INI file, or a YAML file of MRT v3")
+        command.add_argument("config", metavar="CONFIG", help="an INI file, a YAML file of MRT v3, or an .onnx model")
         command.add_argument(
             "--set", metavar="SECTION.Key=VALUE", action="append", default=[], help="replace one value; may be repeated"
+        )
+        command.add_argument(
+            "--data", metavar="DATASET[:FOLDER]", help="of an .onnx model: the data, as folder:pictures/"
         )
         command.add_argument("--device", choices=("cpu", "gpu"), help="replace every Device_type")
         command.add_argument("--quiet", action="store_true", help="warnings and the result only")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pydantic
 
-from mrt.config import ini, paths, yaml
+from mrt.config import ini, model_file, paths, yaml
 from mrt.config.model import SECTIONS, Config
 from mrt.config.raw import SCHEMA, Raw, Target
 from mrt.errors import MRTError
@@ -20,18 +20,28 @@ _YAML_SUFFIXES = (".yaml", ".yml")
 
 
 def load(
-    path: str | Path, overrides: Sequence[str] = (), start: str | None = None, device: str | None = None
+    path: str | Path,
+    overrides: Sequence[str] = (),
+    start: str | None = None,
+    device: str | None = None,
+    data: str | None = None,
+    input_shape: str = "",
 ) -> Config:
     """Read the configuration file `path`: YAML by its suffix, else INI.
 
     `overrides` are `SECTION.Key=VALUE` (the names of either format), `start` replaces [DEFAULT] Start, and `device`
-    (cpu or gpu) replaces every Device_type.
+    (cpu or gpu) replaces every Device_type. Of an ONNX model (`.onnx`), it is the configuration that calibrates and
+    evaluates it on `data`, `DATASET` or `DATASET:FOLDER`; `input_shape` is what the model says.
 
     Raises MRTError, one line with the file, section, key, what is wrong and what is allowed.
     """
     path = Path(path)
-    text = _read(path)
-    raw = (yaml if path.suffix.lower() in _YAML_SUFFIXES else ini).read(text, str(path))
+    if path.suffix.lower() == ".onnx":
+        raw = model_file.read(path, data, input_shape)
+    elif data is not None:
+        raise MRTError(f"--data {data}: is for an ONNX model; a configuration names its data itself")
+    else:
+        raw = (yaml if path.suffix.lower() in _YAML_SUFFIXES else ini).read(_read(path), str(path))
     for override in overrides:
         _override(raw, override)
     if start is not None:

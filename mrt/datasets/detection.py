@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mrt.datasets.base import Dataset, Preprocess
 from mrt.errors import MRTError
+from mrt.packages import prepare_gluoncv
 
 BY_SIZE = 9
 """MXNet's choice of interpolation by size: area where the picture shrinks, cubic where it grows."""
@@ -53,6 +54,7 @@ class Detection(Dataset):
 
     def _picture(self, path: Path) -> tuple[NDArray[Any], tuple[int, int]]:
         """Resized pixels (3, H, W), and the width and height before."""
+        prepare_gluoncv()
         from gluoncv.data.transforms.image import imresize  # takes seconds
 
         if not path.is_file():

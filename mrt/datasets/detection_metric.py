@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mrt.datasets.metric import Metric
 from mrt.errors import MRTError
+from mrt.packages import prepare_gluoncv
 
 _ROW = 6
 
@@ -41,6 +42,7 @@ class VOC07(DetectionMetric):
     """
 
     def __init__(self, classes: Sequence[str], size: tuple[int, int]) -> None:
+        prepare_gluoncv()
         from gluoncv.utils.metrics.voc_detection import VOC07MApMetric  # takes seconds
 
         self._size = np.array([*size, *size], np.float64)

@@ -20,6 +20,7 @@ from mrt.executors.symbol import loads
 from mrt.frontends import mxnet as mxnet_files
 from mrt.frontends.onnx.file import is_model, is_onnx
 from mrt.frontends.onnx.reader import read_onnx
+from mrt.frontends.torch import exported, is_module
 from mrt.graph import Array, Graph, Shape, Value
 from mrt.graph.batch import InputShape
 from mrt.transform.classic_operators import ClassicOperators
@@ -34,8 +35,8 @@ def read_network(net: Any, shapes: InputShape) -> Graph:
 
     Args:
         net: a Gluon HybridBlock, an MXNet `(symbol, params)` (or `(symbol, arg_params, aux_params)`), the path of a
-            symbol file or the start of its name, an ONNX model or the path of its file (`.onnx`), or a Graph, which is
-            taken as it is.
+            symbol file or the start of its name, an ONNX model or the path of its file (`.onnx`), a PyTorch module, or
+            a Graph, which is taken as it is.
         shapes: of its input, or of its inputs by name (of a block, in the order in which it takes them).
 
     Raises:
@@ -49,6 +50,8 @@ def read_network(net: Any, shapes: InputShape) -> Graph:
         return network_of_onnx(net, shapes)
     if is_model(net):
         return network_of_onnx(net, shapes)
+    if is_module(net):
+        return network_of_onnx(exported(net, shapes), shapes if isinstance(shapes, Mapping) else {"data": shapes})
     if isinstance(net, (str, Path)):
         return network_of_files(*_files(Path(net)), shapes)
     if isinstance(net, Sequence) and len(net) in (2, 3) and isinstance(net[0], mx.sym.Symbol):
@@ -57,7 +60,7 @@ def read_network(net: Any, shapes: InputShape) -> Graph:
         return network_of_symbol(net[0], params, shapes, "the network")
     raise MRTError(
         f"{type(net).__name__} is no network: give a HybridBlock, (symbol, params), the path of a symbol file or of an "
-        ".onnx file, or a Graph"
+        ".onnx file, an ONNX model, a PyTorch module, or a Graph"
     )
 
 

@@ -16,6 +16,7 @@ from mrt.nets.quickdraw import quickdraw
 from mrt.nets.ssd_digits import ssd_digits
 from mrt.nets.tf_inception_v3 import tf_inception_v3
 from mrt.nets.trec import trec, trec_lstm
+from mrt.packages import prepare_gluoncv
 
 _OWN: dict[str, Callable[[], mx.gluon.HybridBlock]] = {
     "bert_base": bert_base,
@@ -37,6 +38,7 @@ def known(name: str) -> bool:
     """Whether `get` has a network of that name."""
     if name in _OWN:
         return True
+    prepare_gluoncv()
     from gluoncv import model_zoo  # takes seconds
 
     return name.lower() in model_zoo.get_model_list()
@@ -62,6 +64,7 @@ def get(name: str) -> mx.gluon.HybridBlock:
 
 
 def _from_gluoncv(name: str, **options: bool) -> mx.gluon.HybridBlock:
+    prepare_gluoncv()
     from gluoncv import model_zoo  # takes seconds
 
     try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import mxnet as mx
 
+from mrt.packages import prepare_gluoncv
+
 _SIZE = 128
 _FEATURES = ("relu10_fwd", "relu22_fwd")  # 64 channels of 16x16 cells, 128 of 8x8
 _STEPS = (8, 16)
@@ -16,6 +18,7 @@ _TOP, _BOXES = 400, 100
 
 def ssd_digits() -> mx.gluon.HybridBlock:
     """(N, 3, 128, 128) to class numbers (N, 100, 1), scores (N, 100, 1) and corners in pixels (N, 100, 4)."""
+    prepare_gluoncv()
     from gluoncv.model_zoo.ssd import SSD  # takes seconds
 
     return SSD(

@@ -17,6 +17,7 @@ from mrt.errors import MRTError
 from mrt.frontends.reading import network_of_block, network_of_files, network_of_onnx
 from mrt.graph import Graph
 from mrt.graph.batch import InputShape
+from mrt.packages import prepare_gluoncv
 
 logger = logging.getLogger(__name__)
 
@@ -86,6 +87,7 @@ def _tell_epoch(folder: Path, name: str, taken: Path) -> None:
 
 
 def _from_zoo(name: str, tried: list[Path], shape: InputShape, alone: bool) -> Graph:
+    prepare_gluoncv()
     from gluoncv import model_zoo
 
     where = " or ".join(str(path) for path in tried)
@@ -105,6 +107,7 @@ def untrained_zoo_block(name: str) -> Any:
     Raises:
         MRTError: GluonCV cannot build it.
     """
+    prepare_gluoncv()
     from gluoncv import model_zoo
 
     def build() -> Any:

@@ -18,6 +18,7 @@ from mrt.datasets import Dataset
 from mrt.datasets.detection import Detection
 from mrt.errors import MRTError
 from mrt.nets.pretrained import read_weights
+from mrt.packages import prepare_gluoncv
 from mrt.train.fit import Epoch, Objective, cross_entropy, fit
 from mrt.train.judge import evaluate
 from mrt.train.learner import BlockLearner
@@ -119,6 +120,7 @@ def _objective(network: gluon.HybridBlock, dataset: Dataset) -> Objective | None
     """A detector's objective, None for what has classes; decided before anything is trained."""
     if not isinstance(dataset, Detection):
         return None
+    prepare_gluoncv()
     from mrt.train.detection import SSDObjective  # imports gluoncv, which takes seconds
 
     _compile(network)

@@ -8,14 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 onnx = pytest.importorskip("onnx", reason="needs mrt[onnx]")
 
 from onnx_models import mobile, model, node, weights
 
+import mrt
 from mrt import cli
 from mrt.config import load
 from mrt.errors import MRTError
+from mrt.executors.mxnet import Executor
 from mrt.run.source import load_network
 
 INI = """[DEFAULT]
@@ -62,6 +65,39 @@ def test_a_configuration_names_a_model(place: str, tmp_path: Path) -> None:
     assert cli.main([str(config), "--quiet", "--start", "QUANTIZATION"]) == 0
     digits_model(tmp_path / "net.onnx")  # other weights: the checkpoint is not theirs
     assert cli.main([str(config), "--quiet", "--start", "QUANTIZATION"]) == 2
+
+
+def test_the_command_line_takes_a_model_and_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    digits_model(tmp_path / "net.onnx")
+    random = np.random.default_rng(0)
+    for number in range(40):
+        folder = tmp_path / "pictures" / str(number % 2)
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 255, (8, 8), np.uint8)).save(folder / f"{number}.png")
+    assert cli.main(["net.onnx", "--data", "folder:pictures/", "--quiet", "--set", "CALIBRATION.Calibrate_num=1"]) == 0
+    assert json.loads((tmp_path / "net.report.json").read_text())["bit_exact"]["mismatches"] == 0
+    capsys.readouterr()
+    assert cli.main(["net.onnx", "--quiet"]) == 2
+    assert "name what to calibrate on, such as --data folder:pictures/" in capsys.readouterr().err
+
+
+def test_a_torch_module_is_a_network() -> None:
+    torch = pytest.importorskip("torch", reason="needs mrt[torch]")
+    torch.manual_seed(0)
+    layers = [torch.nn.Conv2d(1, 8, 3, padding=1), torch.nn.BatchNorm2d(8), torch.nn.Hardswish(), torch.nn.Flatten()]
+    module = torch.nn.Sequential(*layers, torch.nn.Linear(8 * 64, 10)).train()
+    x = np.random.default_rng(0).standard_normal((40, 1, 8, 8)).astype(np.float32)
+    quantized = mrt.quantize(module, x)
+    assert module.training
+    with torch.no_grad():
+        expected = module.eval()(torch.tensor(x[:4])).numpy()
+    np.testing.assert_allclose(Executor(quantized.network)(x[:4])[0], expected, atol=1e-4)
+    noise = quantized.sqnr(x)
+    assert isinstance(noise, float)
+    assert noise > 30
 
 
 def test_a_model_that_is_not_there_is_named(tmp_path: Path) -> None:

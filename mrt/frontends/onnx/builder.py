@@ -176,6 +176,8 @@ class Builder:
         sizes = tuple(shape or (1,) for shape in shapes)
         key = (op, tuple(sorted(attrs.items())), sizes)
         if key not in self._known:
+            if any(0 in size for size in sizes):
+                raise MRTError(f"node {self._name}: tensors without entries are not supported")
             variables = [Node("null", f"x{index}") for index in range(len(sizes))]
             node = Node(op, self._name, tuple(map(Value, variables)), attrs)
             graph = Graph((Value(node),), {}, {each.name: size for each, size in zip(variables, sizes)})

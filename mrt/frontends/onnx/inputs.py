@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
 from mrt.errors import MRTError, Remedy
+from mrt.frontends.onnx.file import load_model
 
 if TYPE_CHECKING:
     import onnx
@@ -41,6 +43,20 @@ def input_shapes(model: onnx.ModelProto, given: InputShape | None = None) -> dic
     if strange:
         raise MRTError(f"the ONNX model has no input {strange[0]}; its inputs are {', '.join(names[:5])}")
     return {info.name: _checked(info, named[info.name]) if info.name in named else _own_shape(info) for info in inputs}
+
+
+def shape_in_words(path: str | Path) -> str:
+    """A model's own input shapes as a configuration has them; empty where it leaves them open."""
+    if not Path(path).is_file():
+        return ""
+    try:
+        shapes = input_shapes(load_model(path))
+    except MRTError as error:
+        if error.remedy is None:
+            raise
+        return ""
+    words = {name: f"({', '.join(map(str, shape))},)" for name, shape in shapes.items()}
+    return ", ".join(words.values() if len(words) == 1 else (f"{name}: {shape}" for name, shape in words.items()))
 
 
 def _sizes(info: Any) -> list[int | str | None] | None:
