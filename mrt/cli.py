@@ -226,8 +226,9 @@ def _train(config: Config, progress: Progress, options: argparse.Namespace) -> N
         else:
             from mrt.run.teach import train_with_teacher
 
-            shape = config.default.only_shape
-            metrics = train_with_teacher(settings, config.distillation, dataset, shape, prefix, show)
+            metrics = train_with_teacher(
+                settings, config.distillation, dataset, config.default.input_shape, prefix, show
+            )
     print(" ".join(f"{name}={value:.4g}" for name, value in metrics.items()))
     print(f"weights: {prefix}-symbol.json, {prefix}-0000.params")
 

@@ -4,12 +4,15 @@
   Distilling the knowledge in a neural network, 2015);
 - l2: mean squared error of pairs of values;
 - fsp: mean squared error of the flows F1 F2^T / (h w) between two layers of each network (Yim et al., A gift from
-  knowledge distillation, 2017).
+  knowledge distillation, 2017);
+- logits: squared error of the scores, mean over classes (Ba and Caruana, Do deep nets really need to be deep?, 2014);
+- patient: squared error of pairs of states of the first token, each brought to length 1 (Sun et al., Patient knowledge
+  distillation for BERT model compression, 2019); of pairs of values (N, tokens, width).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,7 +35,7 @@ class DistillSettings:
     Attributes:
         losses: their weights; that of "hard", the labels, is 1 unless given.
         temperature: T of soft_label.
-        pairs: student node: teacher node, of l2.
+        pairs: student node: teacher node, of l2 and patient.
         flows: likewise, of fsp; two in a row are one flow.
     """
 
@@ -47,6 +50,7 @@ class Distilled:
 
     Args:
         student: the network to train.
+        learned: its parameters that are, see `GraphLearner`.
         teacher: stays as it is.
         settings: the losses.
 
@@ -57,7 +61,9 @@ class Distilled:
         MRTError: the networks' outputs, or the values of a pair, are of different shapes, or a node does not exist.
     """
 
-    def __init__(self, student: Graph, teacher: Graph, settings: DistillSettings) -> None:
+    def __init__(
+        self, student: Graph, teacher: Graph, settings: DistillSettings, learned: Sequence[str] | None = None
+    ) -> None:
         self._settings = settings
         named = {**settings.pairs, **settings.flows}
         mine = [_value(student, name, "student") for name in named]
@@ -75,7 +81,7 @@ class Distilled:
                     f"{others[other][1:]}; they must be of one shape"
                 )
         self._names = list(named)
-        self.learner = GraphLearner(student, mine)
+        self.learner = GraphLearner(student, mine, learned=learned)
         self._teacher = GraphLearner(teacher, theirs)
         self._outputs = len(student.outputs)
 
@@ -94,9 +100,14 @@ class Distilled:
             heat = self._settings.temperature
             total = total + weights["soft_label"] * _cross_entropy(mine[0] / heat, mx.nd.softmax(theirs[0] / heat))
         inner = {name: (mine[self._outputs + i], theirs[self._outputs + i]) for i, name in enumerate(self._names)}
-        for name in self._settings.pairs if "l2" in weights else ():
+        if "logits" in weights:
+            total = total + weights["logits"] * _per_picture(mx.nd.square(mine[0] - theirs[0]))
+        for name in self._settings.pairs:
             one, other = inner[name]
-            total = total + weights["l2"] * _per_picture(mx.nd.square(one - other))
+            if "l2" in weights:
+                total = total + weights["l2"] * _per_picture(mx.nd.square(one - other))
+            if "patient" in weights:
+                total = total + weights["patient"] * mx.nd.square(_first(one) - _first(other)).sum(axis=1)
         flows = list(self._settings.flows) if "fsp" in weights else []
         for first, second in zip(flows[0::2], flows[1::2]):
             one, other = (flow(inner[first][side], inner[second][side]) for side in (0, 1))
@@ -115,6 +126,11 @@ def flow(first: Any, second: Any) -> Any:
             array = mx.nd.Pooling(array, kernel=kernel, stride=kernel, pool_type="max")
         maps[index] = array.reshape((0, 0, -1))
     return mx.nd.batch_dot(maps[0], maps[1], transpose_b=True) / (small[0] * small[1])
+
+
+def _first(states: Any) -> Any:
+    """The first token's state, (N, width), at length 1."""
+    return mx.nd.L2Normalization(mx.nd.slice_axis(states, axis=1, begin=0, end=1).reshape((0, -1)))
 
 
 def _cross_entropy(scores: Any, wanted: Any) -> Any:

@@ -1,18 +1,25 @@
 """The sections that compress a network."""
 
-from typing import Annotated, Literal, Optional
+from typing import Annotated, Any, Literal, Optional
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from mrt.config import values
 from mrt.config.base import FLAG, Fit, Names, Section, lower
 
+DISTILLATIONS = {
+    "kd": "hard: 0.2, soft_label: 0.8",
+    "distilled_bilstm": "hard: 0.3, logits: 0.7",
+    "bert_pkd": "hard: 0.5, soft_label: 0.5, patient: 10",
+}
+"""The losses of the published methods, by name."""
+
 METHODS = ("bn", "conv_all", "conv_avg", "conv_max", "random", "conv_threshold", "taylor", "fpgm")
 
 _SHARE = "a number above 0, below 1, or empty"
 Share = Annotated[float, Field(gt=0, lt=1)]
 Weights = Annotated[
-    dict[Annotated[str, Field(pattern="^(hard|soft_label|l2|fsp)$")], Annotated[float, Field(ge=0)]],
+    dict[Annotated[str, Field(pattern="^(hard|soft_label|l2|fsp|logits|patient)$")], Annotated[float, Field(ge=0)]],
     BeforeValidator(values.choice_map),
 ]
 BitsMap = Annotated[dict[str, Annotated[int, Field(ge=2, le=8)]], BeforeValidator(values.choice_map)]
@@ -95,10 +102,13 @@ class Sharing(Fit):
 class Distillation(Section):
     """[DISTILLATION], ours: a teacher's values as further losses of [FINETUNE] and [TRAIN]."""
 
+    method: Optional[Annotated[Literal["kd", "distilled_bilstm", "bert_pkd"], BeforeValidator(lower)]] = Field(
+        default=None, description=f"{', '.join(DISTILLATIONS)}, or empty"
+    )
     teacher: str = Field(min_length=1, description="the path of a model's files without their endings")
     losses: Weights = Field(
         default={"soft_label": 1.0},
-        description="`loss: weight` items split by commas; losses are hard, soft_label, l2, fsp",
+        description="`loss: weight` items split by commas; losses are hard, soft_label, l2, fsp, logits, patient",
     )
     temperature: float = Field(default=1.0, gt=0, description="a number above 0")
     pairs: Pairs = Field(default={}, description="`student node: teacher node` items split by commas")
@@ -106,10 +116,20 @@ class Distillation(Section):
         default={}, description="`student node: teacher node` items split by commas, each two in a row one flow"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _method_has_its_losses(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        named = {str(key).lower(): value for key, value in given.items()}
+        losses = DISTILLATIONS.get(str(lower(named.get("method"))))
+        return given if losses is None or named.get("losses") else {**given, "Losses": losses}
+
     @model_validator(mode="after")
     def _pairs_where_needed(self) -> "Distillation":
-        if "l2" in self.losses and not self.pairs:
-            raise ValueError("[DISTILLATION] l2 needs Pairs; allowed: `student node: teacher node` items")
+        for loss in ("l2", "patient"):
+            if loss in self.losses and not self.pairs:
+                raise ValueError(f"[DISTILLATION] {loss} needs Pairs; allowed: `student node: teacher node` items")
         if "fsp" in self.losses and (len(self.fsp_pairs) < 2 or len(self.fsp_pairs) % 2):
             raise ValueError(
                 "[DISTILLATION] fsp needs Fsp_pairs; allowed: two `student node: teacher node` items a flow"

@@ -7,7 +7,8 @@ from typing import Callable
 import mxnet as mx
 
 from mrt.errors import MRTError
-from mrt.nets.bert import bert_base, minilm, tinybert
+from mrt.nets.bert import bert_312_3, bert_base, minilm, minilm_3, tinybert
+from mrt.nets.bilstm import bilstm
 from mrt.nets.cifar_mobilenet import cifar_mobilenet
 from mrt.nets.digits_cnn import digits_cnn
 from mrt.nets.lenet import lenet
@@ -19,11 +20,14 @@ from mrt.nets.trec import trec, trec_lstm
 from mrt.packages import prepare_gluoncv
 
 _OWN: dict[str, Callable[[], mx.gluon.HybridBlock]] = {
+    "bert_312_3": bert_312_3,
     "bert_base": bert_base,
+    "bilstm": bilstm,
     "cifar_mobilenet": cifar_mobilenet,
     "digits_cnn": digits_cnn,
     "lenet": lenet,
     "minilm": minilm,
+    "minilm_3": minilm_3,
     "qd10_resnetv1_20": qd10_resnetv1_20,
     "quickdraw": quickdraw,
     "ssd_digits": ssd_digits,

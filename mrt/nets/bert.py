@@ -8,7 +8,7 @@ vector is part of the positions'.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import mxnet as mx
@@ -154,6 +154,16 @@ def _norm(shape: BertShape, prefix: str = "") -> nn.LayerNorm:
 def minilm() -> mx.gluon.HybridBlock:
     """MiniLM-L6-H384, uncased, for two classes."""
     return Bert(MINILM, "minilm_")
+
+
+def minilm_3() -> mx.gluon.HybridBlock:
+    """Three layers of MiniLM's sizes."""
+    return Bert(replace(MINILM, layers=3), "minilm_3_")
+
+
+def bert_312_3() -> mx.gluon.HybridBlock:
+    """Three layers of TinyBERT's sizes."""
+    return Bert(replace(TINYBERT, layers=3), "bert_312_3_")
 
 
 def tinybert() -> mx.gluon.HybridBlock:

@@ -12,7 +12,7 @@ import numpy as np
 
 from mrt.compress.choose import Chooser, Target
 from mrt.compress.criteria import scores
-from mrt.compress.distill import Distilled, DistillSettings
+from mrt.compress.distill import Distilled
 from mrt.compress.follow import channel_groups
 from mrt.compress.groups import ChannelGroups, Group
 from mrt.compress.measure import Cost, CostOfPruned, cost
@@ -32,6 +32,7 @@ from mrt.run.products import COMPRESSION, NETWORK
 from mrt.run.source import network_at
 from mrt.run.stage import Checkpoint, Made, Products, Stage
 from mrt.run.structural import fit_batch_norm
+from mrt.run.teach import settings_of
 from mrt.run.training import Training
 from mrt.train import FitSettings, GraphLearner, Objective, TrainingCheckpoint, cross_entropy, fit, judge
 from mrt.train.resume import digest
@@ -140,8 +141,7 @@ class Trainer:
         settings = self._distillation
         if settings is not None:
             teacher = network_at(Path(settings.teacher), self._training.inputs)
-            chosen = DistillSettings(settings.losses, settings.temperature, settings.pairs, settings.fsp_pairs)
-            distilled = Distilled(network, teacher, chosen)
+            distilled = Distilled(network, teacher, settings_of(settings))
             learner, objective = distilled.learner, distilled.objective
         else:
             learner = GraphLearner(network)

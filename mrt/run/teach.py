@@ -15,7 +15,7 @@ from mrt.errors import MRTError
 from mrt.executors.mxnet import Executor
 from mrt.frontends import mxnet as mxnet_files
 from mrt.frontends.reading import network_of_files
-from mrt.graph import Shape
+from mrt.graph.batch import InputShape
 from mrt.run.source import network_at
 from mrt.train import (
     Epoch,
@@ -29,11 +29,16 @@ from mrt.train import (
 )
 
 
+def settings_of(section: Distillation) -> DistillSettings:
+    """What [DISTILLATION] says of the losses."""
+    return DistillSettings(section.losses, section.temperature, section.pairs, section.fsp_pairs)
+
+
 def train_with_teacher(
     settings: TrainSettings,
     section: Distillation,
     dataset: Dataset,
-    shape: Shape,
+    shape: InputShape,
     out_prefix: Path,
     progress: Callable[[Epoch], None],
 ) -> dict[str, float]:
@@ -47,18 +52,19 @@ def train_with_teacher(
     make_folder(out_prefix.parent)
     with tempfile.TemporaryDirectory() as folder:
         written = Path(folder) / "student"
-        export(initial_network(settings, dataset), written)
+        network = initial_network(settings, dataset)
+        learned = [name for name, parameter in network.collect_params().items() if parameter.grad_req != "null"]
+        export(network, written)
         student = network_of_files(Path(f"{written}-symbol.json"), Path(f"{written}-0000.params"), shape)
     teacher = network_at(Path(section.teacher), shape)
-    chosen = DistillSettings(section.losses, section.temperature, section.pairs, section.fsp_pairs)
-    distilled = Distilled(student, teacher, chosen)
+    distilled = Distilled(student, teacher, settings_of(section), learned)
     origin = {f"[TRAIN] {key.capitalize()}": str(value) for key, value in asdict(settings).items()}
     origin["[TRAIN] Dataset"] = f"{dataset.name} {[*dataset.inputs.values()]} {dataset.preprocess}"
     origin["[DISTILLATION]"] = str(section)
     checkpoint = TrainingCheckpoint(out_prefix.with_name(out_prefix.name + ".train.npz"), origin)
     loss = fit(distilled.learner, distilled.objective, settings, dataset, checkpoint, progress)
-    network = distilled.learner.graph
+    trained = distilled.learner.graph
     files = (out_prefix.with_name(out_prefix.name + suffix) for suffix in ("-symbol.json", "-0000.params"))
-    mxnet_files.save(network, *files)
+    mxnet_files.save(trained, *files)
     checkpoint.drop()
-    return {**judge(Executor(network), dataset, settings.batch), "loss": loss, "epochs": settings.epochs}
+    return {**judge(Executor(trained), dataset, settings.batch), "loss": loss, "epochs": settings.epochs}

@@ -68,17 +68,24 @@ class GraphLearner:
         graph: what to train.
         also: further values to compute, after the graph's outputs.
         context: MXNet's device.
+        learned: names of the parameters that training changes; None: what layers learn (`learned_names`).
 
     Raises:
         MRTError: it has no parameter that could be learned.
     """
 
-    def __init__(self, graph: Graph, also: Sequence[Value] = (), context: Any | None = None) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        also: Sequence[Value] = (),
+        context: Any | None = None,
+        learned: Sequence[str] | None = None,
+    ) -> None:
         self._graph = graph
         self._context = context or mx.cpu()
         symbol = to_symbol(Graph((*graph.outputs, *also), graph.params, graph.inputs))
         names = symbol.list_inputs()
-        wanted = learned_names(graph)
+        wanted = learned_names(graph) if learned is None else list(learned)
         if not wanted:
             raise MRTError("the network has no weights that could be trained")
         auxiliary = set(symbol.list_auxiliary_states())

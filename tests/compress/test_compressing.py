@@ -138,6 +138,7 @@ def teacher(project: Path) -> Graph:
 
 PAIRS: dict[str, Any] = {
     "soft_label": {},
+    "logits": {},
     "l2": {"pairs": {"digits_conv1_fwd": "digits_conv1_fwd"}},
     "fsp": {"flows": {"digits_conv0_fwd": "digits_conv0_fwd", "digits_conv1_fwd": "digits_conv1_fwd"}},
 }

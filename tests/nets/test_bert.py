@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from scipy import special
 
+from mrt import nets
+from mrt.config import load
 from mrt.errors import MRTError
 from mrt.nets.bert import Bert, BertShape
 from mrt.nets.digits_cnn import digits_cnn
@@ -129,3 +131,22 @@ def test_refuses_weights_of_another_network(tmp_path: Path) -> None:
         read_weights(network(), path)
     with pytest.raises(MRTError, match=r"Initial: weights are read for networks of BERT's kind"):
         read_weights(digits_cnn(), path)
+
+
+@pytest.mark.parametrize("name", ["minilm", "minilm_3", "tinybert", "bert_312_3", "bert_base", "bilstm"])
+def test_networks_of_text_give_a_score_for_each_class(name: str) -> None:
+    net = nets.get(name)
+    _, (output,), _ = net(mx.sym.var("data0"), mx.sym.var("data1")).infer_shape(data0=(3, 16), data1=(3, 16))
+    assert output == (3, 2)
+
+
+def test_configurations_of_text_name_networks_that_build_and_nodes_that_are_there(project: Path) -> None:
+    paths = sorted((project / "mrt/zoo/text").glob("*.ini"))
+    assert len(paths) >= 5
+    for path in paths:
+        config = load(path)
+        assert config.train is not None and nets.known(config.train.network)
+        for student, teacher in (config.distillation.pairs if config.distillation else {}).items():
+            for name, node in ((config.train.network, student), ("minilm", teacher)):
+                internals = nets.get(name)(mx.sym.var("data0"), mx.sym.var("data1")).get_internals()
+                assert f"{node}_output" in internals.list_outputs(), (path, node)
