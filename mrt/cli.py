@@ -26,11 +26,26 @@ from mrt.report.summary import summary
 from mrt.run import draft
 from mrt.run.claim import claimed
 from mrt.version import __version__
+from mrt.view import command as view_command
 from mrt.zoo import command as zoo_command
 
 __all__ = ["main"]
 
-_COMMANDS = ("run", "sensitivity", "ablate", "train", "ops", "zoo", "report", "compare", "verify", "init", "completion")
+_COMMANDS = (
+    "run",
+    "sensitivity",
+    "ablate",
+    "train",
+    "ops",
+    "zoo",
+    "report",
+    "compare",
+    "verify",
+    "init",
+    "inspect",
+    "diff",
+    "completion",
+)
 _EXAMPLES = {
     "run": "mrt net.ini --start CALIBRATION --set QUANTIZATION.Precision=auto",
     "sensitivity": "mrt sensitivity net.ini --pictures 50",
@@ -145,7 +160,7 @@ def _parser() -> argparse.ArgumentParser:
             )
     commands.add_parser("ops", help="list the supported operators, as a Markdown table", epilog="Example: mrt ops")
     zoo_command.add_to(commands)
-    for each in _OWN.values():
+    for each in dict.fromkeys(_OWN.values()):
         each.add_to(commands)
     text = "print what makes a shell complete mrt's commands and options"
     completion = commands.add_parser(
@@ -239,7 +254,14 @@ def _ops() -> None:
     print(ops.documentation(), end="")
 
 
-_OWN: Mapping[str, Any] = {"report": report_command, "compare": compare, "verify": verification, "init": draft}
+_OWN: Mapping[str, Any] = {
+    "report": report_command,
+    "compare": compare,
+    "verify": verification,
+    "init": draft,
+    "inspect": view_command,
+    "diff": view_command,
+}
 _ACTIONS = {"run": _run, "sensitivity": _sensitivity, "ablate": _ablate, "train": _train}
 
 

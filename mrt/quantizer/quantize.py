@@ -65,9 +65,12 @@ class Quantized:
         return [dequantize(array, info) for array, info in zip(outputs, self.outputs)]
 
     def describe(self) -> str:
-        """The inputs' and outputs' meaning as JSON."""
+        """The inputs' and outputs' meaning as JSON, and that of the tensors between, for those who look at them."""
         parts = {"inputs": self.inputs, "outputs": self.outputs}
-        return json.dumps({name: [info.to_json() for info in infos] for name, infos in parts.items()}, indent=1)
+        document: dict[str, object] = {name: [info.to_json() for info in infos] for name, infos in parts.items()}
+        tensors = [(q.tensor.value, q) for q in self.stored.values()]
+        document["tensors"] = {value.name: [str(q.scale), q.offset] for value, q in tensors}
+        return json.dumps(document, indent=1)
 
 
 @dataclass(frozen=True)

@@ -223,6 +223,15 @@ class Checkpoints:
         except (ValueError, KeyError, TypeError, OSError):
             raise MRTError(f"{path}: damaged checkpoint; run the QUANTIZATION stage again") from None
 
+    def tensor_scales(self) -> dict[str, tuple[str, int]]:
+        """Scale and offset of the integer graph's tensors by node; none of an older checkpoint, which does not say."""
+        path = self._existing("quantize.scales.json", "quantize")
+        try:
+            tensors = json.loads(path.read_text()).get("tensors", {})
+            return {str(name): (str(scale), int(offset)) for name, (scale, offset) in tensors.items()}
+        except (ValueError, TypeError, AttributeError, OSError):
+            raise MRTError(f"{path}: damaged checkpoint; run the QUANTIZATION stage again") from None
+
     def _inputs(self, stage: str) -> dict[str, Shape]:
         path = self._existing(f"{stage}.inputs.json", stage)
         try:

@@ -152,7 +152,20 @@ def test_main_py_from_anywhere(tmp_path: Path) -> None:
     assert result.stderr == "mrt: none.ini: no such configuration file\n"
 
 
-COMMANDS = ("run", "sensitivity", "ablate", "train", "ops", "zoo", "report", "compare", "verify", "init")
+COMMANDS = (
+    "run",
+    "sensitivity",
+    "ablate",
+    "train",
+    "ops",
+    "zoo",
+    "report",
+    "compare",
+    "verify",
+    "init",
+    "inspect",
+    "diff",
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
