@@ -11,24 +11,9 @@ inline void touch_place(const Place& place, std::vector<int>& buffers) {
     if (place.buffer >= 0) buffers.push_back(place.buffer);
 }
 
-inline int32_t load(const uint8_t* at, Store type, int64_t i) {
-    switch (type) {
-        case Store::U8: return int32_t(at[i]) - 128;
-        case Store::I16: return reinterpret_cast<const int16_t*>(at)[i];
-        default: return reinterpret_cast<const int32_t*>(at)[i];
-    }
-}
-
-inline void store(uint8_t* at, Store type, int64_t i, int32_t value) {
-    switch (type) {
-        case Store::U8: at[i] = uint8_t(value + 128); break;
-        case Store::I16: reinterpret_cast<int16_t*>(at)[i] = int16_t(value); break;
-        default: reinterpret_cast<int32_t*>(at)[i] = value;
-    }
-}
-
 inline uint8_t* pixel(const Call& call, const View& view, int64_t n, int64_t y, int64_t x) {
-    return call.at(view.place) + n * view.sn + y * view.sy + x * view.sx;
+    const int64_t at = view.picked ? view.picked->rows[size_t(y)] + view.picked->columns[size_t(x)] : y * view.sy + x * view.sx;
+    return call.at(view.place) + n * view.sn + at;
 }
 
 // The operands of a program with this call's addresses.
@@ -38,7 +23,8 @@ struct Bound {
 
     Bound(const Epilogue& epilogue, const Call& call) {
         for (const View& view : epilogue.operands)
-            operands.push_back({call.at(view.place), view.sn, view.sy, view.sx, view.type, view.splat});
+            operands.push_back({call.at(view.place), view.sn, view.sy, view.sx, view.picked ? view.picked->rows.data() : nullptr,
+                                view.picked ? view.picked->columns.data() : nullptr, view.type, view.splat});
         program = {epilogue.code.data(), int(epilogue.code.size()), operands.data()};
     }
 };

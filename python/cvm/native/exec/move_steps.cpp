@@ -1,21 +1,91 @@
 // Steps that bring values from one layout to another, and those that run by scalar definitions.
 #include <cstring>
+#include <type_traits>
 
 #include "exec/access.h"
 
 namespace cvm {
 
-void CopyStep::run(const Call& call, int task) const {
-    const int64_t n = task / out.h, y = task % out.h;
-    Meter meter(call.watch);
-    for (int64_t x = 0; x < out.w; ++x, meter.spend(out.c)) {
-        const uint8_t* from = pixel(call, in, n, y / scale, x / scale);
-        uint8_t* to = pixel(call, out, n, y, x);
-        if (in.type == out.type) {
-            std::memcpy(to, from, size_t(out.c * store_bytes(out.type)));
-        } else {
-            for (int64_t c = 0; c < out.c; ++c) store(to, out.type, c, load(from, in.type, c));
+namespace {
+
+template <typename T>
+int32_t value_of(T stored) {
+    return sizeof(T) == 1 ? int32_t(stored) - 128 : int32_t(stored);
+}
+
+template <typename T>
+T stored_as(int32_t value) {
+    return sizeof(T) == 1 ? T(value + 128) : T(value);
+}
+
+// Calls f with a null pointer to the type that a tensor is stored as.
+template <typename F>
+void with_type(Store type, F f) {
+    switch (type) {
+        case Store::U8: return f(static_cast<uint8_t*>(nullptr));
+        case Store::I16: return f(static_cast<int16_t*>(nullptr));
+        default: return f(static_cast<int32_t*>(nullptr));
+    }
+}
+
+// Channels of a pixel that are read together: padding of channels or the slack behind a tensor lies behind the last.
+constexpr int64_t kChannels = 16;
+constexpr int64_t kPixels = 32;
+
+// A row of pixels `stride` bytes apart to rows of its channels, `plane` values apart: tile by tile, so that both sides are
+// met in runs.
+template <typename From, typename To>
+void part_row(const uint8_t* from, int64_t stride, int64_t width, int64_t channels, To* to, int64_t plane) {
+    To tile[kChannels][kPixels];
+    for (int64_t x = 0; x < width; x += kPixels) {
+        const int64_t pixels = std::min(kPixels, width - x);
+        for (int64_t c = 0; c < channels; c += kChannels) {
+            for (int64_t i = 0; i < pixels; ++i) {
+                const From* values = reinterpret_cast<const From*>(from + (x + i) * stride) + c;
+                for (int64_t k = 0; k < kChannels; ++k) tile[k][i] = To(value_of(values[k]));
+            }
+            for (int64_t k = 0; k < std::min(kChannels, channels - c); ++k)
+                std::copy_n(tile[k], pixels, to + (c + k) * plane + x);
         }
+    }
+}
+
+// The rows first .. last - 1 of a view, of all its pictures, as a row-major tensor.
+template <typename To>
+void part_rows(const Call& call, const View& view, int64_t first, int64_t last, To* to) {
+    const int64_t plane = view.h * view.w;
+    Meter meter(call.watch);
+    with_type(view.type, [&](auto* type) {
+        using From = std::remove_pointer_t<decltype(type)>;
+        for (int64_t row = first; row < last; ++row, meter.spend(view.w * view.c)) {
+            const int64_t n = row / view.h, y = row % view.h;
+            part_row<From>(pixel(call, view, n, y, 0), view.sx, view.w, view.c, to + n * view.c * plane + y * view.w, plane);
+        }
+    });
+}
+
+}  // namespace
+
+void CopyStep::run(const Call& call, int task) const {
+    const int64_t first = task * rows_per_task, last = std::min(first + rows_per_task, out.n * out.h);
+    Meter meter(call.watch);
+    for (int64_t row = first; row < last; ++row, meter.spend(out.w * out.c)) {
+        const int64_t n = row / out.h, y = row % out.h;
+        with_type(in.type, [&](auto* in_type) {
+            with_type(out.type, [&](auto* out_type) {
+                using From = std::remove_pointer_t<decltype(in_type)>;
+                using To = std::remove_pointer_t<decltype(out_type)>;
+                for (int64_t x = 0; x < out.w; ++x) {
+                    const From* from = reinterpret_cast<const From*>(pixel(call, in, n, y, x));
+                    To* to = reinterpret_cast<To*>(pixel(call, out, n, y, x));
+                    if constexpr (std::is_same_v<From, To>) {
+                        std::memcpy(to, from, size_t(out.c) * sizeof(To));
+                    } else {
+                        for (int64_t c = 0; c < out.c; ++c) to[c] = stored_as<To>(value_of(from[c]));
+                    }
+                }
+            });
+        });
     }
 }
 
@@ -25,13 +95,8 @@ void CopyStep::touch(std::vector<int>& buffers) const {
 }
 
 void ToPlainStep::run(const Call& call, int task) const {
-    const int64_t n = task / in.h, y = task % in.h, plane = in.h * in.w;
-    int32_t* to = call.at<int32_t>(out.place) + n * in.c * plane + y * in.w;
-    Meter meter(call.watch);
-    for (int64_t x = 0; x < in.w; ++x, meter.spend(in.c)) {
-        const uint8_t* from = pixel(call, in, n, y, x);
-        for (int64_t c = 0; c < in.c; ++c) to[c * plane + x] = load(from, in.type, c);
-    }
+    const int64_t first = task * rows_per_task;
+    part_rows(call, in, first, std::min(first + rows_per_task, in.n * in.h), call.at<int32_t>(out.place));
 }
 
 void ToPlainStep::touch(std::vector<int>& buffers) const {
@@ -40,15 +105,25 @@ void ToPlainStep::touch(std::vector<int>& buffers) const {
 }
 
 void FromPlainStep::run(const Call& call, int task) const {
-    const int64_t n = task / out.h, y = task % out.h, plane = out.h * out.w;
-    const int32_t* from = call.at<int32_t>(in.place) + n * out.c * plane + y * out.w;
-    const int64_t padded = out.sx / store_bytes(out.type);
+    const int64_t first = task * rows_per_task, last = std::min(first + rows_per_task, out.n * out.h);
+    const int64_t plane = out.h * out.w, padded = out.sx / store_bytes(out.type);
+    const int32_t* source = call.at<int32_t>(in.place);
     Meter meter(call.watch);
-    for (int64_t x = 0; x < out.w; ++x, meter.spend(out.c)) {
-        uint8_t* to = pixel(call, out, n, y, x);
-        for (int64_t c = 0; c < out.c; ++c) store(to, out.type, c, from[c * plane + x]);
-        for (int64_t c = out.c; c < padded; ++c) store(to, out.type, c, 0);
-    }
+    with_type(out.type, [&](auto* type) {
+        using To = std::remove_pointer_t<decltype(type)>;
+        for (int64_t row = first; row < last; ++row, meter.spend(out.w * out.c)) {
+            const int64_t n = row / out.h, y = row % out.h;
+            const int32_t* from = source + n * out.c * plane + y * out.w;
+            To* to = reinterpret_cast<To*>(pixel(call, out, n, y, 0));
+            for (int64_t x0 = 0; x0 < out.w; x0 += kPixels) {  // tiles of pixels, for the same reason
+                const int64_t x1 = std::min(x0 + kPixels, out.w);
+                for (int64_t c = 0; c < out.c; ++c)
+                    for (int64_t x = x0; x < x1; ++x) to[x * padded + c] = stored_as<To>(from[c * plane + x]);
+                for (int64_t c = out.c; c < padded; ++c)
+                    for (int64_t x = x0; x < x1; ++x) to[x * padded + c] = stored_as<To>(0);
+            }
+        }
+    });
 }
 
 void FromPlainStep::touch(std::vector<int>& buffers) const {
@@ -70,28 +145,20 @@ void ReferenceStep::touch(std::vector<int>& buffers) const {
     for (const Plain& plain : out) touch_place(plain.place, buffers);
 }
 
-void OutputStep::run(const Call& call, int) const {
-    int8_t* narrow = static_cast<int8_t*>(call.outputs[index]);
-    int32_t* wide = static_cast<int32_t*>(call.outputs[index]);
-    Meter meter(call.watch);
-    const auto put = [&](int64_t i, int32_t value) {
-        if (as_int8) narrow[i] = int8_t(value);
-        else wide[i] = value;
-    };
-    if (!from_view) {
+void OutputStep::run(const Call& call, int task) const {
+    const auto put = [&](auto* to) {
+        using To = std::remove_pointer_t<decltype(to)>;
+        const int64_t first = task * rows_per_task;
+        if (from_view) return part_rows(call, view, first, std::min(first + rows_per_task, view.n * view.h), to);
         const int32_t* from = call.at<int32_t>(plain.place);
+        const int64_t last = std::min(first + rows_per_task, elements(plain.shape));
         constexpr int64_t kPiece = int64_t(1) << 18;
-        for (int64_t first = 0, count = elements(plain.shape); first < count; first += kPiece, meter.spend(kPiece))
-            for (int64_t i = first; i < std::min(first + kPiece, count); ++i) put(i, from[i]);
-        return;
-    }
-    const int64_t plane = view.h * view.w;
-    for (int64_t n = 0; n < view.n; ++n)
-        for (int64_t y = 0; y < view.h; ++y)
-            for (int64_t x = 0; x < view.w; ++x, meter.spend(view.c)) {
-                const uint8_t* from = pixel(call, view, n, y, x);
-                for (int64_t c = 0; c < view.c; ++c) put((n * view.c + c) * plane + y * view.w + x, load(from, view.type, c));
-            }
+        Meter meter(call.watch);
+        for (int64_t at = first; at < last; at += kPiece, meter.spend(kPiece))
+            for (int64_t i = at; i < std::min(at + kPiece, last); ++i) to[i] = To(from[i]);
+    };
+    if (as_int8) put(static_cast<int8_t*>(call.outputs[index]));
+    else put(static_cast<int32_t*>(call.outputs[index]));
 }
 
 void OutputStep::touch(std::vector<int>& buffers) const {

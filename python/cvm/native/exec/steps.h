@@ -21,13 +21,19 @@ struct Place {
     std::shared_ptr<const Aligned<uint8_t>> constant;
 };
 
-// A channel-last tensor: pixel (n, y, x) starts at offset + n * sn + y * sy + x * sx (bytes).
+// Bytes from the first pixel of a picture to picked ones: rows[y] + columns[x].
+struct PickedPixels {
+    std::vector<int64_t> rows, columns;
+};
+
+// A channel-last tensor: pixel (n, y, x) starts at offset + n * sn + y * sy + x * sx (bytes), or where picked pixels lie.
 struct View {
     Place place;
     int64_t n = 1, c = 1, h = 1, w = 1;
     int64_t sn = 0, sy = 0, sx = 0;
     Store type = Store::I32;
     bool splat = false;
+    std::shared_ptr<const PickedPixels> picked;  // only of what programs and copies read; nullptr: all, in order
 
     int64_t pixels() const { return n * h * w; }
 };
@@ -189,11 +195,11 @@ public:
     void touch(std::vector<int>& buffers) const override;
 };
 
-// Copies pixels, with conversion of the type and nearest-neighbour scaling.
+// Copies pixels, with conversion of the type.
 class CopyStep : public Step {
 public:
     View in, out;
-    int64_t scale = 1;
+    int64_t rows_per_task = 1;
 
     void run(const Call& call, int task) const override;
     void touch(std::vector<int>& buffers) const override;
@@ -220,6 +226,7 @@ class ToPlainStep : public Step {
 public:
     View in;
     Plain out;
+    int64_t rows_per_task = 1;
 
     void run(const Call& call, int task) const override;
     void touch(std::vector<int>& buffers) const override;
@@ -229,6 +236,7 @@ class FromPlainStep : public Step {
 public:
     Plain in;
     View out;
+    int64_t rows_per_task = 1;
 
     void run(const Call& call, int task) const override;
     void touch(std::vector<int>& buffers) const override;
@@ -252,6 +260,7 @@ public:
     View view;
     Plain plain;
     int index = 0;
+    int64_t rows_per_task = 1;   // of the view; values of the tensor
 
     void run(const Call& call, int task) const override;
     void touch(std::vector<int>& buffers) const override;

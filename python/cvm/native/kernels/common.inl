@@ -25,7 +25,8 @@ inline int32_t round_shift(int32_t v, int32_t s) {
 inline int32_t divide(int32_t a, int32_t b) { return b == 0 ? 0 : b == -1 ? wrap_sub(0, a) : a / b; }
 
 inline uint8_t* address(const Operand& o, const Pixels& p, int row, int channel) {
-    return o.base + p.n[row] * o.sn + p.y[row] * o.sy + p.x[row] * o.sx + (o.splat ? 0 : channel * store_bytes(o.type));
+    const int64_t at = o.rows ? o.rows[p.y[row]] + o.columns[p.x[row]] : p.y[row] * o.sy + p.x[row] * o.sx;
+    return o.base + p.n[row] * o.sn + at + (o.splat ? 0 : channel * store_bytes(o.type));
 }
 
 inline void load_row(const Operand& o, const uint8_t* from, int width, int32_t* __restrict to) {

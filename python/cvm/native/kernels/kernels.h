@@ -42,10 +42,13 @@ enum class Code : uint8_t {
     Lut,       // dst = table[clamp(a, 0, hi)]
 };
 
-// A tensor operand: address of a pixel is base + n * sn + y * sy + x * sx (bytes); a stride of 0 broadcasts.
+// A tensor operand: address of a pixel is base + n * sn + y * sy + x * sx (bytes); a stride of 0 broadcasts. Where pixels are
+// picked, rows[y] + columns[x] takes the place of y * sy + x * sx.
 struct Operand {
     uint8_t* base;
     int64_t sn, sy, sx;
+    const int64_t* rows;     // nullptr: all pixels, in order
+    const int64_t* columns;
     Store type;
     bool splat;  // one channel for all
 };

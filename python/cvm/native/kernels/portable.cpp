@@ -73,7 +73,7 @@ void conv_joint(const ConvTile& tile, const Joint& post, const JointRows& rows) 
         for (int c = 0; c < width; ++c) v[c] = affine(post.first, v[c], c);
         if (rows.residual) {
             const uint8_t* from = rows.residual[r] + tile.channel * store_bytes(post.residual_type);
-            load_row({nullptr, 0, 0, 0, post.residual_type, false}, from, width, other);
+            load_row({nullptr, 0, 0, 0, nullptr, nullptr, post.residual_type, false}, from, width, other);
             for (int c = 0; c < width; ++c) v[c] = wrap_add(v[c], other[c]);
         }
         for (int c = 0; c < width; ++c) v[c] = clamp(v[c], post.lo, post.hi);

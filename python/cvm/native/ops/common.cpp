@@ -52,6 +52,10 @@ void fill(int32_t* to, int64_t count, int32_t value, Meter& meter) {
     }
 }
 
+std::vector<int32_t> numbered(int64_t count) {
+    return numbered(count, [](int64_t i) { return i; });
+}
+
 void check_within(const char* name, int64_t value, int64_t low, int64_t high) {
     if (value < low || value > high) fail("attribute ", name, ": ", value, " is outside [", low, ", ", high, "]");
 }

@@ -39,6 +39,13 @@ Precisions where_precision(const Attrs&, const Precisions& p, const Shapes&, con
     return {p[0]};
 }
 
+// Along another axis than the channels' these stay where they are.
+Range take_range(const Attrs& a, const Arguments& in, const Shape& out) {
+    const int64_t rank = int64_t(in[0].shape.size());
+    const bool channels_stay = a.axis && resolve_axis(*a.axis, rank) > 1 && out.size() >= 2;
+    return channels_stay ? in[0].own() : collapse(in[0].own());
+}
+
 Range lut_range(const Attrs&, const Arguments& in, const Shape&) { return collapse(in[1].own()); }
 
 Range where_range(const Attrs&, const Arguments& in, const Shape&) { return hull(&in[1], &in[1] + 2); }
@@ -93,6 +100,16 @@ std::optional<Elementwise> take_code(const Attrs& a) {
     code.value = 1;
     code.table = 0;
     return code;
+}
+
+std::optional<Picking> take_picking(const Attrs& a, const Arguments& in, const Shape& out) {
+    if (!a.axis || in[0].shape.size() != 4 || !in[1].constant || in[1].shape.size() != 1) return std::nullopt;
+    const int64_t axis = resolve_axis(*a.axis, 4);
+    if (axis < 2) return std::nullopt;
+    const int64_t last = in[0].shape[size_t(axis)] - 1;
+    const auto index = [&](int64_t i) { return std::clamp<int64_t>(in[1].constant->at(i), 0, last); };
+    if (axis == 2) return Picking{numbered(out[2], index), numbered(out[3])};
+    return Picking{numbered(out[2]), numbered(out[3], index)};
 }
 
 std::optional<Elementwise> lut_code(const Attrs&) { return Elementwise{Code::Lut}; }

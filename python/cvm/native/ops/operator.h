@@ -28,12 +28,17 @@ using Precisions = std::vector<int>;
 using Inputs = std::vector<In>;
 using Outputs = std::vector<Out>;
 
+// Which pixels of a tensor (n, c, h, w) an operator picks: row y and column x of the result are rows[y] and columns[x].
+struct Picking {
+    std::vector<int32_t> rows, columns;
+};
+
 // How the planner runs an operator that is not element-wise.
 enum class Form {
     Scalar,  // by its scalar definition, row-major
     Input,
     Reshape,  // no values move
-    Conv, Dense, MaxPool, Sum, Max, Upsampling, Concatenate,
+    Conv, Dense, MaxPool, Sum, Max, Concatenate,
 };
 
 // An element-wise operator as an instruction of the kernels.
@@ -66,6 +71,8 @@ struct Operator {
     Form form = Form::Scalar;
     // nullptr or nothing: it is not element-wise.
     std::optional<Elementwise> (*elementwise)(const Attrs&) = nullptr;
+    // nullptr or nothing: it does more than pick pixels of its first input.
+    std::optional<Picking> (*picking)(const Attrs&, const std::vector<Known>& in, const Shape& out) = nullptr;
     bool in_place = false;  // the format lets its output lie in the storage of an input
     // What the reference charges for it, per element of its first output; nullptr: 1.
     int64_t (*charge)(const Attrs&, const Shapes& in, const Shape& out) = nullptr;

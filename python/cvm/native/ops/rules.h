@@ -21,6 +21,14 @@ bool none_constant(const Attrs& a, const Arguments& in, const Shape& out);
 void copy(int32_t* to, const int32_t* from, int64_t count, Meter& meter);
 void fill(int32_t* to, int64_t count, int32_t value, Meter& meter);
 constexpr int64_t kMaxWindow = 4096;
+// Row y of an axis of `count` as index(y), for a picking; all of them as they are without an index.
+std::vector<int32_t> numbered(int64_t count);
+template <typename F>
+std::vector<int32_t> numbered(int64_t count, F index) {
+    std::vector<int32_t> numbers;
+    for (int64_t i = 0; i < count; ++i) numbers.push_back(int32_t(index(i)));
+    return numbers;
+}
 void check_within(const char* name, int64_t value, int64_t low, int64_t high);
 void check_pair(const char* name, const Shape& values, int64_t low);
 
@@ -46,6 +54,7 @@ Shapes pool_shapes(const Attrs& a, const Shapes& in);
 Shapes upsampling_shapes(const Attrs& a, const Shapes& in);
 void evaluate_pool(const Attrs& a, const Inputs& in, const Outputs& out, Meter& meter);
 void evaluate_upsampling(const Attrs& a, const Inputs& in, const Outputs& out, Meter& meter);
+std::optional<Picking> upsampling_picking(const Attrs& a, const Arguments& in, const Shape& out);
 int64_t pool_charge(const Attrs& a, const Shapes& in, const Shape& out);
 
 // elementwise.cpp: functions of one tensor, and of two tensors that broadcast (their scalars: elementwise.h)
@@ -125,6 +134,10 @@ bool repeat_separates(const Attrs& a, const Arguments& in, const Shape& out);
 bool tile_separates(const Attrs& a, const Arguments& in, const Shape& out);
 bool slice_separates(const Attrs& a, const Arguments& in, const Shape& out);
 bool slice_like_separates(const Attrs& a, const Arguments& in, const Shape& out);
+std::optional<Picking> repeat_picking(const Attrs& a, const Arguments& in, const Shape& out);
+std::optional<Picking> tile_picking(const Attrs& a, const Arguments& in, const Shape& out);
+std::optional<Picking> slice_picking(const Attrs& a, const Arguments& in, const Shape& out);
+std::optional<Picking> slice_like_picking(const Attrs& a, const Arguments& in, const Shape& out);
 
 // lookup.cpp: values chosen by other values
 void take_attributes(AttributeReader& read, Attrs& a);
@@ -134,6 +147,7 @@ Shapes lut_shapes(const Attrs& a, const Shapes& in);
 Shapes where_shapes(const Attrs& a, const Shapes& in);
 Precisions lut_precision(const Attrs& a, const Precisions& p, const Shapes& in, const Shapes& out);
 Precisions where_precision(const Attrs& a, const Precisions& p, const Shapes& in, const Shapes& out);
+Range take_range(const Attrs& a, const Arguments& in, const Shape& out);
 Range lut_range(const Attrs& a, const Arguments& in, const Shape& out);
 Range where_range(const Attrs& a, const Arguments& in, const Shape& out);
 void evaluate_take(const Attrs& a, const Inputs& in, const Outputs& out, Meter& meter);
@@ -142,6 +156,7 @@ void evaluate_where(const Attrs& a, const Inputs& in, const Outputs& out, Meter&
 bool take_separates(const Attrs& a, const Arguments& in, const Shape& out);
 bool lut_separates(const Attrs& a, const Arguments& in, const Shape& out);
 std::optional<Elementwise> take_code(const Attrs& a);
+std::optional<Picking> take_picking(const Attrs& a, const Arguments& in, const Shape& out);
 std::optional<Elementwise> lut_code(const Attrs& a);
 
 // detection.cpp: get_valid_counts, non_max_suppression

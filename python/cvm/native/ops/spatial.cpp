@@ -79,6 +79,11 @@ void evaluate_upsampling(const Attrs& a, const Inputs& ins, const Outputs& outs,
     }
 }
 
+std::optional<Picking> upsampling_picking(const Attrs& a, const Arguments&, const Shape& out) {
+    const auto index = [&a](int64_t i) { return i / a.scale; };
+    return Picking{numbered(out[2], index), numbered(out[3], index)};
+}
+
 int64_t pool_charge(const Attrs& a, const Shapes&, const Shape&) { return a.kernel[0] * a.kernel[1]; }
 
 }  // namespace cvm::rules

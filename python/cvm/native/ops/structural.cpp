@@ -55,6 +55,16 @@ bool keeps_first_axis(const std::vector<Slice>& slices, const Shape& in) {
     return slices[0].start == 0 && slices[0].step == 1 && slices[0].count == in[0];
 }
 
+std::optional<Picking> picking_of(const std::vector<Slice>& slices, const Shape& in) {
+    if (in.size() != 4) return std::nullopt;
+    for (size_t axis = 0; axis < 2; ++axis)
+        if (slices[axis].start != 0 || slices[axis].step != 1 || slices[axis].count != in[axis]) return std::nullopt;
+    const auto numbers = [&](size_t axis) {
+        return numbered(slices[axis].count, [&](int64_t i) { return slices[axis].start + i * slices[axis].step; });
+    };
+    return Picking{numbers(2), numbers(3)};
+}
+
 Shape counts(const std::vector<Slice>& slices) {
     Shape out;
     for (const Slice& slice : slices) out.push_back(slice.count);
@@ -227,6 +237,32 @@ bool slice_separates(const Attrs& a, const Arguments& in, const Shape&) {
 
 bool slice_like_separates(const Attrs& a, const Arguments& in, const Shape&) {
     return !in[0].constant && keeps_first_axis(like_slices(a, in[0].shape, in[1].shape), in[0].shape);
+}
+
+// --- picking of pixels
+
+std::optional<Picking> repeat_picking(const Attrs& a, const Arguments& in, const Shape& out) {
+    if (in[0].shape.size() != 4) return std::nullopt;
+    const int64_t axis = resolve_axis(*a.axis, 4);
+    if (axis < 2) return std::nullopt;
+    const auto index = [&a](int64_t i) { return i / a.repeats; };
+    if (axis == 2) return Picking{numbered(out[2], index), numbered(out[3])};
+    return Picking{numbered(out[2]), numbered(out[3], index)};
+}
+
+std::optional<Picking> tile_picking(const Attrs&, const Arguments& in, const Shape& out) {
+    const Shape& shape = in[0].shape;
+    if (shape.size() != 4 || out.size() != 4 || out[0] != shape[0] || out[1] != shape[1]) return std::nullopt;
+    const auto numbers = [&](size_t axis) { return numbered(out[axis], [&](int64_t i) { return i % shape[axis]; }); };
+    return Picking{numbers(2), numbers(3)};
+}
+
+std::optional<Picking> slice_picking(const Attrs& a, const Arguments& in, const Shape&) {
+    return picking_of(strided_slices(a, in[0].shape), in[0].shape);
+}
+
+std::optional<Picking> slice_like_picking(const Attrs& a, const Arguments& in, const Shape&) {
+    return picking_of(like_slices(a, in[0].shape, in[1].shape), in[0].shape);
 }
 
 }  // namespace cvm::rules

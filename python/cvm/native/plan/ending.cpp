@@ -178,7 +178,7 @@ private:
 
     bool same_pixels(const View& view) const {
         const Grid& g = group_.grid;
-        return view.n == g.n && view.c == g.c && view.h == g.h && view.w == g.w && !view.splat;
+        return view.n == g.n && view.c == g.c && view.h == g.h && view.w == g.w && !view.splat && !view.picked;
     }
 
     const ProgramInputs& in_;

@@ -28,7 +28,7 @@ Grouping::Grouping(const Graph& graph, const Constants& constants, const std::ve
     for (size_t i = 0; i < graph.nodes.size(); ++i) {
         if (watch) watch->check();
         share.take(kNodeBytes, "the plan of a node");
-        add(int(i));
+        add(int(i), share);
     }
     pressures_.clear();
     absorb_maps(share, watch);
@@ -48,14 +48,14 @@ const std::vector<int>& Grouping::readers(Entry entry) const {
     return found == stored_.end() ? none : found->second;
 }
 
-void Grouping::add(int id) {
+void Grouping::add(int id, Share& share) {
     const Node& node = graph_.nodes[size_t(id)];
     if (constants_.knows({id, 0})) return;
     Group group;
     group.node = id;
     if (form_of(node) == Form::Input) {
         group.kind = Group::Kind::Input;
-    } else if (try_alias(id) || try_conv(id)) {
+    } else if (try_alias(id) || try_pick(id, share) || try_conv(id)) {
         return;
     } else if (elementwise(id)) {
         return add_elementwise(id);
@@ -76,7 +76,6 @@ Group::Kind Grouping::kind_of(const Node& node, const Shape& out) const {
     };
     switch (form_of(node)) {
         case Form::MaxPool: return Group::Kind::Pool;
-        case Form::Upsampling: return Group::Kind::Copy;
         case Form::Sum: return over_pixels() ? Group::Kind::Sum : Group::Kind::Reference;
         case Form::Max: return over_pixels() ? Group::Kind::Pool : Group::Kind::Reference;
         case Form::Concatenate:
@@ -94,6 +93,44 @@ bool Grouping::try_alias(int id) {
     if (!same_rows && !(from && to && *from == *to)) return false;
     alias_[{id, 0}] = resolve(node.inputs[0]);  // never an alias itself
     return true;
+}
+
+bool Grouping::try_pick(int id, Share& share) {
+    const Node& node = graph_.nodes[size_t(id)];
+    const Operator& op = operator_of(node.op);
+    if (!op.picking) return false;
+    std::vector<Known> in;
+    for (Entry input : node.inputs) in.push_back({shape(input), constants_.find(input), nullptr});
+    const Shape& out = shapes_[size_t(id)][0];
+    auto pixels = op.picking(node.attrs, in, out);
+    if (!pixels) return false;
+    Pick pick{resolve(node.inputs[0]), std::move(*pixels)};
+    if (const Pick* inner = this->pick(pick.source)) {
+        for (int32_t& row : pick.pixels.rows) row = inner->pixels.rows[size_t(row)];
+        for (int32_t& column : pick.pixels.columns) column = inner->pixels.columns[size_t(column)];
+        pick.source = inner->source;
+    }
+    share.take(int64_t(sizeof(int32_t)) * (out[2] + out[3]), "the pixels that an operator picks");
+    picks_.emplace(Entry{id, 0}, std::move(pick));
+    Group group;
+    group.kind = Group::Kind::Copy;
+    group.node = id;
+    group.grid = *grid_of(out);
+    group_of_node_[size_t(id)] = int(groups.size());
+    groups.push_back(std::move(group));
+    pressures_.emplace_back(Entry{id, 0});
+    return true;
+}
+
+const Pick* Grouping::pick(Entry entry) const {
+    const auto found = picks_.find(entry);
+    return found == picks_.end() ? nullptr : &found->second;
+}
+
+const Pick* Grouping::pick(const Grid& grid, Entry entry) const {
+    entry = resolve(entry);
+    const auto own = grid_of(shape(entry));
+    return own && own->h == grid.h && own->w == grid.w ? pick(entry) : nullptr;
 }
 
 bool Grouping::try_conv(int id) {
@@ -152,17 +189,20 @@ bool Grouping::elementwise(int id) const {
     return true;
 }
 
-// An operator joins the latest of the groups that it reads from: everything else that it needs is there by then.
+// An operator joins the latest of the groups that it reads from: everything else that it needs is there by then. What pixels
+// are picked of must be there as a whole.
 void Grouping::add_elementwise(int id) {
     const Node& node = graph_.nodes[size_t(id)];
     const Grid grid = *grid_of(shapes_[size_t(id)][0]);
-    int latest = -1;
+    int latest = -1, whole = -1;
     std::vector<Entry> inputs;
     for (Entry input : node.inputs) {
-        latest = std::max(latest, group_of(input));
+        const Pick* picked = pick(grid, input);
+        if (picked) whole = std::max(whole, group_of(picked->source));
+        else latest = std::max(latest, group_of(input));
         inputs.push_back(resolve(input));
     }
-    if (latest >= 0) {
+    if (latest > whole) {
         Group& group = groups[size_t(latest)];
         const bool computes =
             group.kind == Group::Kind::Conv || group.kind == Group::Kind::Program || group.kind == Group::Kind::Sum;
@@ -192,17 +232,25 @@ void Grouping::absorb_maps(Share& share, const Watch* watch) {
         const Node& first = graph_.nodes[size_t(group.members[0])];
         if (operator_of(first.op).elementwise(first.attrs)->code != Code::Add) continue;
         const Tensor* map = nullptr;
+        const Picking* pixels = nullptr;
         bool reads_conv = false;
         for (Entry input : first.inputs) {
-            if (is_constant(input)) map = constants_.find(input);
-            else reads_conv = resolve(input) == Entry{group.node, 0};
+            const Pick* picked = pick(group.grid, input);
+            if (is_constant(input)) {
+                map = constants_.find(input);
+            } else if (picked && is_constant(picked->source)) {
+                map = constants_.find(picked->source);
+                pixels = &picked->pixels;
+            } else {
+                reads_conv = resolve(input) == Entry{group.node, 0};
+            }
         }
         if (!map || !reads_conv) continue;
         const auto in = grid_of(shape(group.source));
         if (watch) watch->check();
         Share passing = share.another();
-        passing.take(map->size() * 16, "the border of a convolution");
-        if (absorb_map(*group.conv, *map, in->h, in->w, group.grid.h, group.grid.w)) {
+        passing.take(group.grid.h * group.grid.w * 32 + map->size() * 16, "the border of a convolution");
+        if (absorb_map(*group.conv, {*map, pixels, group.grid.h, group.grid.w}, in->h, in->w)) {
             group.absorbed = group.members[0];
             tightened_[{group.absorbed, 0}] = output_range(*group.conv, range(group.source));
         }
@@ -219,13 +267,18 @@ std::vector<Entry> Grouping::inputs(const Group& group) const {
     };
     if (group.kind == Group::Kind::Conv) {
         read(group.source);
+    } else if (group.kind == Group::Kind::Copy) {
+        read(pick({group.node, 0})->source);
     } else if (group.node >= 0) {
         for (Entry input : graph_.nodes[size_t(group.node)].inputs) read(input);
     }
     const int own = group_of_node_[size_t(group.node >= 0 ? group.node : group.members[0])];
     for (int member : group.members)
-        for (Entry input : graph_.nodes[size_t(member)].inputs)
-            if (!is_constant(input) && group_of(input) != own) read(input);
+        for (Entry input : graph_.nodes[size_t(member)].inputs) {
+            const Pick* picked = pick(group.grid, input);
+            if (picked) read(picked->source);
+            else if (!is_constant(input) && group_of(input) != own) read(input);
+        }
     return result;
 }
 

@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 
+#include "ops/operator.h"
 #include "plan/pack.h"
 #include "plan/pressure.h"
 #include "plan/ranges.h"
@@ -18,6 +19,12 @@ struct Grid {
 
 // Rank 4 is (n, c, h, w), rank 2 is (n, c); other ranks stay row-major.
 std::optional<Grid> grid_of(const Shape& shape);
+
+// An entry that consists of picked pixels of another one, which is no such entry itself.
+struct Pick {
+    Entry source;
+    Picking pixels;
+};
 
 struct Group {
     enum class Kind { Input, Conv, Program, Pool, Sum, Copy, Concat, Reference };
@@ -48,6 +55,10 @@ public:
         return found != tightened_.end() ? found->second : ranges_[size_t(entry.node)][size_t(entry.index)];
     }
     int group_of(Entry entry) const;  // -1 for constants
+    // What an entry picks; nullptr where it picks nothing.
+    const Pick* pick(Entry entry) const;
+    // The same as members of a group read it: they reach for the picked pixels themselves, where the grid is the group's.
+    const Pick* pick(const Grid& grid, Entry entry) const;
 
     // Entries that a group reads from others, and those that must be stored because another group or the caller reads them.
     std::vector<Entry> inputs(const Group& group) const;
@@ -56,9 +67,10 @@ public:
     const std::vector<int>& readers(Entry entry) const;  // groups that read a stored entry
 
 private:
-    void add(int node);
+    void add(int node, Share& share);
     Group::Kind kind_of(const Node& node, const Shape& out) const;  // of what is neither element-wise nor a convolution
     bool try_alias(int node);
+    bool try_pick(int node, Share& share);
     bool try_conv(int node);
     bool elementwise(int node) const;
     void add_elementwise(int node);
@@ -70,6 +82,7 @@ private:
     const std::vector<std::vector<Shape>>& shapes_;
     const Ranges& ranges_;
     std::map<Entry, Entry> alias_;
+    std::map<Entry, Pick> picks_;
     std::map<Entry, Range> tightened_;  // of additions that became a convolution's padding and bias
     std::vector<int> group_of_node_;
     std::vector<Pressure> pressures_;  // of every group, while it grows

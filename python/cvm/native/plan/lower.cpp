@@ -8,9 +8,7 @@
 namespace cvm {
 namespace {
 
-constexpr double kMacsPerMicrosecond = 2e5;
-constexpr double kTaskMicroseconds = 3;  // smaller tasks are not worth handing out
-constexpr int64_t kStepBytes = 1024;     // what a step takes beside its constants
+constexpr int64_t kStepBytes = 1024;  // what a step takes beside its constants
 
 }  // namespace
 
@@ -36,13 +34,6 @@ std::string Lowering::title(const Group& group) const {
     return text + " (" + graph_.nodes[size_t(first)].name + ")";
 }
 
-int64_t Lowering::task_count(double macs) const {
-    const double tasks = macs / (kMacsPerMicrosecond * kTaskMicroseconds);
-    return tasks < 2 ? 1 : std::min<int64_t>(round_up(int64_t(std::min(tasks, 1e6)), threads_), 4 * threads_);
-}
-
-int64_t Lowering::chunk_rows(int64_t rows, double macs) const { return ceil_div(rows, task_count(double(rows) * macs)); }
-
 void Lowering::lower(const Group& group) {
     switch (group.kind) {
         case Group::Kind::Input: return lower_input(group);
@@ -50,14 +41,17 @@ void Lowering::lower(const Group& group) {
         case Group::Kind::Program: return lower_program(group);
         case Group::Kind::Pool: return lower_pool(group);
         case Group::Kind::Sum: return lower_sum(group);
-        case Group::Kind::Copy: return lower_upsampling(group);
+        case Group::Kind::Copy: return lower_copy(group);
         case Group::Kind::Concat: return lower_concat(group);
         case Group::Kind::Reference: return lower_reference(group);
     }
 }
 
-ProgramInputs Lowering::program_inputs() {
-    return {graph_, constants_, grouping_, [this](Entry entry) { return placing_.get_view(entry); },
+ProgramInputs Lowering::program_inputs(const Group& group) {
+    return {graph_, constants_, grouping_, [this, &group](Entry entry) {
+                const Pick* picked = grouping_.pick(group.grid, entry);
+                return picked ? placing_.picked_view(*picked) : placing_.get_view(entry);
+            },
             [this](Entry entry) { return placing_.make_view(entry); },
             [this](const Tensor& tensor, const Grid& grid) { return placing_.constant_view(tensor, grid); }, plan_.share, kernels_.tile.lanes};
 }
@@ -85,8 +79,7 @@ void Lowering::lower_input(const Group& group) {
         step->h = grid->h;
         step->w = grid->w;
     }
-    step->rows_per_task = chunk_rows(step->n * step->h, double(step->c * step->w) * 60);
-    step->tasks = int(ceil_div(step->n * step->h, step->rows_per_task));
+    tasks_.share_moves(*step, step->n * step->h, step->c * step->w);
     if (as_view) step->scratch.buffer = placing_.new_buffer(step->tasks * step->scratch_bytes());
     step->title = "input";
     placing_.emit(std::move(step));
@@ -99,9 +92,9 @@ void Lowering::lower_program(const Group& group) {
     step->c = group.grid.c;
     step->h = group.grid.h;
     step->w = group.grid.w;
-    step->epilogue = build_program(program_inputs(), group);
+    step->epilogue = build_program(program_inputs(group), group);
     const int64_t rows = group.grid.n * group.grid.h * group.grid.w;
-    step->row_chunk = chunk_rows(rows, double(group.grid.c) * 20 * double(step->epilogue.code.size()));
+    step->row_chunk = tasks_.rows(rows, double(group.grid.c) * 20 * double(step->epilogue.code.size()));
     step->tasks = int(ceil_div(rows, step->row_chunk));
     step->title = title(group);
     placing_.emit(std::move(step));
@@ -125,8 +118,7 @@ void Lowering::lower_pool(const Group& group) {
         step->pool_x = step->in.w;
     }
     const int64_t window = step->pool_y * step->pool_x;
-    step->rows_per_task = chunk_rows(step->out.n * step->out.h, double(step->out.w * step->out.c * window) * 3);
-    step->tasks = int(ceil_div(step->out.n * step->out.h, step->rows_per_task));
+    tasks_.share_rows(*step, step->out.n * step->out.h, double(step->out.w * step->out.c * window) * 3);
     step->title = title(group);
     if (step->in.type != step->out.type) {  // a concatenation keeps wider values
         const View target = step->out;
@@ -134,7 +126,7 @@ void Lowering::lower_pool(const Group& group) {
         auto copy = std::make_unique<CopyStep>();
         copy->in = step->out;
         copy->out = target;
-        copy->tasks = int(target.n * target.h);
+        tasks_.share_moves(*copy, target.n * target.h, target.w * target.c);
         copy->title = "convert";
         placing_.emit(std::move(step));
         placing_.emit(std::move(copy));
@@ -147,19 +139,17 @@ void Lowering::lower_sum(const Group& group) {
     auto step = std::make_unique<SumStep>();
     step->kernels = &kernels_;
     step->in = placing_.get_view(graph_.nodes[size_t(group.node)].inputs[0]);
-    step->epilogue = build_program(program_inputs(), group);
+    step->epilogue = build_program(program_inputs(group), group);
     step->tasks = int(step->in.n * ceil_div(step->in.c, kernels_.tile.width));
     step->title = title(group);
     placing_.emit(std::move(step));
 }
 
-void Lowering::lower_upsampling(const Group& group) {
-    const Node& node = graph_.nodes[size_t(group.node)];
+void Lowering::lower_copy(const Group& group) {
     auto step = std::make_unique<CopyStep>();
-    step->in = placing_.get_view(node.inputs[0]);
+    step->in = placing_.picked_view(*grouping_.pick({group.node, 0}));
     step->out = placing_.make_view({group.node, 0});
-    step->scale = node.attrs.scale;
-    step->tasks = int(step->out.n * step->out.h);
+    tasks_.share_moves(*step, step->out.n * step->out.h, step->out.w * step->out.c);
     step->title = title(group);
     placing_.emit(std::move(step));
 }
@@ -177,7 +167,7 @@ void Lowering::lower_concat(const Group& group) {
         step->out = out;
         step->out.c = step->in.c;
         step->out.place.offset += at * store_bytes(out.type);
-        step->tasks = int(out.n * out.h);
+        tasks_.share_moves(*step, out.n * out.h, out.w * step->out.c);
         step->title = title(group);
         placing_.emit(std::move(step));
     }
@@ -211,8 +201,13 @@ void Lowering::lower_heads() {
         step->as_int8 = narrow;
         const View* view = placing_.find_view(head);
         step->from_view = view != nullptr;
-        if (view) step->view = *view;
-        else step->plain = placing_.get_plain(head, shape);
+        if (view) {
+            step->view = *view;
+            tasks_.share_moves(*step, view->n * view->h, view->w * view->c);
+        } else {
+            step->plain = placing_.get_plain(head, shape);
+            tasks_.share_moves(*step, elements(shape), 1);
+        }
         step->title = "output";
         plan_.outputs.push_back(shape);
         placing_.emit(std::move(step));

@@ -12,7 +12,7 @@ View Lowering::bordered(const Group& group) {
     auto step = std::make_unique<CopyStep>();
     step->in = view;
     step->out = placing_.allocate(*grid_of(grouping_.shape(group.source)), Store::U8, view.sx, need);
-    step->tasks = int(step->out.n * step->out.h);
+    tasks_.share_moves(*step, step->out.n * step->out.h, step->out.w * step->out.c);
     step->title = "pad";
     view = step->out;
     placing_.emit(std::move(step));
@@ -24,7 +24,7 @@ void Lowering::lower_conv(const Group& group) {
     View in = bordered(group);
     in.place.offset -= conv.top * in.sy + conv.left * in.sx;
     std::vector<int64_t> bias = conv.bias;
-    Ending ending = build_ending(program_inputs(), group, bias, conv.depthwise());
+    Ending ending = build_ending(program_inputs(group), group, bias, conv.depthwise());
     const int64_t rows = group.grid.n * group.grid.h * group.grid.w;
     const int64_t macs_per_row = conv.outputs * conv.inputs * conv.kernel_h * conv.kernel_w;
     std::vector<int64_t> taps;
@@ -62,7 +62,7 @@ void Lowering::lower_conv(const Group& group) {
         fill(*step);
         if (repeat > 1) widen_pixels(*step, repeat);
         const int64_t tile_rows = rows / repeat;
-        step->row_chunk = chunk_rows(tile_rows, double(macs_per_row * repeat) * 4);
+        step->row_chunk = tasks_.rows(tile_rows, double(macs_per_row * repeat) * 4);
         step->tasks = int(ceil_div(tile_rows, step->row_chunk));
         placing_.emit(std::move(step));
         return;
@@ -109,7 +109,7 @@ void Lowering::widen_pixels(DepthwiseStep& step, int64_t repeat) {
 
 void Lowering::split(ConvStep& step, int64_t rows, int64_t macs_per_row, const View& in) const {
     constexpr int64_t kCacheBytes = 256 * 1024;
-    const int64_t wanted = task_count(double(rows) * double(macs_per_row));
+    const int64_t wanted = tasks_.count(double(rows) * double(macs_per_row));
     const int64_t blocks = int64_t(step.blocks.size()), tiles = ceil_div(rows, kernels_.tile.rows);
     const int64_t input_bytes = in.sn * in.n;
     int64_t by_block = int64_t(step.weights->size()) > kCacheBytes ? std::min(blocks, wanted) : 1;

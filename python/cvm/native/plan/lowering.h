@@ -13,19 +13,15 @@ class Lowering {
 public:
     Lowering(const Graph& graph, const Constants& constants, const Kernels& kernels, PackCache& cache, const Grouping& grouping,
              int threads, Plan& plan)
-        : graph_(graph), constants_(constants), kernels_(kernels), cache_(cache), grouping_(grouping), threads_(threads),
-          plan_(plan), placing_(graph, constants, grouping, kernels, plan) {}
+        : graph_(graph), constants_(constants), kernels_(kernels), cache_(cache), grouping_(grouping), tasks_(threads),
+          plan_(plan), placing_(graph, constants, grouping, kernels, tasks_, plan) {}
 
     void run(const Watch* watch);
 
 private:
     std::string title(const Group& group) const;
-    // How many tasks work of so many multiply-adds is worth: one, or a few for each thread.
-    int64_t task_count(double macs) const;
-    // Rows per task, for `rows` rows of `macs` multiply-adds each.
-    int64_t chunk_rows(int64_t rows, double macs) const;
     void lower(const Group& group);
-    ProgramInputs program_inputs();
+    ProgramInputs program_inputs(const Group& group);
     void lower_input(const Group& group);
     // The input of a convolution with the border that it needs, copied where its own storage has another one.
     View bordered(const Group& group);
@@ -42,7 +38,7 @@ private:
     void lower_program(const Group& group);
     void lower_pool(const Group& group);
     void lower_sum(const Group& group);
-    void lower_upsampling(const Group& group);
+    void lower_copy(const Group& group);
     void lower_concat(const Group& group);
     void lower_reference(const Group& group);
     void lower_heads();
@@ -52,7 +48,7 @@ private:
     const Kernels& kernels_;
     PackCache& cache_;
     const Grouping& grouping_;
-    const int threads_;
+    const Tasks tasks_;
     Plan& plan_;
     Placing placing_;
     std::set<std::shared_ptr<const PackedConv>> counted_;

@@ -48,8 +48,15 @@ void crop(Convolution& conv) {
     while (conv.kernel_w > 1 && zero(0, conv.kernel_h, conv.kernel_w - 1, conv.kernel_w)) --conv.kernel_w;
 }
 
-bool absorb_map(Convolution& conv, const Tensor& map, int64_t in_h, int64_t in_w, int64_t out_h, int64_t out_w) {
-    if (map.shape.size() < 3 || map.size() != conv.outputs * out_h * out_w) return false;
+bool ConstantMap::fits(int64_t channels) const {
+    const Shape& shape = tensor.shape;
+    if (!pixels) return shape.size() >= 3 && tensor.size() == channels * height * width;
+    return shape.size() == 4 && shape[0] == 1 && shape[1] == channels;
+}
+
+bool absorb_map(Convolution& conv, const ConstantMap& map, int64_t in_h, int64_t in_w) {
+    const int64_t out_h = map.height, out_w = map.width;
+    if (!map.fits(conv.outputs)) return false;
     // Sums over the input channels of the taps above and left of every tap: those of any rectangle follow from four.
     const int64_t row = conv.kernel_w + 1, area = (conv.kernel_h + 1) * row;
     std::vector<int64_t> above(size_t(conv.outputs * area), 0);
@@ -95,7 +102,7 @@ bool absorb_map(Convolution& conv, const Tensor& map, int64_t in_h, int64_t in_w
         }
     }
     if (!interior) return false;
-    const auto added = [&](int64_t o, const Position& p) { return int64_t(map.at((o * out_h + p.y) * out_w + p.x)); };
+    const auto added = [&](int64_t o, const Position& p) { return map.at(o, p.y, p.x); };
     std::optional<int64_t> value;
     for (int64_t o = 0; o < conv.outputs; ++o) {
         const int64_t bias = added(o, *interior);

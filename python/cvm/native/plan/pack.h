@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 
+#include "ops/operator.h"
 #include "plan/ranges.h"
 #include "exec/steps.h"
 
@@ -30,9 +31,23 @@ Convolution describe_conv(const Attrs& attrs, const Tensor& weights, const Tenso
 // Drops outer rows and columns of the kernel that are zero for every channel.
 void crop(Convolution& conv);
 
-// Whether conv with zero padding, plus `map` of shape (1, outputs, out_h, out_w), equals the convolution that pads
-// with one value and adds one bias per channel; if so turns `conv` into that.
-bool absorb_map(Convolution& conv, const Tensor& map, int64_t in_h, int64_t in_w, int64_t out_h, int64_t out_w);
+// A constant of shape (1, outputs, out_h, out_w), which may consist of picked pixels of a smaller one.
+struct ConstantMap {
+    const Tensor& tensor;
+    const Picking* pixels;  // nullptr: the tensor itself
+    int64_t height, width;  // of the map
+
+    bool fits(int64_t channels) const;  // whether it has that shape, with so many channels
+    int64_t at(int64_t o, int64_t y, int64_t x) const {
+        if (!pixels) return tensor.at((o * height + y) * width + x);
+        const Shape& stored = tensor.shape;
+        return tensor.at((o * stored[2] + pixels->rows[size_t(y)]) * stored[3] + pixels->columns[size_t(x)]);
+    }
+};
+
+// Whether conv with zero padding, plus the map, equals the convolution that pads with one value and adds one bias per channel;
+// if so turns `conv` into that.
+bool absorb_map(Convolution& conv, const ConstantMap& map, int64_t in_h, int64_t in_w);
 
 // Proven values of every output channel, for an input of the given range.
 Range output_range(const Convolution& conv, const Range& input);

@@ -15,8 +15,9 @@ Store store_type(const Range& range) {
 
 }  // namespace
 
-Placing::Placing(const Graph& graph, const Constants& constants, const Grouping& grouping, const Kernels& kernels, Plan& plan)
-    : graph_(graph), constants_(constants), grouping_(grouping), lanes_(kernels.tile.lanes), plan_(plan) {
+Placing::Placing(const Graph& graph, const Constants& constants, const Grouping& grouping, const Kernels& kernels,
+                 const Tasks& tasks, Plan& plan)
+    : graph_(graph), constants_(constants), grouping_(grouping), lanes_(kernels.tile.lanes), tasks_(tasks), plan_(plan) {
     place_concatenations();
     request_margins();
 }
@@ -96,10 +97,22 @@ View Placing::get_view(Entry entry) {
     auto step = std::make_unique<FromPlainStep>();
     step->in = get_plain(entry, grouping_.shape(entry));
     step->out = make_view(entry);
-    step->tasks = int(step->out.n * step->out.h);
+    tasks_.share_moves(*step, step->out.n * step->out.h, step->out.w * step->out.c);
     step->title = "to channel-last";
     emit(std::move(step));
     return views_[entry];
+}
+
+View Placing::picked_view(const Pick& pick) {
+    View view = get_view(pick.source);
+    auto places = std::make_shared<PickedPixels>();
+    view.h = int64_t(pick.pixels.rows.size());
+    view.w = int64_t(pick.pixels.columns.size());
+    plan_.share.take(int64_t(sizeof(int64_t)) * (view.h + view.w), "the places of picked pixels");
+    for (int32_t row : pick.pixels.rows) places->rows.push_back(row * view.sy);
+    for (int32_t column : pick.pixels.columns) places->columns.push_back(column * view.sx);
+    view.picked = std::move(places);
+    return view;
 }
 
 View Placing::constant_view(const Tensor& tensor, const Grid& grid) {
@@ -147,7 +160,7 @@ Plain Placing::get_plain(Entry entry, const Shape& shape) {
         auto step = std::make_unique<ToPlainStep>();
         step->in = views_.at(entry);
         step->out = make_plain(entry);
-        step->tasks = int(step->in.n * step->in.h);
+        tasks_.share_moves(*step, step->in.n * step->in.h, step->in.w * step->in.c);
         step->title = "to row-major";
         emit(std::move(step));
         found = plains_.find(entry);
@@ -248,7 +261,10 @@ void Placing::request_margins() {
 int Placing::count_reads(const Group& group, Entry entry) const {
     int reads = 1;
     for (int member : group.members)
-        for (Entry input : graph_.nodes[size_t(member)].inputs) reads += !constants_.find(input) && grouping_.resolve(input) == entry;
+        for (Entry input : graph_.nodes[size_t(member)].inputs) {
+            const Pick* picked = grouping_.pick(group.grid, input);
+            reads += picked ? picked->source == entry : !constants_.find(input) && grouping_.resolve(input) == entry;
+        }
     return reads;
 }
 

@@ -7,6 +7,7 @@
 
 #include "plan/groups.h"
 #include "plan/plan.h"
+#include "plan/tasks.h"
 
 namespace cvm {
 
@@ -24,7 +25,8 @@ struct Margins {
 class Placing {
 public:
     // Emits steps into the plan, takes its buffers and its memory.
-    Placing(const Graph& graph, const Constants& constants, const Grouping& grouping, const Kernels& kernels, Plan& plan);
+    Placing(const Graph& graph, const Constants& constants, const Grouping& grouping, const Kernels& kernels, const Tasks& tasks,
+            Plan& plan);
 
     // The place that the group of `entry` writes its channel-last result to.
     View make_view(Entry entry);
@@ -32,6 +34,8 @@ public:
     // The entry as a later group reads it, converted where it is needed.
     View get_view(Entry entry);
     Plain get_plain(Entry entry, const Shape& shape);
+    // The picked pixels where they lie.
+    View picked_view(const Pick& pick);
     View constant_view(const Tensor& tensor, const Grid& grid);
     // The view of an entry that was made channel-last; nullptr where it was not.
     const View* find_view(Entry entry) const;
@@ -62,6 +66,7 @@ private:
     const Constants& constants_;
     const Grouping& grouping_;
     const int64_t lanes_;
+    const Tasks tasks_;
     Plan& plan_;
     std::map<Entry, View> views_;
     std::map<Entry, Plain> plains_;

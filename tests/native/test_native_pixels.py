@@ -1,0 +1,144 @@
+"""Operators that pick pixels, and what is made of them: resizing, border tables, anything before and after."""
+
+from __future__ import annotations
+
+import native_models
+import numpy as np
+import pytest
+from cvm import Model, formal, runtime
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from native_compare import AVAILABLE, assert_same, run_native, save, values
+
+_quick = settings(
+    max_examples=40, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+def compare(model: Model, folder, batch: int = 2) -> list[str]:
+    """The titles of the steps."""
+    save(folder, model)
+    x = values(np.random.default_rng(1), (batch, *model.input_shape[1:]), 8)
+    want = formal.run(model, x)
+    for kernels in AVAILABLE:
+        for threads in (1, 3):
+            assert_same(model, run_native(folder, x, threads, kernels), want)
+    return [step["title"] for step in runtime.load(folder).plan()["steps"]]
+
+
+def taken(b: native_models.Builder, x: int, axis: int, places: np.ndarray) -> int:
+    shape = list(b.shapes[x])
+    shape[axis] = len(places)
+    return b.op("take", x, b.const(places, 16), shape=tuple(shape), axis=axis - 4 if len(places) % 2 else axis)
+
+
+def picked(b: native_models.Builder, x: int, data) -> int:
+    """The result of an operator that picks pixels of x, in any of its ways."""
+    n, c, h, w = b.shapes[x]
+    rng = b.rng
+    op = data.draw(st.sampled_from(["take", "upsampling", "repeat", "strided_slice", "slice_like", "tile"]), "operator")
+    axis = data.draw(st.integers(2, 3), "axis")
+    if op == "take":  # numbers beyond the axis take the nearest pixel
+        count = data.draw(st.integers(1, 9), "count")
+        return taken(b, x, axis, rng.integers(-2, b.shapes[x][axis] + 2, count))
+    if op == "upsampling":
+        return b.op(op, x, shape=(n, c, 2 * h, 2 * w), scale=2)
+    if op == "repeat":
+        shape = (n, c, 3 * h, w) if axis == 2 else (n, c, h, 3 * w)
+        return b.op(op, x, shape=shape, axis=axis, repeats=3)
+    if op == "tile":
+        return b.op(op, x, shape=(n, c, 2 * h, w), reps=(1, 1, 2, 1))
+    if op == "slice_like":
+        like = b.const(np.zeros((1, 1, max(h - 1, 1), max(w - 2, 1))))
+        return b.op(op, x, like, shape=(n, c, max(h - 1, 1), max(w - 2, 1)), axis=(2, 3))
+    rows, columns = range(h)[::-1], range(w)[w // 2 :: 2]
+    attrs = {"begin": (0, 0, -1, w // 2), "end": (n, c, -h - 1, w), "stride": (1, 1, -1, 2)}
+    return b.op(op, x, shape=(n, c, len(rows), len(columns)), **attrs)
+
+
+def resized(b: native_models.Builder, x: int, axis: int, count: int) -> int:
+    """Bilinear along one axis, as the quantizer writes it: near + (far - near) * weight."""
+    size = b.shapes[x][axis]
+    place = np.clip((np.arange(count) + 0.5) * size / count - 0.5, 0, size - 1)
+    near = np.floor(place).astype(int)
+    low, high = taken(b, x, axis, near), taken(b, x, axis, np.minimum(near + 1, size - 1))
+    weights = np.round((place - near) * 128).astype(int).reshape((1, 1, -1, 1) if axis == 2 else (1, 1, 1, -1))
+    step = b.op("cvm_clip", b.op("elemwise_sub", high, low), precision=16)
+    return b.op("elemwise_add", low, b.shift(b.op("broadcast_mul", step, b.const(weights)), 7, 16))
+
+
+@_quick
+@given(data=st.data())
+def test_picked_pixels_before_and_after_anything(data, tmp_path) -> None:
+    channels = data.draw(st.sampled_from([1, 3, 16, 20, 70]), "channels")
+    size = (data.draw(st.integers(1, 9), "height"), data.draw(st.integers(1, 9), "width"))
+    b = native_models.Builder((2, channels, *size), data.draw(st.integers(0, 999), "seed"))
+    x = b.data
+    if data.draw(st.booleans(), "a layer first"):
+        x = b.requantize(b.conv(x, data.draw(st.sampled_from([5, 32]), "outputs"), 3, pad=1), 64, 8)
+    heads = []
+    for _ in range(data.draw(st.integers(1, 3), "operators")):
+        x = picked(b, x, data)
+        follow = data.draw(
+            st.sampled_from(["nothing", "unary", "itself", "constant", "layer", "concat", "pool", "sum"])
+        )
+        n, c, h, w = b.shapes[x]
+        if follow == "unary":
+            x = b.op("relu", b.op("negative", x))
+        elif follow == "itself":  # and other pixels of the same tensor
+            turned = taken(b, x, 3, np.arange(w)[::-1])
+            x = b.op("cvm_clip", b.op("elemwise_sub", x, b.op("cvm_clip", turned, precision=6)), precision=8)
+        elif follow == "constant":
+            table = picked(b, b.const(b.rng.integers(-9, 10, (1, c, 4, 5))), data)
+            table = taken(b, taken(b, table, 2, b.rng.integers(0, 4, h)), 3, b.rng.integers(0, 5, w))
+            x = b.op("cvm_clip", b.op("broadcast_add", x, table), precision=8)
+        elif follow == "layer":
+            x = b.requantize(b.conv(x, 24, 3, pad=1), 64, 8)
+        elif follow == "concat":
+            x = b.op("concatenate", x, b.op("negative", x), x, shape=(n, 3 * c, h, w), axis=1)
+        elif follow == "pool":
+            x = b.op("max_pool2d", x, shape=(n, c, h + 1, w + 1), pool_size=(2, 2), padding=(1, 1))
+        elif follow == "sum":
+            x = b.op("sum", x, shape=(n, c, 1, 1), axis=(2, 3), keepdims=True)
+            x = b.shift(x, 5, 8)
+        if data.draw(st.booleans(), "a head, too"):
+            heads.append(x)
+    if data.draw(st.booleans(), "row-major"):
+        n, c, h, w = b.shapes[x]
+        x = b.op("transpose", x, shape=(n, h, w, c), axes=(0, 2, 3, 1))
+    compare(b.model(*heads, x), tmp_path)
+
+
+@_quick
+@given(data=st.data())
+def test_resizing(data, tmp_path) -> None:
+    channels = data.draw(st.sampled_from([1, 7, 32, 72]), "channels")
+    b = native_models.Builder((1, channels, data.draw(st.integers(1, 12)), data.draw(st.integers(1, 12))))
+    x = b.requantize(b.conv(b.data, channels, 1), 64, 8)
+    x = resized(b, x, 2, data.draw(st.integers(1, 30), "rows"))
+    x = resized(b, x, 3, data.draw(st.integers(1, 30), "columns"))
+    last = b.shift(b.op("broadcast_mul", x, b.const([[[[3]]]])), 2, 8)
+    titles = compare(b.model(last), tmp_path)
+    assert not any(title.startswith("take") for title in titles)  # programs reach for their pixels
+
+
+@pytest.mark.parametrize("groups", [1, 96])
+@pytest.mark.parametrize("pad_value", [-127, None])
+def test_a_border_table_is_never_gathered(groups: int, pad_value: int | None, tmp_path) -> None:
+    """Whether the map is small enough to be computed once or not, is a padding or none."""
+    for size in (20, 120):
+        b = native_models.Builder((1, 96, size, size), size)
+        if pad_value is None:
+            y = b.conv(b.data, 96, 3, pad=1, groups=groups, bias=False)
+            table = b.const(b.rng.integers(-(10**4), 10**4, (1, 96, 3, 3)))
+            kinds = np.ones(size, int)
+            kinds[0], kinds[-1] = 0, 2
+            bound = b.bounds[y] + 10**4
+            y = b.op("broadcast_add", y, taken(b, taken(b, table, 2, kinds), 3, kinds))
+            b.bounds[y] = bound
+        else:
+            y = b.conv(b.data, 96, 3, pad=1, groups=groups, pad_value=pad_value)
+        titles = compare(b.model(b.requantize(y, 64, 8)), tmp_path / str(size), batch=1)
+        assert len(titles) == 3 and not any(title.startswith("take") for title in titles)  # input, layer, output
+        plan = runtime.load(tmp_path / str(size)).plan()
+        assert plan["steps"][1]["ending"] == "u8" or pad_value is None
