@@ -141,4 +141,32 @@ def test_a_border_table_is_never_gathered(groups: int, pad_value: int | None, tm
         titles = compare(b.model(b.requantize(y, 64, 8)), tmp_path / str(size), batch=1)
         assert len(titles) == 3 and not any(title.startswith("take") for title in titles)  # input, layer, output
         plan = runtime.load(tmp_path / str(size)).plan()
-        assert plan["steps"][1]["ending"] == "u8" or pad_value is None
+        assert plan["steps"][1]["ending"] == "u8"
+
+
+@_quick
+@given(data=st.data())
+def test_a_map_that_is_no_padding_is_added_part_by_part(data, tmp_path) -> None:
+    """Rectangles of any size, after convolutions of any kind, before any ending."""
+    channels, groups = data.draw(st.sampled_from([(16, 1), (20, 1), (20, 20), (80, 80), (64, 4), (16, 16)]), "channels")
+    b = native_models.Builder((1, channels, *data.draw(st.tuples(st.integers(9, 24), st.integers(9, 24)), "size")))
+    more = {"stride": data.draw(st.integers(1, 2), "stride"), "dilation": data.draw(st.integers(1, 3), "dilation")}
+    y = b.conv(b.data, channels, 3, pad=data.draw(st.integers(0, 3), "pad"), groups=groups, **more)
+    bound = b.bounds[y] + 10**4
+    _, _, h, w = b.shapes[y]
+    table = b.rng.integers(-(10**4), 10**4, (1, channels, 3, 2))
+    rows = np.repeat([0, 1, 2], [data.draw(st.integers(0, 2)), h, 2])[:h]
+    columns = np.repeat([1, 0, 1], [1, max(w - 2, 1), w])[:w]
+    if data.draw(st.booleans(), "whole"):
+        full = b.const(table[:, :, rows][:, :, :, columns])
+    else:
+        full = taken(b, taken(b, b.const(table), 2, rows), 3, columns)
+    y = b.op("broadcast_add", full, y, shape=b.shapes[y])
+    b.bounds[y] = bound
+    wide = b.requantize(y, 64, 16)
+    heads = data.draw(st.sampled_from(["wide", "narrow", "both", "program"]), "ending")
+    if heads == "program":
+        compare(b.model(b.op("relu", b.op("negative", b.requantize(y, 64, 8)))), tmp_path, batch=3)
+    else:
+        narrow = b.narrow(wide)
+        compare(b.model(*{"wide": [wide], "narrow": [narrow], "both": [narrow, wide]}[heads]), tmp_path, batch=3)

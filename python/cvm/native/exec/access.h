@@ -38,11 +38,12 @@ struct alignas(64) Registers {
 
 // The pixels of a tile: `rows` of an n x h x w grid from flat index `first` on.
 struct Span {
-    int64_t n, y, x, h, w;
+    int64_t n, y, x, h, w, top, left;
     int rows;
 
-    Span(int64_t first, int64_t end, int64_t height, int64_t width, int most)
-        : n(first / (width * height)), y(first / width % height), x(first % width), h(height), w(width),
+    // top, left: where the grid begins in a larger one.
+    Span(int64_t first, int64_t end, int64_t height, int64_t width, int most, int64_t top = 0, int64_t left = 0)
+        : n(first / (width * height)), y(first / width % height), x(first % width), h(height), w(width), top(top), left(left),
           rows(int(std::min<int64_t>(most, end - first))) {}
 
     // Calls f(r, count, n, y, x) for every run of pixels within a row of the picture: the first of them and how many.
@@ -51,7 +52,7 @@ struct Span {
         int64_t at_n = n, at_y = y, at_x = x;
         for (int r = 0; r < rows;) {
             const int count = int(std::min<int64_t>(rows - r, w - at_x));
-            f(r, count, at_n, at_y, at_x);
+            f(r, count, at_n, at_y + top, at_x + left);
             r += count;
             at_x = 0;
             if (++at_y == h) {

@@ -56,6 +56,18 @@ private:
     uint8_t *residual_[kMaxTileRows], *wide_[kMaxTileRows], *narrow_[kMaxTileRows];
 };
 
+// Calls f(span, part) for tiles of at most `most` of the pixels first .. last - 1, counted part by part.
+template <typename F>
+void each_span(const std::vector<Part>& parts, int64_t n, int64_t first, int64_t last, int most, F f) {
+    int64_t before = 0;
+    for (const Part& part : parts) {
+        const int64_t count = n * part.h * part.w, end = std::min(last - before, count);
+        for (int64_t at = std::max<int64_t>(first - before, 0); at < end; at += most)
+            f(Span(at, end, part.h, part.w, most, part.y, part.x), part);
+        before += count;
+    }
+}
+
 }  // namespace
 
 void ConvStep::run(const Call& call, int task) const {
@@ -73,20 +85,21 @@ void ConvStep::run(const Call& call, int task) const {
     // Many weights: one block of channels at a time, over all pixels. Few: all blocks at once for a tile of pixels.
     const int64_t blocks_at_once = many_weights ? 1 : last_block - first_block;
     for (int64_t start = first_block; start < last_block; start += blocks_at_once) {
-        for (int64_t row = first_row; row < last_row; row += form.rows) {
-            const Span span(row, last_row, out_h, out_w, form.rows);
+        bool is_first = true;
+        each_span(parts, out_n, first_row, last_row, form.rows, [&](const Span& span, const Part& part) {
             bound.move_to(span);
             uint8_t* from[kMaxTileRows];
             span.addresses(base, in.sn, step_y, step_x, from);
             for (int64_t b = start; b < start + blocks_at_once; ++b, meter.spend(tile_work)) {
                 const Block& block = blocks[size_t(b)];
-                const Block& next = blocks[row == first_row && size_t(b) + 1 < blocks.size() ? size_t(b) + 1 : size_t(b)];
+                const Block& next = blocks[is_first && size_t(b) + 1 < blocks.size() ? size_t(b) + 1 : size_t(b)];
                 const ConvTile tile = {from, span.rows, block.input_channel, block.channel, taps.data(), int(taps.size()), steps,
-                                       weights->data() + block.weights, block.blocks, init.data() + block.channel,
+                                       weights->data() + block.weights, block.blocks, init.data() + part.init + block.channel,
                                        weights->data() + next.weights};
                 bound.run(*kernels, tile, registers);
             }
-        }
+            is_first = false;
+        });
     }
 }
 
@@ -111,19 +124,19 @@ void DepthwiseStep::run(const Call& call, int task) const {
     Registers registers;
     const int64_t block_bytes = int64_t(taps.size()) * form.width;
     Meter meter(call.watch);
-    for (int64_t row = first_row; row < last_row; row += form.rows) {
-        const Span span(row, last_row, out_h, out_w, form.rows);
+    each_span(parts, out_n, first_row, last_row, form.rows, [&](const Span& span, const Part& part) {
         bound.move_to(span);
         uint8_t* from[kMaxTileRows];
         span.addresses(base, in.sn, step_y, step_x, from);
         for (int64_t channel = 0; channel < channels; channel += form.width) {
             const int blocks = int(std::min<int64_t>(form.width / form.lanes, ceil_div(channels - channel, form.lanes)));
             const DepthwiseTile tile = {from, span.rows, channel, taps.data(), int(taps.size()) / form.depth,
-                                        weights->data() + channel / form.width * block_bytes, init.data() + channel, blocks};
+                                        weights->data() + channel / form.width * block_bytes,
+                                        init.data() + part.init + channel, blocks};
             bound.run(*kernels, tile, registers);
             meter.spend(int64_t(taps.size()) * form.rows);
         }
-    }
+    });
 }
 
 void DepthwiseStep::touch(std::vector<int>& buffers) const {

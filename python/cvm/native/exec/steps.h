@@ -115,6 +115,12 @@ struct Ending {
     void touch(std::vector<int>& buffers) const;
 };
 
+// A rectangle of a convolution's result whose sums begin alike.
+struct Part {
+    int64_t y, x, h, w;
+    int64_t init;            // where its values are in the step's `init`
+};
+
 // A convolution or dense layer as blocks of output channels over tiles of pixels.
 class ConvStep : public Step {
 public:
@@ -132,7 +138,8 @@ public:
     std::vector<int64_t> taps;
     int steps = 0;
     std::shared_ptr<const Aligned<int8_t>> weights;
-    Aligned<int32_t> init;   // bias, per output channel (padded)
+    Aligned<int32_t> init;   // what sums begin with: of every part, per output channel (padded)
+    std::vector<Part> parts; // of all pixels
     std::vector<Block> blocks;
     int64_t row_chunks = 1, block_chunk = 0, block_chunks = 1;
     bool many_weights = false;   // a task's weights do not stay in the cache beside its pixels
@@ -153,6 +160,7 @@ public:
     std::vector<int64_t> taps;   // padded to whole quads
     std::shared_ptr<const Aligned<int8_t>> weights;
     Aligned<int32_t> init;
+    std::vector<Part> parts;
     int64_t channels = 0, row_chunk = 0;
 
     Ending ending;

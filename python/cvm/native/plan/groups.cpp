@@ -250,10 +250,16 @@ void Grouping::absorb_maps(Share& share, const Watch* watch) {
         if (watch) watch->check();
         Share passing = share.another();
         passing.take(group.grid.h * group.grid.w * 32 + map->size() * 16, "the border of a convolution");
-        if (absorb_map(*group.conv, {*map, pixels, group.grid.h, group.grid.w}, in->h, in->w)) {
+        const ConstantMap border{*map, pixels, group.grid.h, group.grid.w};
+        if (absorb_map(*group.conv, border, in->h, in->w)) {
             group.absorbed = group.members[0];
             tightened_[{group.absorbed, 0}] = output_range(*group.conv, range(group.source));
+            continue;
         }
+        group.conv->parts = border_parts(border, group.grid.c);
+        if (group.conv->parts.empty()) continue;
+        share.take(int64_t(group.conv->parts.size()) * group.grid.c * 16, "the border of a convolution");
+        group.absorbed = group.members[0];
     }
 }
 

@@ -40,6 +40,7 @@ void Lowering::lower_conv(const Group& group) {
         step.step_y = conv.stride_h * in.sy;
         step.step_x = conv.stride_w * in.sx;
         for (size_t o = 0; o < bias.size(); ++o) step.init[o] = wrap(step.init[o] + bias[o]);
+        add_parts(step, conv);
         step.finish = ending.kind == Ending::Kind::U8 ? "u8" : ending.kind == Ending::Kind::Joint ? "joint" : "program";
         step.ending = std::move(ending);
         step.macs = rows * macs_per_row;
@@ -83,8 +84,21 @@ void Lowering::lower_conv(const Group& group) {
     placing_.emit(std::move(step));
 }
 
+template <typename AnyStep>
+void Lowering::add_parts(AnyStep& step, const Convolution& conv) const {
+    if (conv.parts.empty()) step.parts = {{0, 0, step.out_h, step.out_w, 0}};
+    const Aligned<int32_t> everywhere = std::move(step.init);
+    step.init.clear();
+    for (const BorderPart& part : conv.parts) {
+        step.parts.push_back({part.y, part.x, part.h, part.w, int64_t(step.init.size())});
+        for (size_t o = 0; o < everywhere.size(); ++o)
+            step.init.push_back(o < part.added.size() ? wrap(everywhere[o] + part.added[o]) : everywhere[o]);
+    }
+    if (conv.parts.empty()) step.init = everywhere;
+}
+
 int64_t Lowering::pixels_per_tile(const Convolution& conv, const Grid& grid, const View& in, const Ending& ending) const {
-    if (ending.kind != Ending::Kind::U8 || conv.stride_w != 1 || in.sx != grid.c || ending.narrow.sx != grid.c) return 1;
+    if (!conv.parts.empty() || ending.kind != Ending::Kind::U8 || conv.stride_w != 1 || in.sx != grid.c || ending.narrow.sx != grid.c) return 1;
     if (kernels_.tile.width % grid.c || grid.c % kernels_.tile.lanes) return 1;
     const int64_t repeat = kernels_.tile.width / grid.c;
     return grid.w % repeat == 0 ? repeat : 1;
@@ -103,6 +117,7 @@ void Lowering::widen_pixels(DepthwiseStep& step, int64_t repeat) {
     repeated(step.ending.joint.first.addend);
     step.channels *= repeat;
     step.out_w /= repeat;
+    step.parts[0].w = step.out_w;
     step.step_x *= repeat;
     step.ending.narrow.sx *= repeat;
 }

@@ -26,6 +26,9 @@ private:
     // The input of a convolution with the border that it needs, copied where its own storage has another one.
     View bordered(const Group& group);
     void lower_conv(const Group& group);
+    // The parts of the result, and what the sums of each begin with.
+    template <typename AnyStep>
+    void add_parts(AnyStep& step, const Convolution& conv) const;
     // A depthwise convolution of 16 or 32 channels fills the 64 of a tile with neighbouring pixels, where the step from
     // one to the next is the same for input and output.
     int64_t pixels_per_tile(const Convolution& conv, const Grid& grid, const View& in, const Ending& ending) const;

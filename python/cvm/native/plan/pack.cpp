@@ -118,6 +118,42 @@ bool absorb_map(Convolution& conv, const ConstantMap& map, int64_t in_h, int64_t
     return true;
 }
 
+std::vector<BorderPart> border_parts(const ConstantMap& map, int64_t channels) {
+    constexpr size_t kMostParts = 64;
+    if (!map.fits(channels)) return {};
+    // Where rows or columns differ from the one before, and where that ends.
+    const auto cuts = [&](int64_t count, int64_t across, const std::vector<int32_t>* picked, auto value) {
+        std::vector<int64_t> starts{0};
+        for (int64_t i = 1; i < count && starts.size() <= kMostParts; ++i) {
+            bool same = picked && (*picked)[size_t(i)] == (*picked)[size_t(i - 1)];
+            if (!same) {
+                same = true;
+                for (int64_t o = 0; same && o < channels; ++o)
+                    for (int64_t k = 0; same && k < across; ++k) same = value(o, i, k) == value(o, i - 1, k);
+            }
+            if (!same) starts.push_back(i);
+        }
+        starts.push_back(count);
+        return starts;
+    };
+    const std::vector<int64_t> rows = cuts(map.height, map.width, map.pixels ? &map.pixels->rows : nullptr,
+                                           [&](int64_t o, int64_t y, int64_t x) { return map.at(o, y, x); });
+    const std::vector<int64_t> columns = cuts(map.width, map.height, map.pixels ? &map.pixels->columns : nullptr,
+                                              [&](int64_t o, int64_t x, int64_t y) { return map.at(o, y, x); });
+    if ((rows.size() - 1) * (columns.size() - 1) > kMostParts) return {};
+    std::vector<BorderPart> parts;
+    int64_t largest = 0;
+    for (size_t i = 0; i + 1 < rows.size(); ++i)
+        for (size_t j = 0; j + 1 < columns.size(); ++j) {
+            BorderPart part{rows[i], columns[j], rows[i + 1] - rows[i], columns[j + 1] - columns[j], {}};
+            for (int64_t o = 0; o < channels; ++o) part.added.push_back(map.at(o, part.y, part.x));
+            largest = std::max(largest, part.h * part.w);
+            parts.push_back(std::move(part));
+        }
+    // Many small parts would leave tiles half empty.
+    return 2 * largest < map.height * map.width ? std::vector<BorderPart>() : parts;
+}
+
 Range output_range(const Convolution& conv, const Range& input) {
     Range r;
     for (int64_t o = 0; o < conv.outputs; ++o) {

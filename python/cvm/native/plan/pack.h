@@ -10,7 +10,13 @@
 
 namespace cvm {
 
-// y[o] = bias[o] + sum of x * w, the input extended by pad_value.
+// A rectangle of a convolution's result, and what is added to each channel there.
+struct BorderPart {
+    int64_t y, x, h, w;
+    std::vector<int64_t> added;
+};
+
+// y[o] = bias[o] + sum of x * w, the input extended by pad_value, plus what the part of the result says.
 struct Convolution {
     int64_t groups = 1, outputs = 0, inputs = 0;  // inputs per group
     int64_t kernel_h = 1, kernel_w = 1, stride_h = 1, stride_w = 1, dilation_h = 1, dilation_w = 1;
@@ -19,6 +25,7 @@ struct Convolution {
     const Tensor* weights = nullptr;
     int64_t stored_h = 1, stored_w = 1, skip_h = 0, skip_w = 0;  // the kernel inside the stored weights
     std::vector<int64_t> bias;
+    std::vector<BorderPart> parts;  // none: nothing is added; else they cover the result
 
     int64_t weight(int64_t o, int64_t i, int64_t ky, int64_t kx) const {
         return weights->at(((o * inputs + i) * stored_h + skip_h + ky) * stored_w + skip_w + kx);
@@ -48,6 +55,9 @@ struct ConstantMap {
 // Whether conv with zero padding, plus the map, equals the convolution that pads with one value and adds one bias per channel;
 // if so turns `conv` into that.
 bool absorb_map(Convolution& conv, const ConstantMap& map, int64_t in_h, int64_t in_w);
+
+// The map as rectangles that are the same all over, for so many channels; none where there are too many of them.
+std::vector<BorderPart> border_parts(const ConstantMap& map, int64_t channels);
 
 // Proven values of every output channel, for an input of the given range.
 Range output_range(const Convolution& conv, const Range& input);
