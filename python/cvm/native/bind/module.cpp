@@ -6,6 +6,7 @@
 #include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
+#include "bind/blocks.h"
 #include "exec/threads.h"
 #include "model/model.h"
 
@@ -17,9 +18,12 @@ using Input = nb::ndarray<nb::device::cpu, nb::c_contig, nb::ro>;
 
 nb::object empty_array(const cvm::Shape& shape, bool narrow, void** data) {
     const size_t bytes = size_t(cvm::elements(shape)) * (narrow ? 1 : 4);
-    std::unique_ptr<uint8_t[]> held(new uint8_t[bytes]);
-    nb::capsule owner(held.get(), [](void* p) noexcept { delete[] static_cast<uint8_t*>(p); });
-    uint8_t* memory = held.release();
+    std::unique_ptr<cvm::Blocks::Block> held = cvm::Blocks::instance().take(bytes);
+    uint8_t* memory = held->memory.get();
+    nb::capsule owner(held.get(), [](void* block) noexcept {
+        cvm::Blocks::instance().give(std::unique_ptr<cvm::Blocks::Block>(static_cast<cvm::Blocks::Block*>(block)));
+    });
+    held.release();
     *data = memory;
     std::vector<size_t> dims(shape.begin(), shape.end());
     if (narrow) return nb::cast(nb::ndarray<nb::numpy, int8_t>(memory, dims.size(), dims.data(), owner));
