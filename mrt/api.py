@@ -14,7 +14,7 @@ from rich.console import Console
 
 from mrt.analysis.sensitivity import measure
 from mrt.config.compression import Finetune
-from mrt.datasets import Dataset, Metric
+from mrt.datasets import Dataset, Metric, Preprocess
 from mrt.datasets.memory import Memory
 from mrt.datasets.metric import TopK
 from mrt.datasets.own import OwnMetric
@@ -59,6 +59,7 @@ def quantize(
     data: Any,
     *,
     input_shape: InputShape | None = None,
+    preprocess: Preprocess | None = None,
     recipe: Recipe | None = None,
     train: Any = None,
     progress: Progress | None = None,
@@ -73,6 +74,8 @@ def quantize(
             the network takes them; integer inputs, such as indices, are taken as they are.
         input_shape: the input's shape with -1 for the batch axis, or a dict of them by name; by default as the data has
             it, batch first.
+        preprocess: what makes the network's input of the bytes (uint8) of pictures, where the data is these: mean, std
+            and scale. The integer network then takes the bytes as they are.
         recipe: its switches, and the sections that compress.
         train: what these train on: an `(array, labels)` pair, with a dict of arrays by input where there are several,
             or a dataset, which `data` may be as well.
@@ -93,7 +96,7 @@ def quantize(
     elif input_shape is None:
         input_shape, data = shapes_of(data)
     network = read_network(net, input_shape)
-    samples = Given(data, network.inputs, batch, most)
+    samples = Given(data, network.inputs, batch, most, preprocess, dataset.pixels if dataset else None)
     progress = progress or Progress(Console(quiet=True))
     with tempfile.TemporaryDirectory() as folder:
         training = _training(recipe, dataset if train is None else train, network.inputs, Path(folder))
@@ -105,7 +108,7 @@ def quantize(
         have = run_stages(stages, [PREPARED, QUANTIZED, COMPILED], progress, given={BASE: network})
     made = have[PREPARED], have[QUANTIZED], have[COMPILED]
     steps: list[CompressionStep] = loaded[COMPRESSION]
-    return IntegerModel(network, *made, samples, dataset, steps, coded=recipe.sharing is not None)
+    return IntegerModel(network, *made, samples, dataset, steps, recipe.sharing is not None, preprocess)
 
 
 def _training(recipe: Recipe, given: Any, inputs: InputShape, folder: Path) -> Training:
@@ -141,8 +144,12 @@ class IntegerModel:
         dataset: Dataset | None = None,
         compression: Sequence[CompressionStep] = (),
         coded: bool = False,
+        preprocess: Preprocess | None = None,
     ) -> None:
-        """`samples` are what it was calibrated on, of `dataset` where that is known; `coded` saves params.huf, too."""
+        """`samples` are what it was calibrated on, of `dataset` where that is known; `coded` saves params.huf, too.
+
+        `preprocess` is as `quantize` has it.
+        """
         self.network = network
         self.prepared = prepared
         self.quantized = quantized
@@ -151,6 +158,7 @@ class IntegerModel:
         self._dataset = dataset
         self.compression = tuple(compression)
         self._coded = coded
+        self._preprocess = preprocess
 
     @property
     def cvm(self) -> cvm.Model:
@@ -166,7 +174,8 @@ class IntegerModel:
         """The real outputs for a batch of real inputs, computed by the compiled integers on the native runtime.
 
         Args:
-            feed: an array, or a dict of arrays by input, as the float network takes them.
+            feed: an array, or a dict of arrays by input, as the float network takes them; or the bytes (uint8) of
+                pictures, where these make its input.
 
         Returns:
             An array, or a tuple of one per output.
@@ -195,7 +204,7 @@ class IntegerModel:
         if isinstance(data, Dataset):
             metric = data.metric if metric == "auto" and data.labelled else metric
             data = data.batches("evaluation", self._samples.batch)
-        given = Given(data, self.network.inputs, self._samples.batch)
+        given = self._given(data)
         reference = Executor(self.network)
         report = Report(model=_NAME)
         evaluate(
@@ -214,7 +223,7 @@ class IntegerModel:
 
     def sensitivity(self, data: Any, pictures: int = _PICTURES) -> Sensitivity:
         """What quantizing each operator costs, and why, on up to `pictures` samples of the data."""
-        given = Given(data, self.network.inputs, self._samples.batch, pictures)
+        given = self._given(data, pictures)
         found = measure(self.prepared, self.quantized, given.labelled(given.calibrated), None)
         return Sensitivity(
             model=_NAME,
@@ -232,6 +241,9 @@ class IntegerModel:
         """
         write_model(Path(folder), self._model, self.quantized, self._samples, self._dataset, self._coded)
         return Path(folder)
+
+    def _given(self, data: Any, most: int | None = None) -> Given:
+        return Given(data, self.network.inputs, self._samples.batch, most, self._preprocess)
 
     @property
     def _model(self) -> Compiled:

@@ -84,6 +84,6 @@ def _noise_ratios(
         both = zip(pairs, floats(picture), integers(quantized.integers(picture)))
         for index, ((_, q), real, integer) in enumerate(both):
             exact = real.astype(np.float64)  # whose squares may be below what float32 holds
-            noise[index] += np.sum(np.square(exact - (integer + q.offset) * float(q.scale)))
+            noise[index] += np.sum(np.square(exact - q.real(integer)))
             signal[index] += np.sum(np.square(exact))
     return {value: float(n / max(s, np.finfo(np.float64).tiny)) for (value, _), n, s in zip(pairs, noise, signal)}

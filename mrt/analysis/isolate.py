@@ -17,7 +17,7 @@ from typing import Any, Callable
 
 import numpy as np
 from cvm.ops.base import limit
-from cvm.quantization import dequantize, steps
+from cvm.quantization import steps
 
 from mrt import ops
 from mrt.executors.mxnet import Executor
@@ -203,21 +203,33 @@ class Twins:
 
     def _real_output(self, q: QValue, before_rounding: bool = False) -> Value:
         node, scale = q.tensor.value.node, float(q.scale)
+        if q.per_channel is not None:
+            gain, zero = q.per_channel.along(len(q.tensor.shape))
+            return self._chain(q.tensor.value, [("broadcast_add", -zero), ("broadcast_mul", gain)])
         if node.op != _SHIFT or not (before_rounding or int(node.attrs["precision"]) <= NARROW_BITS):
             return self._chain(q.tensor.value, [("_plus_scalar", q.offset), ("_mul_scalar", scale)])
         factor = scale * 2.0 ** -int(node.attrs["shift_bit"])
         return self._chain(node.inputs[0], [("_mul_scalar", factor), ("_plus_scalar", scale * q.offset)])
 
     def _quantized(self, value: Value, q: QValue) -> Value:
-        integers = self._chain(value, [("_mul_scalar", 1 / float(q.scale)), ("_plus_scalar", -q.offset)])
+        if q.per_channel is None:
+            integers = self._chain(value, [("_mul_scalar", 1 / float(q.scale)), ("_plus_scalar", -q.offset)])
+        else:
+            gain, zero = q.per_channel.along(len(q.tensor.shape))
+            integers = self._chain(value, [("broadcast_mul", 1 / gain), ("broadcast_add", zero)])
         rounded = Value(Node("rint", self._namer("rint"), (integers,)))
         largest = limit(q.tensor.precision)
         limits = {"a_min": str(-largest), "a_max": str(largest)}
         return Value(Node("clip", self._namer("clip"), (rounded,), limits))
 
-    def _chain(self, value: Value, steps: Sequence[tuple[str, float]]) -> Value:
-        for op, scalar in steps:
-            value = Value(Node(op, self._namer(op), (value,), {"scalar": repr(scalar)}))
+    def _chain(self, value: Value, steps: Sequence[tuple[str, float | Array]]) -> Value:
+        for op, operand in steps:
+            if isinstance(operand, np.ndarray):
+                constant = self._namer("constant")
+                self._params[constant] = operand.astype(np.float32)
+                value = Value(Node(op, self._namer(op), (value, Value(Node("null", constant)))))
+            else:
+                value = Value(Node(op, self._namer(op), (value,), {"scalar": repr(operand)}))
         return value
 
 
@@ -243,16 +255,16 @@ class Suffix:
 
 def to_integers(data: Array, q: QValue, rounded: bool = True, clipped: bool = True) -> Array:
     """Real numbers to the integers of a form, or to where they would be without rounding or without saturation."""
-    real: Array = data.astype(np.float64) / float(q.scale) - q.offset
+    real = q.unrounded(data)
     if rounded:
-        real = steps(data, float(q.scale), q.offset)
+        real = np.floor(real + 0.5) if q.per_channel else steps(data, float(q.scale), q.offset)
     largest = limit(q.tensor.precision)
     return np.clip(real, -largest, largest) if clipped else real
 
 
 def to_real(integers: Array, q: QValue) -> Array:
     """What integers stand for."""
-    return dequantize(integers, float(q.scale), q.offset)
+    return q.real(integers)
 
 
 def _moved(q: QValue, node: Node) -> QValue:

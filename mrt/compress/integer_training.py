@@ -72,6 +72,8 @@ def layers_of(quantized: Quantized, bits: Mapping[str, int]) -> list[Constants]:
         name = next((n for n in quantized.layer_inputs if node.name in _named(n)), None)
         if node.op not in _LAYERS or name is None or graph.constant(node.inputs[1]) is None:
             continue
+        if quantized.layer_inputs[name].per_channel:
+            continue  # its border depends on each weight, not on the sums of taps
         constants: dict[str, str] = {}
         border, at = None, node
         while counts.get(Value(at)) == 1 and at.op != "cvm.cvm_right_shift":

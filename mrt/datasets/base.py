@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mrt.datasets.metric import Metric, TopK
 from mrt.errors import MRTError
 from mrt.graph.batch import InputShape
+from mrt.integer.pixels import Pixels
 
 SPLITS = ("calibration", "evaluation", "train")
 _CHANNELS = {1: "grey", 3: "RGB"}
@@ -157,6 +158,20 @@ class Dataset(ABC):
         std = np.asarray(self.preprocess.std, np.float32).reshape(per_channel)
         scaled = pixels.astype(np.float32) / np.float32(self.preprocess.scale)
         return np.ascontiguousarray((scaled - mean) / std)
+
+    @property
+    def pixels(self) -> dict[str, Pixels]:
+        """By its name, the input that `normalise` makes of bytes, and how; none where that is not so."""
+        if len(self.inputs) > 1 or len(self.input_shape) < 2 or self.input_shape[0] != -1:
+            return {}
+        stored, _ = self.read("calibration", np.arange(1))
+        return self._pixels_of(stored)
+
+    def _pixels_of(self, stored: NDArray[Any]) -> dict[str, Pixels]:
+        known = self.preprocess
+        if stored.dtype != np.uint8 or not (known.mean and known.std and known.scale):
+            return {}
+        return {next(iter(self.inputs)): Pixels.normalised(known.mean, known.std, known.scale)}
 
     def model_labels(self, labels: NDArray[Any]) -> NDArray[Any]:
         """The dataset's labels to class indices of the model, int64."""

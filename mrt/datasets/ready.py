@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mrt.datasets.base import Dataset, Preprocess
 from mrt.errors import MRTError
+from mrt.integer.pixels import Pixels
 
 
 class Ready(Dataset):
@@ -53,6 +54,14 @@ class Ready(Dataset):
         if self._raw:
             return super().normalise(array)
         return np.ascontiguousarray(array, np.float32 if array.dtype.kind == "f" else None)
+
+    @property
+    def pixels(self) -> dict[str, Pixels]:
+        """See `Dataset.pixels`: only where arrays are said to be stored pixels."""
+        if not self._raw:
+            return {}
+        stored: Any = self.read("calibration", np.arange(1))[0]
+        return self._pixels_of(next(iter(stored.values())))
 
     def where(self, name: str) -> str:
         """What a message calls the array of an input."""

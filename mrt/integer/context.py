@@ -7,15 +7,17 @@ from collections.abc import Mapping
 
 import numpy as np
 import sympy
-from cvm.ops.base import Range
+from cvm.ops.base import Range, limit
 
 from mrt.errors import MRTError
 from mrt.graph import Array, Graph, Node, Value
 from mrt.integer.annotation import Annotation
 from mrt.integer.builder import INT32_BITS, IntegerBuilder
 from mrt.integer.form import WIDE_BITS, Form
+from mrt.integer.pixels import PerChannel
 from mrt.integer.qvalue import IntValue, QValue, Target
 from mrt.integer.rounding import Rounding
+from mrt.integer.tensor_info import TensorInfo
 from mrt.statistics.moments import Moments
 
 _MULTIPLIER_BITS = 14  # bits with sign: it is 2^12 at least, so rounding it moves a scale by 2^-13 of itself at most
@@ -70,17 +72,19 @@ class QuantizeContext(IntegerBuilder):
         """The integer form in which the node's output is to be stored."""
         return self.annotation.target(Value(node))
 
-    def input(self, node: Node, target: Target) -> QValue:
-        """The run-time input as an integer tensor."""
+    def input(self, node: Node, info: TensorInfo, per_channel: PerChannel | None = None) -> QValue:
+        """The run-time input as an integer tensor; `per_channel` where that says what pixels mean."""
         shape = self.graph.input_shapes(1)[node.name]
         name = self.fresh_name(node.name)
         value = IntValue(
             Value(Node("null", name, origin=node.origin)),
             shape,
-            target.precision,
-            Range.of(-target.limit, target.limit),
+            info.precision,
+            Range.of(-limit(info.precision), limit(info.precision)),
         )
-        return QValue(value, target.scale, target.offset)
+        if per_channel is not None:
+            return QValue(value, sympy.Integer(1), 0, per_channel)
+        return QValue(value, info.scale, info.offset)
 
     def stored(self) -> dict[Value, QValue]:
         """What stands for every value of the float graph that is stored: all but those that a clamp absorbs."""

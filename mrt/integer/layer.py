@@ -87,7 +87,7 @@ def quantize_layer(
     flat = weight.reshape(channels, -1)
     constant = (np.zeros(channels) if bias is None else bias.astype(np.float64)) / float(target.scale) - target.offset
     ideal = _full_step(flat, WIDE_LIMIT) if wide_weight else weight_steps(flat, limit)
-    reach = max(abs(x.tensor.range.min() + x.offset), abs(x.tensor.range.max() + x.offset), 1)
+    reach = max(x.reach, 1)
     largest = max(np.abs(np.rint(flat[rows] / ideal[rows, None])).sum(axis=1).max() for rows in row_blocks(flat))
     accumulator_bits = int(largest * reach).bit_length() + 1
     wide = int(wide_weight) + int(x.tensor.precision > LIMB_BITS)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import sympy
 from cvm.ops.base import Range
+from cvm.quantization import dequantize
 
-from mrt.graph import Shape, Value
+from mrt.graph import Array, Shape, Value
+from mrt.integer.pixels import PerChannel
 
 
 @dataclass(frozen=True)
@@ -39,11 +42,36 @@ class QValue:
 
     The scale is an exact rational. A non-zero offset puts a one-sided real range, such as what a ReLU leaves, on the
     whole of -127..127: the bit that a signed 8-bit input would waste is won back.
+
+    Pixels that only convolutions read mean something else in each channel: then `per_channel` says what, the scale is 1
+    and the offset 0.
     """
 
     tensor: IntValue
     scale: sympy.Rational
     offset: int = 0
+    per_channel: PerChannel | None = None
+
+    def real(self, integers: Array) -> Array:
+        """What its integers, (N, C, ...), stand for, in float64."""
+        if self.per_channel is None:
+            return dequantize(integers, float(self.scale), self.offset)
+        gain, zero = self.per_channel.along(integers.ndim)
+        return dequantize(integers, gain, 0, zero)
+
+    def unrounded(self, real: Array) -> Array:
+        """Where real numbers lie among the integers, in float64: neither rounded nor saturated."""
+        if self.per_channel is None:
+            return real.astype(np.float64) / float(self.scale) - self.offset
+        gain, zero = self.per_channel.along(real.ndim)
+        return real.astype(np.float64) / gain + zero
+
+    @property
+    def reach(self) -> int:
+        """The largest magnitude of q + offset, or, of pixels, of q - zero."""
+        low, high = int(self.tensor.range.min()), int(self.tensor.range.max())
+        zeros = self.per_channel.zeros if self.per_channel else (-self.offset,)
+        return math.ceil(max(max(abs(low - zero), abs(high - zero)) for zero in zeros))
 
     @property
     def lower(self) -> sympy.Rational:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import sympy
@@ -157,6 +158,8 @@ def affine(node: Node, ctx: QuantizeContext, tensor: Value, factor: Array, adden
     A uniform factor with no addend is exact: only the scale changes. So are whole numbers, such as class numbers.
     """
     q = ctx.get(tensor)
+    if q.per_channel is not None:
+        return replace(q, per_channel=q.per_channel.affine(factor.reshape(-1), addend.reshape(-1)))
     if whole := _whole(ctx, q, factor, addend):
         return whole
     if factor.size == 1 and not addend.any() and float(factor.reshape(())) > 0:

@@ -48,6 +48,8 @@ class Operator:
     """Whether it adds its two operands, or subtracts one from the other."""
     affine: ClassVar[bool] = False
     """Whether it scales or shifts its first operand where the second is constant."""
+    folds_channels: ClassVar[bool] = False
+    """Whether it can read a tensor whose integers mean something else in each channel (`QValue.per_channel`)."""
     moves: ClassVar[bool] = False
     """Whether it only rearranges values."""
     selects: ClassVar[bool] = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -16,11 +17,14 @@ from mrt.integer.qvalue import IntValue, QValue
 from mrt.ops.base import Layer, Rewriter
 from mrt.ops.planar import over_two_axes, require_axes
 
+_UNIT = 2**16  # whole numbers, so that the sums are the same on any machine
+
 
 class Convolution(Layer):
     """2-D convolution, NCHW; 1-D is rewritten to 2-D."""
 
     names = ("Convolution",)
+    folds_channels = True
     summary = "conv2d with per-channel integer weights, then requantization"
 
     def groups(self, node: Node) -> int:
@@ -72,10 +76,17 @@ class Convolution(Layer):
             if bias is None:
                 raise refuse(node, "the bias is not constant")
         x = ctx.layer_input(node)
+        moments = ctx.moments.get(node.name)
+        if x.per_channel is not None:
+            gains = x.per_channel.by_weight(weight, self.groups(node)).reshape(*weight.shape[:2], 1, 1)
+            if moments is not None:
+                divisors = np.broadcast_to(gains, weight.shape).reshape(self.groups(node), -1, weight[0].size)[:, 0]
+                moments = moments.divided(divisors)
+            weight = weight * gains
         target = ctx.target(node).no_finer_than(finest_step(weight, bias, x))
         wide_weight = node.name in ctx.annotation.extra.weights
         bits = ctx.annotation.weight_bits(node)
-        layer = quantize_layer(weight, bias, x, target, ctx.moments.get(node.name), wide_weight, ctx.rounding, bits)
+        layer = quantize_layer(weight, bias, x, target, moments, wide_weight, ctx.rounding, bits)
         attrs = {
             "channels": len(weight),
             "kernel_size": weight.shape[2:],
@@ -90,9 +101,10 @@ class Convolution(Layer):
             ctx, limbs(ctx, x.tensor), weights, layer.dropped, lambda a, b: ctx.emit("conv2d", [a, b], attrs)
         )
         addend = layer.addend
-        if x.offset:
-            table, rows, columns = border_table(node, layer.weight, x.tensor.shape, accumulator.shape)
-            table = np.rint(x.offset * table / 2**layer.dropped).astype(np.int64)
+        if x.offset or x.per_channel:
+            added = self._added(node, layer.weight, x)
+            table, rows, columns = border_table(node, added, x.tensor.shape, accumulator.shape)
+            table = np.rint(table / (_UNIT * 2**layer.dropped)).astype(np.int64)
             if len(table[0, 0]) == 1 and len(table[0, 0, 0]) == 1:
                 addend = addend + layer.multiplier * table[0, :, 0, 0]
             else:
@@ -103,6 +115,15 @@ class Convolution(Layer):
             accumulator, layer.multiplier.reshape(column), addend.reshape(column), layer.shift, target.precision
         )
         return QValue(stored, target.scale, target.offset)
+
+    def _added(self, node: Node, weight: Array, x: QValue) -> Array:
+        """What each weight adds where its tap falls inside the picture, in 1 / `_UNIT` of the accumulator's unit."""
+        weight = weight.astype(np.int64)
+        if x.per_channel is None:
+            return weight * (x.offset * _UNIT)
+        zeros = replace(x.per_channel, gains=x.per_channel.zeros).by_weight(weight, self.groups(node))
+        added: Array = weight * -np.rint(zeros * _UNIT).astype(np.int64)[:, :, None, None]
+        return added
 
 
 def border_table(node: Node, weight: Array, data: Shape, out: Shape) -> tuple[Array, Array, Array]:

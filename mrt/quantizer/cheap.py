@@ -8,7 +8,7 @@ a whole channel.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from mrt import ops
 from mrt.calibrate.gather import constant_layers
@@ -17,6 +17,7 @@ from mrt.graph import Graph, Node, Shape, Value
 from mrt.integer.form import ExtraBits
 
 _SHARE_OF_MACS = 0.02
+_SMALL, _SHARE_OF_SMALL = 0.004, 0.01  # of a network's products, and of its weights: one layer's, and all such layers'
 _SHARE_OF_WEIGHTS = 1 / 3  # where there is one position, the time goes into reading the weights
 
 
@@ -34,7 +35,31 @@ def cheap_layers(graph: Graph) -> ExtraBits:
         if min(macs_left, weights_left) < 0:
             break
         chosen.add(layer.name)
-    return ExtraBits(inputs=frozenset(chosen))
+    return ExtraBits(inputs=frozenset(chosen)) | _small(graph, layers, shapes)
+
+
+def _small(graph: Graph, layers: Sequence[Node], shapes: Mapping[Value, Shape]) -> ExtraBits:
+    """16 bits of inputs and weights for the layers that are hardly any work, however many positions they have.
+
+    Such are the first layer for small pictures, those where a residual stream changes size, and small heads.
+    An input of the network has the bits that it has.
+    """
+    macs = {layer: multiply_accumulates(layer, graph, shapes) for layer in layers}
+    sizes = {layer: int(graph.params[layer.inputs[1].node.name].size) for layer in layers}
+    macs_left, sizes_left = (_SHARE_OF_SMALL * sum(each.values()) for each in (macs, sizes))
+    most_macs, most_weights = _SMALL * sum(macs.values()), _SMALL * sum(sizes.values())
+    chosen = []
+    for layer in sorted(layers, key=macs.__getitem__):
+        operator = ops.layer(layer)
+        assert operator is not None
+        if operator.groups(layer) > 1 or sizes[layer] > most_weights:
+            continue  # those of many groups take more time than their number of products says
+        macs_left, sizes_left = macs_left - macs[layer], sizes_left - sizes[layer]
+        if min(macs_left, sizes_left) < 0 or macs[layer] > most_macs:
+            break
+        chosen.append(layer)
+    inner = (layer.name for layer in chosen if layer.inputs[0].node.name not in graph.inputs)
+    return ExtraBits(frozenset(inner), frozenset(layer.name for layer in chosen))
 
 
 def input_layers(graph: Graph) -> ExtraBits:

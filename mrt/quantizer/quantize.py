@@ -16,11 +16,13 @@ from mrt.graph.attrs import refuse
 from mrt.graph.batch import Feed
 from mrt.integer.annotation import Annotation
 from mrt.integer.context import QuantizeContext
-from mrt.integer.form import WIDE_BITS, ExtraBits, Form
+from mrt.integer.form import NARROW_BITS, WIDE_BITS, ExtraBits, Form
+from mrt.integer.pixels import PerChannel, Pixels
 from mrt.integer.qvalue import QValue, Target
 from mrt.integer.rounding import Rounding
 from mrt.integer.tensor_info import TensorInfo, dequantize, quantize_input
 from mrt.quantizer.annotate import annotate
+from mrt.quantizer.pixel_inputs import takes_pixels
 from mrt.quantizer.restore import float_node, restored_nodes
 from mrt.statistics.moments import Moments
 from mrt.statistics.tensor import Statistics
@@ -88,6 +90,7 @@ class QuantizeSettings:
         extra: layers that take more than 8 bits.
         bits: of layers that take fewer than 8, by node name of the prepared graph.
         whole: inputs whose values are whole numbers already, and taken as they are.
+        pixels: inputs that are made of the bytes of pictures, and take these where the network allows.
     """
 
     input_precision: int = 8
@@ -99,6 +102,7 @@ class QuantizeSettings:
     restore_name: Sequence[str] = ()
     extra: ExtraBits = field(default_factory=ExtraBits)
     whole: frozenset[str] = frozenset()
+    pixels: Mapping[str, Pixels] = field(default_factory=dict)
     bits: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -136,11 +140,9 @@ def quantize(
     in_float = restored_nodes(graph, settings.restore_name)
     for node in graph.nodes():
         if node.name in graph.inputs:
-            ctx.node, target = node, _input(node, graph, annotation, settings)
-            ctx.set(Value(node), ctx.input(node, target))
-            described[node.name] = TensorInfo(
-                node.name, target.scale, target.offset, target.precision, _rows(node, graph)
-            )
+            ctx.node, (info, meaning) = node, _input(node, graph, annotation, settings)
+            ctx.set(Value(node), ctx.input(node, info, meaning))
+            described[node.name] = info
         elif not node.is_variable:
             ctx.node = node
             rule = float_node if node in in_float else ops.get(node.op).quantize
@@ -161,8 +163,25 @@ def quantize(
     return Quantized(integer, inputs, infos, ctx.stored(), ctx.computed(), ctx.layer_inputs)
 
 
-def _input(node: Node, graph: Graph, annotation: Annotation, settings: QuantizeSettings) -> Target:
-    """The form of an input. Whole numbers, of rows too, are themselves, in as many bits as they need."""
+def _input(
+    node: Node, graph: Graph, annotation: Annotation, settings: QuantizeSettings
+) -> tuple[TensorInfo, PerChannel | None]:
+    """What the integers of an input mean, and of pixels that are not alike, what they mean in each channel.
+
+    Whole numbers, of rows too, are themselves, in as many bits as they need.
+    """
+    value, pixels = Value(node), settings.pixels.get(node.name)
+    asked_otherwise = settings.input_precision != NARROW_BITS or settings.coverage.settled(value)
+    if pixels is not None and not asked_otherwise:
+        channels = annotation.shape(value)[1]
+        if takes_pixels(graph, value, pixels, channels):
+            info = TensorInfo.of_pixels(node.name, pixels, NARROW_BITS)
+            return info, None if pixels.alike else PerChannel.of(pixels, channels)
+    target = _input_target(node, graph, annotation, settings)
+    return TensorInfo(node.name, target.scale, target.offset, target.precision, _rows(node, graph)), None
+
+
+def _input_target(node: Node, graph: Graph, annotation: Annotation, settings: QuantizeSettings) -> Target:
     value = Value(node)
     if node.name not in settings.whole:
         return annotation.inputs[value]

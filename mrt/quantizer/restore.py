@@ -57,9 +57,7 @@ def float_node(node: Node, ctx: QuantizeContext) -> QValue:
     for value in node.inputs:
         constant = ctx.constant(value)
         if constant is None:
-            q = ctx.get(value)
-            chain = [("_plus_scalar", q.offset), ("_mul_scalar", float(q.scale))]
-            inputs.append(_chain(ctx, q.tensor.value, chain, node))
+            inputs.append(_real(ctx, ctx.get(value), node))
         else:
             name = ctx.fresh_name(value.node.name)
             ctx.params[name] = as_param(constant)
@@ -73,6 +71,19 @@ def float_node(node: Node, ctx: QuantizeContext) -> QValue:
     shape = ctx.annotation.shape(Value(node))
     known = IntValue(stored, shape, target.precision, Range.of(-target.limit, target.limit))
     return QValue(known, target.scale, target.offset)
+
+
+def _real(ctx: QuantizeContext, q: QValue, node: Node) -> Value:
+    """The real value of an integer tensor, by float operators."""
+    if q.per_channel is None:
+        return _chain(ctx, q.tensor.value, [("_plus_scalar", q.offset), ("_mul_scalar", float(q.scale))], node)
+    value = q.tensor.value
+    gain, zero = q.per_channel.along(len(q.tensor.shape))
+    for op, constant in (("broadcast_add", -zero), ("broadcast_mul", gain)):
+        param, name = ctx.fresh_name(f"{node.name}_const"), ctx.fresh_name(f"{node.name}_{op}")
+        ctx.params[param] = as_param(constant)
+        value = Value(Node(op, name, (value, Value(Node("null", param))), {}, node.origin))
+    return value
 
 
 def _chain(ctx: QuantizeContext, value: Value, steps: Iterable[tuple[str, float]], node: Node) -> Value:

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from mrt.datasets.base import Preprocess
 from mrt.errors import MRTError
 from mrt.graph import Array, Shape
 from mrt.graph.batch import Feed, Samples
+from mrt.integer.pixels import Pixels
 
 
 class Given:
@@ -20,13 +22,25 @@ class Given:
         inputs: shapes of the network's inputs by name, -1 marking the axis of the samples.
         batch: samples to run at a time.
         most: how many to use at most; None for all.
+        preprocess: what makes the only input of the data, where that is bytes (uint8) of pictures.
+        pixels: the inputs that were made of bytes already, and how.
 
     Raises:
         MRTError: there are no samples, or they do not fit the network's inputs.
     """
 
-    def __init__(self, data: Any, inputs: Mapping[str, Shape], batch: int = 16, most: int | None = None) -> None:
+    def __init__(
+        self,
+        data: Any,
+        inputs: Mapping[str, Shape],
+        batch: int = 16,
+        most: int | None = None,
+        preprocess: Preprocess | None = None,
+        pixels: Mapping[str, Pixels] | None = None,
+    ) -> None:
         self._inputs = dict(inputs)
+        self._made = made_of_pixels(preprocess, self._inputs) if preprocess else None
+        self.pixels = dict(pixels or ({next(iter(inputs)): self._made} if self._made else {}))
         self._samples = Samples(inputs)
         self.batch = batch
         parts = [(self._feed(feed), labels) for feed, labels in _parts(data, self._inputs)]
@@ -75,7 +89,24 @@ class Given:
             raise MRTError(f"data of shape {array.shape} for input {name} of shape {shape}")
         if not np.isfinite(array).all():
             raise MRTError(f"the data of input {name} has values that are not finite")
-        return array
+        return self._made.real(array) if self._made and array.dtype == np.uint8 else array
+
+
+def made_of_pixels(preprocess: Preprocess, inputs: Mapping[str, Shape]) -> Pixels:
+    """How a preprocessing makes the network's input of bytes.
+
+    Raises:
+        MRTError: there are several inputs, or mean and std do not suit its channels.
+    """
+    (name, shape), *others = inputs.items()
+    mean, std, scale = preprocess.mean or (0.0,), preprocess.std or (1.0,), preprocess.scale or 1.0
+    if others or len(shape) < 2 or shape[0] != -1:
+        raise MRTError("preprocess: is for a network of one input of shape (-1, channels, ...)")
+    if any(len(numbers) not in (1, shape[1]) for numbers in (mean, std)):
+        raise MRTError(f"preprocess: mean and std must have one value, or one for each channel of {name}: {shape[1]}")
+    if min(std) <= 0 or scale <= 0:
+        raise MRTError("preprocess: std and scale must be above 0")
+    return Pixels.normalised(mean, std, scale)
 
 
 def _parts(data: Any, inputs: Mapping[str, Shape]) -> Iterator[tuple[Any, Array | None]]:

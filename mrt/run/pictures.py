@@ -13,6 +13,7 @@ from mrt.datasets import Dataset, MissingDataError, Preprocess, Synthetic, Unfit
 from mrt.errors import MRTError
 from mrt.graph import Array
 from mrt.graph.batch import Feed
+from mrt.integer.pixels import Pixels
 from mrt.report import Used
 
 logger = logging.getLogger(__name__)
@@ -54,6 +55,11 @@ class Pictures:
         """How many to calibrate on."""
         settings = self._config.calibration
         return min(settings.batch * settings.calibrate_num, self.calibration.size("calibration"))
+
+    @property
+    def pixels(self) -> dict[str, Pixels]:
+        """The input that is made of the calibration pictures' bytes, and how; none where that is not so."""
+        return self.calibration.pixels
 
     def batches(self, count: int) -> Iterator[Feed]:
         """The first `count` pictures of the calibration data, in batches as [CALIBRATION] has them."""

@@ -17,10 +17,12 @@ from mrt.graph import Graph, Value
 from mrt.graph.batch import Feed
 from mrt.integer.form import ExtraBits
 from mrt.integer.limbs import LIMB_BITS
+from mrt.integer.pixels import Pixels
 from mrt.integer.rounding import Rounding
 from mrt.quantizer.annotate import FAINTEST
 from mrt.quantizer.cheap import cheap_layers, input_layers
 from mrt.quantizer.choice import choose_calibrators
+from mrt.quantizer.pixel_inputs import settled_pixels
 from mrt.quantizer.poor import poor_layers
 from mrt.quantizer.quantize import Quantized, QuantizeSettings, quantize
 from mrt.recipe import Recipe
@@ -35,6 +37,7 @@ logger = logging.getLogger(__name__)
 _FALLBACK = "mse"  # where `auto` has nothing to go by
 _JUDGED_PICTURES = 16
 _WIDENING_PICTURES = 32
+_PIXEL_PICTURES = 64
 
 
 class Settle(Stage):
@@ -63,6 +66,7 @@ class Settle(Stage):
             restore_name=switches.restore_name,
             extra=_extra_bits(prepared, switches),
             whole=_whole(self._samples.first(1), prepared),
+            pixels=self._pixels(),
         )
         if self._recipe.calibration.calibrator == AUTO:
             chosen = self._chosen(prepared, have[STATISTICS], settings, progress)
@@ -73,6 +77,10 @@ class Settle(Stage):
             poor = poor_layers(prepared, have[STATISTICS], settings, pictures, where)
             settings = replace(settings, extra=settings.extra | poor)
         return {SETTINGS: settings}
+
+    def _pixels(self) -> dict[str, Pixels]:
+        count = min(_PIXEL_PICTURES, self._samples.calibrated)
+        return settled_pixels(self._samples.pixels, self._samples.batches(count))
 
     def _coverage(self, prepared: Graph) -> Coverage:
         switches = self._recipe.calibration

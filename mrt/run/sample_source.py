@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from mrt.graph import Array
 from mrt.graph.batch import Feed
+from mrt.integer.pixels import Pixels
 
 
 class SampleSource(Protocol):
@@ -15,6 +16,10 @@ class SampleSource(Protocol):
     @property
     def calibrated(self) -> int:
         """How many to calibrate on."""
+
+    @property
+    def pixels(self) -> Mapping[str, Pixels]:
+        """The inputs that are made of the bytes of pictures, and how."""
 
     def batches(self, count: int) -> Iterator[Feed]:
         """The first `count` samples, in batches."""

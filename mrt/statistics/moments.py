@@ -51,6 +51,13 @@ class Moments:
         products = [np.zeros((groups, c.stop - c.start, c.stop - c.start), np.float32) for c in columns]
         return cls(0, pivot, np.zeros_like(pivot), products, columns)
 
+    def divided(self, divisors: Array) -> Moments:
+        """Of the same patches divided by numbers of their own, (G, K)."""
+        apart = [divisors[:, c] for c in self.columns]
+        products = [(p / (d[:, :, None] * d[:, None, :])).astype(p.dtype) for p, d in zip(self.products, apart)]
+        pivot, total = ((sums / divisors).astype(sums.dtype) for sums in (self.pivot, self.total))
+        return Moments(self.count, pivot, total, products, self.columns)
+
     def add(self, patches: Array) -> None:
         """Take (G, N, K) patches in."""
         patches = patches - self.pivot[:, None]

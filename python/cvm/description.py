@@ -1,13 +1,15 @@
 """What a model's integers mean: the content of `ext.json`, read and checked once.
 
     producer    who wrote it
-    inputs      list of: name; shape, -1 on the batch axis; precision; scale; offset; start (several inputs are packed
-                into one, `cvm.packing`); preprocess (`cvm.picture`, or what else makes the input); rows (how many a
-                table has whose rows the integers number)
+    inputs      list of: name; shape, -1 on the batch axis; precision; scale; offset; zero (of pixels); start (several
+                inputs are packed into one, `cvm.packing`); preprocess (`cvm.picture`, or what else makes the input);
+                rows (how many a table has whose rows the integers number)
     outputs     list of: name, shape, precision, scale, offset
     labels      class names by index, or null
 
 A scale is an exact fraction "num/den", or a list of them, one per channel (axis 1); real = (integer + offset) * scale.
+Where an input has a `zero`, a fraction or a list of them likewise, it takes the bytes of pictures: pixel = integer +
+offset, without any rounding, and real = (pixel - zero) * scale.
 Every entry may be missing. Older folders have `input`, one entry, for `inputs`.
 """
 
@@ -29,27 +31,44 @@ from cvm.packing import BATCH, Slot
 from cvm.picture import Preprocess
 
 EXT = "ext.json"
-_SCALE = re.compile(r"[0-9]{1,400}(/[0-9]{1,400})?\Z", re.ASCII)
+_FRACTION = re.compile(r"-?[0-9]{1,400}(/[0-9]{1,400})?\Z", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Meaning:
-    """How integers stand for real numbers: real = (integer + offset) * scale; no scales where that is not known."""
+    """How integers stand for real numbers: real = (integer + offset - zero) * scale; no scales where it is not known.
+
+    There are zeros where integer + offset is a pixel of 0..255.
+    """
 
     scales: tuple[Fraction, ...] = ()
     offset: int = 0
+    zeros: tuple[Fraction, ...] = ()
+
+    @property
+    def pixels(self) -> bool:
+        """Whether the integers are bytes of pictures, less the offset."""
+        return bool(self.zeros)
 
     def scale(self, rank: int) -> float | Array:
         """The scale as a number, or, one per channel, shaped to broadcast along axis 1 of an array of that rank."""
-        if len(self.scales) == 1:
-            return float(self.scales[0])
-        values = np.array([float(scale) for scale in self.scales])
-        return values.reshape((1, -1) + (1,) * max(rank - 2, 0))
+        return _along_channels(self.scales, rank)
+
+    def zero(self, rank: int) -> float | Array:
+        """Likewise, the pixel that stands for 0; 0 where there are no pixels."""
+        return _along_channels(self.zeros, rank) if self.zeros else 0.0
 
     @property
     def text(self) -> str:
         """The scale for a table."""
         return str(self.scales[0]) if len(self.scales) == 1 else f"{len(self.scales)} scales" if self.scales else ""
+
+
+def _along_channels(numbers: tuple[Fraction, ...], rank: int) -> float | Array:
+    if len(numbers) == 1:
+        return float(numbers[0])
+    values = np.array([float(number) for number in numbers])
+    return values.reshape((1, -1) + (1,) * max(rank - 2, 0))
 
 
 @dataclass(frozen=True)
@@ -144,7 +163,7 @@ def _input(value: Any, where: str) -> Input:
         name=_text(entry.get("name", INPUT), f"{where}.name"),
         shape=_shape(entry.get("shape"), f"{where}.shape"),
         precision=_precision(entry.get("precision"), f"{where}.precision"),
-        meaning=_meaning(entry, where),
+        meaning=_meaning(entry, where, entry.get("zero")),
         start=_integer(entry.get("start", 0), f"{where}.start", 0),
         preprocess=None if preprocess is None else _preprocess(preprocess, f"{where}.preprocess"),
         rows=None if rows is None else _integer(rows, f"{where}.rows", 1),
@@ -168,24 +187,34 @@ def _preprocess(value: Any, where: str) -> Preprocess | None:
         raise CVMError(f"{EXT}: {where}: {error}") from None
 
 
-def _meaning(entry: Mapping[str, Any], where: str) -> Meaning:
-    scale = entry.get("scale")
-    scales = [] if scale is None else scale if isinstance(scale, list) else [scale]
-    _require(scale != [], f"{where}.scale", "an empty list")
-    return Meaning(
-        tuple(_fraction(item, f"{where}.scale") for item in scales),
-        _integer(entry.get("offset", 0), f"{where}.offset", -(2**31)),
-    )
+def _meaning(entry: Mapping[str, Any], where: str, zero: Any = None) -> Meaning:
+    scales = tuple(_scale(item, f"{where}.scale") for item in _one_or_more(entry.get("scale"), f"{where}.scale"))
+    zeros = tuple(_fraction(item, f"{where}.zero", "fraction") for item in _one_or_more(zero, f"{where}.zero"))
+    fits = not zeros or (scales and len({len(scales), len(zeros)} - {1}) < 2)
+    _require(bool(fits), f"{where}.zero", f"{len(zeros)} of them, with {len(scales)} scales")
+    return Meaning(scales, _integer(entry.get("offset", 0), f"{where}.offset", -(2**31)), zeros)
 
 
-def _fraction(value: Any, where: str) -> Fraction:
-    _require(isinstance(value, str) and _SCALE.match(value) is not None, where, f"{value!r:.60} is not a scale")
-    try:
-        scale = Fraction(value)
-        _require(float(scale) > 0, where, f"{value!r:.60} is too small for a scale")
-    except (ZeroDivisionError, OverflowError):
-        raise CVMError(f"{EXT}: {where}: {value!r:.60} is not a scale") from None
+def _one_or_more(value: Any, where: str) -> list[Any]:
+    _require(value != [], where, "an empty list")
+    return [] if value is None else value if isinstance(value, list) else [value]
+
+
+def _scale(value: Any, where: str) -> Fraction:
+    scale = _fraction(value, where, "scale")
+    _require(scale >= 0, where, f"{value!r:.60} is not a scale")
+    _require(float(scale) > 0, where, f"{value!r:.60} is too small for a scale")
     return scale
+
+
+def _fraction(value: Any, where: str, what: str) -> Fraction:
+    _require(isinstance(value, str) and _FRACTION.match(value) is not None, where, f"{value!r:.60} is not a {what}")
+    try:
+        fraction = Fraction(value)
+        float(fraction)
+    except (ZeroDivisionError, OverflowError):
+        raise CVMError(f"{EXT}: {where}: {value!r:.60} is not a {what}") from None
+    return fraction
 
 
 def _shape(value: Any, where: str) -> Shape | None:

@@ -56,16 +56,21 @@ class Interface:
                 )
 
     def integers(self, values: Values) -> Array:
-        """The integers that the model takes, int8 or int32: `values` as they are, several inputs packed."""
+        """The integers that the model takes, int8 or int32: `values` as they are, several inputs packed.
+
+        Bytes (uint8) for an input of pixels are pictures: its offset is taken off them.
+        """
         self._check_rows(values)
         if isinstance(values, Mapping):
             if self._slots:
-                return pack(self._slots, values)
+                known = {entry.name: entry for entry in self.description.inputs}
+                return pack(self._slots, {n: _of_pixels(known.get(n), np.asarray(v)) for n, v in values.items()})
             values = self._only(values)
-        array: Array = np.asarray(values)
+        given = np.asarray(values)
+        array: Array = _of_pixels(next(iter(self.description.inputs), None), given)
         if array.dtype.kind not in "iu":
             raise CVMError(f"the input must hold integers, got {array.dtype}; see quantize_input")
-        if array.dtype not in (np.int8, np.int32):
+        if array is not given or array.dtype not in (np.int8, np.int32):
             array = saturate(array, self._precision)  # now, so that no conversion wraps
         return array
 
@@ -99,7 +104,7 @@ class Interface:
         for entry in self.description.inputs:
             if arrays[entry.name].dtype.kind not in "iu":
                 arrays[entry.name] = self._quantized(entry, arrays[entry.name], entry.precision or 0)
-        return pack(self._slots, arrays)
+        return self.integers(arrays)
 
     def dequantize(self, integers: Array, head: int = 0) -> Array:
         """The real values of the integers of a head; `CVMError` where `ext.json` gives no scale for it."""
@@ -110,7 +115,10 @@ class Interface:
         return dequantize(integers, meaning.scale(np.ndim(integers)), meaning.offset)
 
     def preprocess(self, picture: Any, name: str | None = None) -> Array:
-        """The real network input of one picture (`cvm.picture`), for the input `name` where several take pictures."""
+        """The network input of one picture (`cvm.picture`), for the input `name` where several take pictures.
+
+        Its bytes, only cut to size, where the input takes pixels; else real numbers.
+        """
         takers = [i for i in self.description.inputs if i.preprocess is not None and name in (None, i.name)]
         if len(takers) != 1:
             which = "no input" if not takers else f"several inputs ({', '.join(i.name for i in takers)})"
@@ -119,7 +127,7 @@ class Interface:
         shape, recipe = taker.shape, taker.preprocess
         if shape is None or len(shape) != 4 or not isinstance(recipe, Preprocess):
             raise CVMError(f"ext.json: input {taker.name!r} of shape {shape} takes no picture")
-        return recipe(picture, *shape[2:])
+        return (recipe.pixels if taker.meaning.pixels else recipe)(picture, *shape[2:])
 
     def best(self, integers: Array, top: int = 5) -> list[Prediction]:
         """The classes of the highest outputs of one sample, best first; `CVMError` where these are no class scores."""
@@ -155,23 +163,36 @@ class Interface:
         array, meaning = np.asarray(values), entry.meaning
         if not meaning.scales:
             raise CVMError(f"ext.json gives no scale for input {entry.name!r}")
+        if meaning.pixels and array.dtype == np.uint8:
+            return saturate(_of_pixels(entry, array), precision)
         taken_as_they_are = array.dtype.kind in "iu" and meaning == INDICES
-        whole = array if taken_as_they_are else steps(array, meaning.scale(array.ndim), meaning.offset)
+        rank = array.ndim
+        whole = array if taken_as_they_are else steps(array, meaning.scale(rank), meaning.offset, meaning.zero(rank))
         if not self._has_warned:
             self._warn(entry, whole, precision)
         return saturate(whole, precision)
 
     def _warn(self, entry: Input, whole: Array, precision: int) -> None:
-        count = beyond(whole, precision)
+        bound, meaning = limit(precision), entry.meaning
+        pixels = whole + meaning.offset
+        count = int(((pixels < 0) | (pixels > 255)).sum()) if meaning.pixels else beyond(whole, precision)
         if not count:
             return
         self._has_warned = True
-        bound, meaning = limit(precision), entry.meaning
-        low = max(float((meaning.offset - bound) * scale) for scale in meaning.scales)
-        high = min(float((meaning.offset + bound) * scale) for scale in meaning.scales)
+        first, last = (0, 255) if meaning.pixels else (meaning.offset - bound, meaning.offset + bound)
+        low = float(np.max((first - meaning.zero(1)) * meaning.scale(1)))
+        high = float(np.min((last - meaning.zero(1)) * meaning.scale(1)))
         warnings.warn(
             f"input {entry.name!r}: {count} of {whole.size} values lie outside [{low:.6g}, {high:.6g}], what the model "
             "can tell apart, and saturate; were they made as ext.json records (preprocess)? This is said once.",
             CVMWarning,
             stacklevel=5,
         )
+
+
+def _of_pixels(entry: Input | None, array: Array) -> Array:
+    """The integers of pictures' bytes; anything else as it is."""
+    if entry is None or not entry.meaning.pixels or array.dtype != np.uint8:
+        return array
+    integers: Array = array.astype(np.int32) - entry.meaning.offset
+    return integers

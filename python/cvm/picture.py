@@ -67,10 +67,13 @@ class Preprocess:
         `picture` is an array of bytes, (H, W, C), or (H, W) if grey; or a PIL picture or the path of a PNG or JPEG
         file, which need Pillow. Raises `CVMError` for anything else and for a size that cannot be had.
         """
-        pixels = self._cut(self._pixels(picture), height, width)
-        scaled = pixels.transpose(2, 0, 1)[None].astype(np.float32) / np.float32(self.scale)
+        scaled = self.pixels(picture, height, width).astype(np.float32) / np.float32(self.scale)
         mean, std = (np.asarray(v, np.float32).reshape(1, -1, 1, 1) for v in (self.mean, self.std))
         return np.ascontiguousarray((scaled - mean) / std)
+
+    def pixels(self, picture: Any, height: int, width: int) -> Array:
+        """The same before mean, std and scale: bytes (1, C, height, width)."""
+        return np.ascontiguousarray(self._cut(self._pixels(picture), height, width).transpose(2, 0, 1)[None])
 
     def _pixels(self, picture: Any) -> Array:
         """Bytes (H, W, C)."""

@@ -1,4 +1,4 @@
-"""Real numbers to integers and back: real = (integer + offset) * scale.
+"""Real numbers to integers and back: real = (integer + offset - zero) * scale, where zero is 0 but for pixels.
 
 The one rounding of the target: to the nearest integer, halves up, saturating at +-(2^(precision-1) - 1).
 """
@@ -12,17 +12,17 @@ from cvm.errors import CVMError
 from cvm.ops.base import Array, limit, stored_type
 
 
-def quantize(values: ArrayLike, scale: float | Array, offset: int, precision: int) -> Array:
+def quantize(values: ArrayLike, scale: float | Array, offset: int, precision: int, zero: float | Array = 0.0) -> Array:
     """Integers of real numbers, stored as the target stores them: int8 up to precision 8, else int32.
 
-    `scale` is a number, or an array that broadcasts. Raises `CVMError` where a value is not a number.
+    `scale` and `zero` are numbers, or arrays that broadcast. Raises `CVMError` where a value is not a number.
     """
-    return saturate(steps(values, scale, offset), precision)
+    return saturate(steps(values, scale, offset, zero), precision)
 
 
-def steps(values: ArrayLike, scale: float | Array, offset: int) -> Array:
-    """floor(values / scale + 0.5) - offset in float64: whole numbers, not yet saturated."""
-    rounded: Array = np.floor(np.asarray(values, np.float64) / scale + 0.5) - offset
+def steps(values: ArrayLike, scale: float | Array, offset: int, zero: float | Array = 0.0) -> Array:
+    """floor(values / scale + zero + 0.5) - offset in float64: whole numbers, not yet saturated."""
+    rounded: Array = np.floor(np.asarray(values, np.float64) / scale + zero + 0.5) - offset
     return rounded
 
 
@@ -47,7 +47,7 @@ def beyond(whole: Array, precision: int) -> int:
     return int(np.count_nonzero((whole > bound) | (whole < -bound)))
 
 
-def dequantize(integers: ArrayLike, scale: float | Array, offset: int) -> Array:
-    """The real numbers, in float64, that integers stand for; `scale` is a number, or an array that broadcasts."""
-    values: Array = (np.asarray(integers, np.float64) + offset) * scale
+def dequantize(integers: ArrayLike, scale: float | Array, offset: int, zero: float | Array = 0.0) -> Array:
+    """The real numbers, in float64, that integers stand for; `scale` and `zero` as in `quantize`."""
+    values: Array = (np.asarray(integers, np.float64) + offset - zero) * scale
     return values

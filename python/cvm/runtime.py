@@ -96,6 +96,8 @@ class Model:
     ) -> Array | tuple[Array, ...]:
         """Run a batch of integers, shape (batch, ...), int8 or int32; or a dict of them, one for each input by name.
 
+        Where an input takes pixels (`cvm.description`), bytes (uint8) are pictures as they are.
+
         Returns one array, or a tuple with one per head; int8 if every head has a precision of at most 8, else
         int32. Raises `CVMError` for a wrong shape or type, `LimitError` where the run wants more than `load` allowed,
         and `Cancelled` after `timeout` seconds or when `cancel` is set: within milliseconds, whatever the model does.
@@ -143,6 +145,7 @@ class Model:
     def quantize_input(self, x: Values) -> Array:
         """Integers of real inputs: floor(x / scale + 0.5) - offset, clipped to the precision; several inputs packed.
 
+        Of pixels (`cvm.description`), floor(x / scale + zero + 0.5) - offset; bytes (uint8) are pictures as they are.
         int8 if the input's precision is at most 8, else int32. Integers of an input with scale 1 are taken as they are.
         Warns once (`CVMWarning`) of values outside the input's range. Raises `CVMError` where `ext.json` has no input
         scale.
@@ -157,11 +160,11 @@ class Model:
         return self._interface.dequantize(y, head)
 
     def preprocess(self, picture: Any, name: str | None = None) -> Array:
-        """The real network input (1, C, H, W) of a picture, made as the calibration data was (`cvm.picture`).
+        """The network input (1, C, H, W) of a picture, made as the calibration data was (`cvm.picture`).
 
-        `picture` is uint8 of shape (H, W, C), a PIL picture, or the path of a PNG or JPEG file; `name` says which
-        input, where several take pictures. Raises `CVMError` where `ext.json` does not record how, or the picture does
-        not fit.
+        Where the model takes pixels, these are bytes, only cut to size; else real numbers. `picture` is uint8 of shape
+        (H, W, C), a PIL picture, or the path of a PNG or JPEG file; `name` says which input, where several take
+        pictures. Raises `CVMError` where `ext.json` does not record how, or the picture does not fit.
         """
         return self._interface.preprocess(picture, name)
 

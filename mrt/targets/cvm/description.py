@@ -34,9 +34,14 @@ def _inputs(quantized: Quantized, dataset: Dataset | None) -> list[dict[str, Any
     for info, slot in zip(quantized.inputs, input_slots(quantized)):
         named = {} if several else {"name": INPUT, "preprocess": dataset.preprocess_info() if dataset else None}
         place = {"batch_axis": slot.batch_axis, "start": slot.start}
-        described.append({**info.to_json(), "scale_float": float(info.scale), "shape": slot.shape, **place, **named})
+        described.append({**_numbers(info), "shape": slot.shape, **place, **named})
     return described
 
 
 def _tensor(info: TensorInfo, shape: tuple[int, ...]) -> dict[str, Any]:
-    return {**info.to_json(), "scale_float": float(info.scale), "shape": [-1, *shape[1:]]}
+    return {**_numbers(info), "shape": [-1, *shape[1:]]}
+
+
+def _numbers(info: TensorInfo) -> dict[str, Any]:
+    scales = [float(step) for step in info.pixels.steps] if info.pixels else float(info.scale)
+    return {**info.to_json(), "scale_float": scales}
