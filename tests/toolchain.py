@@ -25,7 +25,7 @@ from mrt.recipe import Recipe
 from mrt.report import Progress
 from mrt.run.compile import Compile
 from mrt.run.given import Given
-from mrt.run.products import BASE, COMPILED, PREPARED, QUANTIZED, SETTINGS, STATISTICS
+from mrt.run.products import BASE, COMPILED, PREPARED, QUANTIZED, RIVAL, SETTINGS, STATISTICS
 from mrt.run.stage import Product, run_stages
 from mrt.run.stages import recipe_stages
 from mrt.targets.cvm.compiler import compile_model
@@ -107,7 +107,7 @@ def compile_network(
     progress = Progress(Console(quiet=True))
     if extra is not None:
         have = run_stages(stages, [PREPARED, STATISTICS, SETTINGS], progress, given=given)
-        given |= {SETTINGS: replace(have[SETTINGS], extra=extra)}
+        given |= {SETTINGS: replace(have[SETTINGS], extra=extra), RIVAL: None}
         given |= {PREPARED: have[PREPARED], STATISTICS: have[STATISTICS]}
     have = run_stages(stages, [PREPARED, QUANTIZED, COMPILED], progress, given=given)
     compiled = have[COMPILED]

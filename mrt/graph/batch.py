@@ -53,6 +53,16 @@ class Samples:
         """The batch in pieces of at most `size` samples, in order."""
         return (self._cut(feed, part) for part in self.parts(feed, size))
 
+    def last(self, batches: Iterable[_Same], count: int, whole: int) -> Iterator[_Same]:
+        """The last `count` samples of batches that have `whole` in all."""
+        before = 0
+        for feed in batches:
+            here = self.count(feed)
+            skipped = min(max(whole - count - before, 0), here)
+            before += here
+            if skipped < here:
+                yield self._cut(feed, slice(skipped, here))
+
     def parts(self, feed: Feed, size: int) -> list[slice]:
         """The sample numbers of each of `pieces`."""
         count = self.count(feed)

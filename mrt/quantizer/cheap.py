@@ -8,7 +8,7 @@ a whole channel.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from mrt import ops
 from mrt.calibrate.gather import constant_layers
@@ -35,15 +35,16 @@ def cheap_layers(graph: Graph) -> ExtraBits:
         if min(macs_left, weights_left) < 0:
             break
         chosen.add(layer.name)
-    return ExtraBits(inputs=frozenset(chosen)) | _small(graph, layers, shapes)
+    return ExtraBits(inputs=frozenset(chosen))
 
 
-def _small(graph: Graph, layers: Sequence[Node], shapes: Mapping[Value, Shape]) -> ExtraBits:
+def small_layers(graph: Graph) -> ExtraBits:
     """16 bits of inputs and weights for the layers that are hardly any work, however many positions they have.
 
     Such are the first layer for small pictures, those where a residual stream changes size, and small heads.
     An input of the network has the bits that it has.
     """
+    shapes, layers = infer_shapes(graph), constant_layers(graph)
     macs = {layer: multiply_accumulates(layer, graph, shapes) for layer in layers}
     sizes = {layer: int(graph.params[layer.inputs[1].node.name].size) for layer in layers}
     macs_left, sizes_left = (_SHARE_OF_SMALL * sum(each.values()) for each in (macs, sizes))

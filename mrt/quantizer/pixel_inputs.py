@@ -53,7 +53,7 @@ def takes_pixels(graph: Graph, value: Value, pixels: Pixels, channels: int) -> b
     multiplications and additions of constants in between.
     """
     consumers = graph.consumers()
-    if any(ops.get(node.op).form is Form.INDEX for node in consumers[value]):
+    if any(ops.get(node.op).form is Form.INDEX for node in consumers.get(value, ())):
         return False
     if pixels.alike:
         return True
@@ -62,7 +62,7 @@ def takes_pixels(graph: Graph, value: Value, pixels: Pixels, channels: int) -> b
         tensor = read.pop()
         if tensor in graph.outputs:
             return False
-        for node in consumers[tensor]:
+        for node in consumers.get(tensor, ()):
             operator, constant = ops.get(node.op), graph.constant(node.inputs[1]) if len(node.inputs) > 1 else None
             if constant is None or node.inputs[0] != tensor:
                 return False

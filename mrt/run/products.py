@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from mrt.calibrate.coverage import Coverage
 from mrt.graph import Graph
 from mrt.quantizer.quantize import Quantized, QuantizeSettings
 from mrt.report import BitExact, LayerCost, Report
@@ -27,6 +28,7 @@ PREPARED: Product[Graph] = Product("the prepared network")
 STATISTICS: Product[Mapping[str, Statistics]] = Product("calibration statistics")
 MOMENTS: Product[Mapping[str, Moments]] = Product("input moments of the layers")
 SETTINGS: Product[QuantizeSettings] = Product("how to quantize")
+RIVAL: Product[Coverage | None] = Product("the calibrators that the chosen ones have to beat")
 QUANTIZED: Product[Quantized] = Product("the integer network")
 PRECISION: Product[PrecisionGain | None] = Product("what extra bits gained")
 TRAINED: Product[TrainedIntegers | None] = Product("what training the integers gained")

@@ -10,6 +10,8 @@ from mrt.compress.integer_training import layers_of
 from mrt.config.compression import Qat as QatSection
 from mrt.errors import MRTError
 from mrt.graph import Graph
+from mrt.integer.form import ExtraBits
+from mrt.quantizer.cheap import cheap_layers, small_layers
 from mrt.report import Progress
 from mrt.report.compression import TrainedIntegers
 from mrt.run.products import PRECISION, PREPARED, QUANTIZED, SETTINGS, TRAINED
@@ -31,7 +33,12 @@ class FewBits(Stage):
         """The settings of the quantizer, with the bits."""
         settings = have[SETTINGS]
         bits = bits_of(have[PREPARED], self._section)
-        return {SETTINGS: replace(settings, bits={n: b for n, b in bits.items() if n not in settings.extra.inputs})}
+        raised, cheap = small_layers(have[PREPARED]), cheap_layers(have[PREPARED])
+        extra = ExtraBits(
+            settings.extra.inputs - (raised.inputs - cheap.inputs), settings.extra.weights - raised.weights
+        )  # of layers that are hardly any work, few bits are asked all the same
+        kept = {name: count for name, count in bits.items() if name not in extra.inputs}
+        return {SETTINGS: replace(settings, extra=extra, bits=kept)}
 
 
 def bits_of(prepared: Graph, section: QatSection | None) -> dict[str, int]:

@@ -9,11 +9,15 @@ import numpy as np
 import pytest
 from toolchain import pictures, random_network
 
+import mrt
+from mrt.analysis.agreement import Agreement
+from mrt.analysis.held_out import prefers
 from mrt.calibrate.calibrator import calibrate
 from mrt.calibrate.coverage import Coverage
 from mrt.calibrate.thresholds import CALIBRATORS
 from mrt.executors.mxnet import Executor
 from mrt.graph import Array, Graph, Value
+from mrt.graph.batch import Samples
 from mrt.quantizer.annotate import annotate
 from mrt.quantizer.choice import choose_calibrators
 from mrt.quantizer.quantize import QuantizeSettings, quantize
@@ -98,3 +102,40 @@ def test_the_choice_can_be_quantized_with(network: Graph, statistics: dict[str, 
     annotation = annotate(network, statistics, coverage)
     (relu,) = (node for node in network.nodes() if node.name == "relu_a")
     assert stored[Value(relu)].scale == annotation.narrow(Value(relu)).scale
+
+
+def test_a_choice_that_does_worse_on_held_out_pictures_is_not_taken(
+    network: Graph, data: Array, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever calibrators were chosen by: here, all are the worst that there is."""
+    few = data[:64]
+    plain = mrt.quantize(network, few, recipe=mrt.Recipe(precision="8"))
+
+    def worst(graph: Graph, *_: object) -> dict[str, str]:
+        return {Value(node).name: "lambda" for node in graph.nodes()}
+
+    monkeypatch.setattr("mrt.run.quantize.choose_calibrators", worst)
+    guarded = mrt.quantize(network, few, recipe=mrt.Recipe(precision="8", calibrator="auto", lambda_=0.1))
+    assert np.array_equal(guarded(few), plain(few))
+    assert (
+        "Calibrator=auto does worse than mse on 16 held-out pictures" in caplog.text and "mse is taken" in caplog.text
+    )
+
+
+def test_what_is_held_against_each_other_is_classes_first() -> None:
+    def agreement(right: int, noise: float) -> Agreement:
+        found = Agreement()
+        scores = np.eye(10)
+        others = scores + noise * np.eye(10)
+        others[right:] = np.roll(others[right:], 1, axis=1)
+        found.add(10, [scores], [others])
+        return found
+
+    assert prefers(agreement(9, 0.5), agreement(8, 0.0))
+    assert not prefers(agreement(8, 0.0), agreement(9, 0.5))
+    assert prefers(agreement(9, 0.1), agreement(9, 0.2)) and not prefers(agreement(9, 0.2), agreement(9, 0.1))
+
+
+def test_the_last_samples_of_batches_are_the_held_out_ones(data: Array) -> None:
+    parts = Samples({"data": (-1, 16)}).last(iter([data[:5], data[5:8], data[8:12]]), 6, 12)
+    assert np.array_equal(np.concatenate(list(parts)), data[6:12])

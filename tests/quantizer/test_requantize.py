@@ -34,7 +34,7 @@ def fresh(precision: int) -> tuple[QuantizeContext, IntValue]:
     graph = Graph((Value(node),), {}, {"data": (-1, CHANNELS)})
     ctx = QuantizeContext(graph, annotate(graph, {"data": Statistics.of(np.ones((1, CHANNELS), np.float32))}))
     ctx.node = Node("node", "node", origin=("node",))
-    return ctx, ctx.input(node, Target(sympy.Integer(1), 0, precision)).tensor
+    return ctx, ctx.input(node, TensorInfo("data", sympy.Integer(1), 0, precision)).tensor
 
 
 def compiled(ctx: QuantizeContext, value: IntValue, precision: int) -> cvm.Model:
