@@ -19,6 +19,7 @@ from mrt.datasets.memory import Memory
 from mrt.datasets.metric import TopK
 from mrt.datasets.own import OwnMetric
 from mrt.errors import MRTError
+from mrt.executors import instruction_set
 from mrt.executors.mxnet import Executor
 from mrt.frontends.reading import read_network, shapes_of
 from mrt.graph import Array, Graph
@@ -66,6 +67,9 @@ def quantize(
 ) -> IntegerModel:
     """The integer network of a float one, by the whole recipe that `mrt CONFIG` runs.
 
+    For the same integers on any processor, MXNet's computations on oneDNN are held to instructions that all have, from
+    now on and where this process has made none before.
+
     Args:
         net: a Gluon HybridBlock, an MXNet `(symbol, params)`, the path of a symbol file, an ONNX model or the path of
             its file (`.onnx`), a PyTorch module, or an `mrt.Graph`.
@@ -84,6 +88,7 @@ def quantize(
     Raises:
         MRTError: the network or the data cannot be used, in one line.
     """
+    instruction_set.hold()
     recipe = recipe or Recipe()
     batch, number = recipe.calibration.batch, recipe.calibration.calibrate_num
     dataset = data if isinstance(data, Dataset) else None

@@ -1,4 +1,4 @@
-"""Linear algebra that gives the same bits on any number of threads, any BLAS and any processor with IEEE arithmetic.
+"""Linear algebra, exp and log with the same bits on any number of threads, any BLAS and any IEEE 754 processor.
 
 Operands of a matrix product are cut into slices of so few bits that no partial sum is rounded, whatever its order
 (Ozaki, Ogita, Oishi and Rump, "Error-free transformations of matrix multiplication", 2012). All else is done element
@@ -13,6 +13,12 @@ from mrt.graph import Array
 
 _MANTISSA = 53
 _PANEL = 64
+_LN2_HIGH, _LN2_LOW = (
+    0.693147180369123816490,
+    1.90821492927058770002e-10,
+)  # whose sum is ln 2; k times the first is exact
+_EXPONENT_TERMS, _LOGARITHM_TERMS = 13, 11
+_LARGEST_EXPONENT = 700.0
 
 
 def matmul(left: Array, right: Array, slices: int = 2) -> Array:
@@ -82,3 +88,28 @@ def inverse_of_upper(matrix: Array) -> Array:
     second = inverse[:, half:, half:] = inverse_of_upper(matrix[:, half:, half:])
     inverse[:, :half, half:] = -matmul(matmul(first, matrix[:, :half, half:]), second)
     return inverse
+
+
+def exp(array: Array) -> Array:
+    """e^x in float64, to a few units of the last place, without the C library: 2^k times a Taylor series."""
+    x = np.clip(array.astype(np.float64), -_LARGEST_EXPONENT, _LARGEST_EXPONENT)
+    k = np.rint(x / (_LN2_HIGH + _LN2_LOW))
+    left = (x - k * _LN2_HIGH) - k * _LN2_LOW
+    total = np.ones_like(left)
+    for term in range(_EXPONENT_TERMS, 0, -1):
+        total = total * left / term + 1
+    found: Array = np.ldexp(total, k.astype(np.int64))
+    return found
+
+
+def log(array: Array) -> Array:
+    """The natural logarithm of what is above 0, in float64, likewise: 2 artanh((m - 1) / (m + 1)) + k ln 2."""
+    mantissa, k = np.frexp(array.astype(np.float64))
+    low = mantissa < 0.5**0.5
+    mantissa, k = np.where(low, 2 * mantissa, mantissa), k - low
+    ratio = (mantissa - 1) / (mantissa + 1)
+    square, total = ratio * ratio, np.zeros_like(ratio)
+    for term in range(_LOGARITHM_TERMS, -1, -1):
+        total = total * square + 1 / (2 * term + 1)
+    found: Array = 2 * ratio * total + k * _LN2_LOW + k * _LN2_HIGH
+    return found

@@ -1,16 +1,19 @@
-"""Compiles networks of mrt/zoo on several numbers of threads, as on several processors, and compares the bytes."""
+"""Compiles networks of mrt/zoo on several numbers of threads, as on several processors, and compares the hashes."""
 
 from __future__ import annotations
 
-import hashlib
+import argparse
+import json
 import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
-THREADS = (1, 2)
+NETWORKS = ("digits", "mnist", "cifar_resnet20_v1")
+THREADS = (1, 2, 4)
 _AVX512 = "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL"
 PROCESSORS = {  # what oneDNN, BLAS, numpy and the C library's mathematics may use
     "this one": {},
@@ -22,37 +25,68 @@ PROCESSORS = {  # what oneDNN, BLAS, numpy and the C library's mathematics may u
         "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-FMA,-FMA4,-AVX512F,-AVX2_Usable,-FMA_Usable",
     },
 }
+SETTINGS = {"": {}, "learned": {"QUANTIZATION.Rounding": "learned"}}
+_BY_HAND = """
+import sys, mrt
+from mrt import datasets
+from mrt.config import load
+config = load(sys.argv[1], sys.argv[3:])
+network, calibration = config.default, config.calibration
+data = datasets.load(calibration.dataset, calibration.dataset_dir, network.input_shape)
+model = mrt.quantize(network.model_dir / network.model_name, data, recipe=mrt.Recipe.from_config(config))
+model.save(sys.argv[2])
+"""
 
 
-def compiled_bytes(name: str, threads: int, processor: str) -> str:
-    """The SHA-256 of the symbol, the parameters and their description, compiled in a process of its own."""
+def compiled_bytes(name: str, threads: int, processor: str, setting: str = "", by_hand: bool = False) -> str:
+    """The SHA-256 of the compiled model, as its manifest gives it, made in a process of its own.
+
+    Args:
+        name: of the configuration.
+        threads: how many of OpenMP.
+        processor: one of `PROCESSORS`.
+        setting: one of `SETTINGS`.
+        by_hand: by `mrt.quantize` in place of `mrt CONFIG`.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        asked = {"DEFAULT.Output_dir": folder, "COMPILATION.Dump_dir": folder, "EVALUATION.Iter_num": 0}
-        options = [part for key, value in asked.items() for part in ("--set", f"{key}={value}")]
-        command = [sys.executable, "-W", "ignore", "mrt/main.py", f"mrt/zoo/{name}.ini", *options]
+        asked = {**SETTINGS[setting], "DEFAULT.Output_dir": folder, "COMPILATION.Dump_dir": folder}
+        sets = [f"{key}={value}" for key, value in {**asked, "EVALUATION.Iter_num": 0}.items()]
+        if by_hand:
+            command = ["-c", _BY_HAND, f"mrt/zoo/{name}.ini", f"{folder}/{name}_cvm", *sets]
+        else:
+            command = ["mrt/main.py", f"mrt/zoo/{name}.ini", *(part for text in sets for part in ("--set", text))]
         environment = {**os.environ, **PROCESSORS[processor], "OMP_NUM_THREADS": str(threads)}
-        done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
+        line = [sys.executable, "-W", "ignore", *command]
+        done = subprocess.run(line, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"{name}: {done.stderr.strip()[-500:]}")
         (made,) = Path(folder).glob("*_cvm")
-        content = b"".join((made / file).read_bytes() for file in ("symbol", "params", "ext.json"))
-        return hashlib.sha256(content).hexdigest()
+        return str(json.loads((made / "manifest.json").read_text())["sha256"])
 
 
-def main(names: list[str]) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Print the hashes; return 1 if those of a network differ."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", default=NETWORKS, help="configurations of mrt/zoo")
+    parser.add_argument("--threads", type=int, nargs="+", default=THREADS)
+    parser.add_argument("--setting", choices=SETTINGS, default="", help="of the configuration's keys (as they are)")
+    parser.add_argument("--by-hand", action="store_true", help="by mrt.quantize, too, on one thread: the same hash")
+    options = parser.parse_args(arguments)
     differ = 0
-    for name in names:
+    for name in options.names:
+        ways = [(threads, processor, False) for processor in PROCESSORS for threads in options.threads]
+        if options.by_hand:
+            ways += [(1, processor, True) for processor in PROCESSORS]
         found = set()
-        for processor in PROCESSORS:
-            for threads in THREADS:
-                digest = compiled_bytes(name, threads, processor)
-                found.add(digest)
-                print(f"{name:24} {processor:8} {threads} threads  {digest[:16]}", flush=True)
+        for threads, processor, by_hand in ways:
+            digest = compiled_bytes(name, threads, processor, options.setting, by_hand)
+            found.add(digest)
+            door = "mrt.quantize" if by_hand else "mrt"
+            print(f"{name:20} {options.setting:8} {door:12} {processor:8} {threads} threads  {digest[:16]}", flush=True)
         differ += len(found) > 1
-    print(f"{differ} of {len(names)} networks differ" if differ else "the same bytes everywhere")
+    print(f"{differ} of {len(options.names)} networks differ" if differ else "the same bytes everywhere")
     return min(differ, 1)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:] or ["digits", "mnist", "cifar_resnet20_v1"]))
+    sys.exit(main())

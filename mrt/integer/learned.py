@@ -7,15 +7,16 @@ on
 
 finds v; beta falls from 20 to 2 and so drives each h to 0 or 1. With the covariance C of the layer's input on the
 calibration set, the expectation is d C d^T, d = floor(w) + h - w: each step sees the whole set, in memory that does not
-grow with it, and nothing is drawn at random. Last come single flips, as long as one helps.
+grow with it, and nothing is drawn at random. Last come single flips, as long as one helps. All of it gives the same
+bits on any machine (`mrt.reproducible`).
 """
 
 from __future__ import annotations
 
 import numpy as np
-from scipy import special
 
 from mrt.graph import Array
+from mrt.reproducible import exp, log, matmul
 
 _STEPS = 200
 _RATE, _DECAY, _SMALLEST = 0.05, (0.9, 0.999), np.float32(1e-8)  # of Adam (Kingma and Ba, 2015)
@@ -50,7 +51,7 @@ def learn_rounding(weights: Array, step: Array, limit: int, covariance: Array) -
 
 def _cost(difference: Array, covariance: Array) -> Array:
     """What each row's rounding costs at the output, (G, R, 1)."""
-    cost: Array = np.sum(np.matmul(difference, covariance) * difference, axis=2, keepdims=True)
+    cost: Array = np.sum(matmul(difference, covariance) * difference, axis=2, keepdims=True)
     return cost
 
 
@@ -58,24 +59,35 @@ def _descend(fraction: Array, covariance: Array) -> Array:
     """The h, each almost 0 or 1, learned by Adam for weights that lie `fraction` above their floor."""
     target, moments = fraction.astype(np.float32), covariance.astype(np.float32)
     inside = np.clip((fraction + (_STRETCH - 1) / 2) / _STRETCH, _INSIDE, 1 - _INSIDE)
-    free = np.log(inside / (1 - inside)).astype(np.float32)
+    free = log(inside / (1 - inside)).astype(np.float32)
     mean, variance = np.zeros_like(free), np.zeros_like(free)
     for index in range(_STEPS):
-        part = special.expit(free)
+        part = _sigmoid(free)
         rounded = _stretched(part)
-        slope = 2 * np.matmul(rounded - target, moments)
+        slope = 2 * matmul(rounded - target, moments, slices=1).astype(np.float32)
         progress = (index / _STEPS - _WARM_UP) / (1 - _WARM_UP)
         if progress >= 0:
             beta = np.float32(_BETA[1] + (_BETA[0] - _BETA[1]) * (1 + np.cos(np.pi * progress)) / 2)
             side = 2 * rounded - 1
-            slope -= 2 * np.float32(_REGULARIZATION) * beta * np.sign(side) * np.abs(side) ** (beta - 1)
+            slope -= 2 * np.float32(_REGULARIZATION) * beta * np.sign(side) * _power(np.abs(side), float(beta - 1))
         slope *= _STRETCH * part * (1 - part)
         slope[(rounded <= 0) | (rounded >= 1)] = 0
         mean += (1 - _DECAY[0]) * (slope - mean)
         variance += (1 - _DECAY[1]) * (np.square(slope) - variance)
         unbiased = np.sqrt(1 - _DECAY[1] ** (index + 1)) / (1 - _DECAY[0] ** (index + 1))
         free -= np.float32(_RATE * unbiased) * mean / (np.sqrt(variance) + _SMALLEST)
-    return _stretched(special.expit(free))
+    return _stretched(_sigmoid(free))
+
+
+def _sigmoid(x: Array) -> Array:
+    sigmoid: Array = (1 / (1 + exp(-x))).astype(np.float32)
+    return sigmoid
+
+
+def _power(base: Array, exponent: float) -> Array:
+    """Of numbers from 0 on."""
+    power: Array = exp(exponent * log(np.maximum(base, np.finfo(np.float32).tiny))).astype(np.float32)
+    return power
 
 
 def _stretched(part: Array) -> Array:
@@ -88,7 +100,7 @@ def _flip(rounded: Array, ideal: Array, floor: Array, covariance: Array) -> Arra
     """Takes in every row the flip that helps most, until none does."""
     rounded = rounded.copy()
     diagonal = np.diagonal(covariance, axis1=1, axis2=2)[:, None]
-    gradient = 2 * np.matmul(rounded - ideal, covariance)
+    gradient = 2 * matmul(rounded - ideal, covariance)
     group, row = np.indices(rounded.shape[:2])
     for _ in range(rounded.shape[2]):
         change = 1 - 2 * (rounded - floor)

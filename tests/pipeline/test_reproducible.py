@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from compiled_bytes import compiled_bytes
 
-from mrt.reproducible import cholesky, gram, inverse_of_upper, matmul
+from mrt.reproducible import cholesky, exp, gram, inverse_of_upper, log, matmul
 
 GENERATOR = np.random.default_rng(3)
 
@@ -34,3 +34,10 @@ def test_factors_are_those_of_lapack(size: int) -> None:
     np.testing.assert_allclose(lower, np.linalg.cholesky(matrix), rtol=1e-7, atol=1e-8)
     upper = np.ascontiguousarray(lower.transpose(0, 2, 1))
     np.testing.assert_allclose(inverse_of_upper(upper), np.linalg.inv(upper), rtol=1e-6, atol=1e-9)
+
+
+def test_functions_are_those_of_the_library() -> None:
+    x = np.concatenate([GENERATOR.normal(scale=30, size=10000), [0.0, 1e-300, -1e-9, 700.0, -700.0]])
+    np.testing.assert_allclose(exp(x), np.exp(x), rtol=1e-14)
+    positive = np.concatenate([np.exp(x), [1.0, 0.5, 0.5**0.5, 1e300, np.finfo(np.float32).tiny]])
+    np.testing.assert_allclose(log(positive), np.log(positive), rtol=1e-14, atol=1e-15)
