@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Union
 
@@ -35,6 +36,7 @@ from mrt.run.compress import compressing_stages
 from mrt.run.evaluate import evaluate
 from mrt.run.evaluation import any_batch, formal_run, native_run
 from mrt.run.given import Given
+from mrt.run.judge import BY_DATASET, named_metric, tried
 from mrt.run.load import LoadGiven
 from mrt.run.products import BASE, COMPILED, COMPRESSION, NETWORK, PREPARED, QUANTIZED
 from mrt.run.stage import Product, run_stages
@@ -48,11 +50,6 @@ Outputs = Union[Array, tuple[Array, ...]]
 _TWIN = 200
 _PICTURES = 100
 _NAME = "network"
-_TOP: dict[str, Callable[[], Metric]] = {
-    "auto": lambda: TopK((1, 5)),
-    "top1": lambda: TopK((1,)),
-    "top5": lambda: TopK((5,)),
-}
 
 
 def quantize(
@@ -270,22 +267,18 @@ def _metric(wanted: str | Callable[[], Any] | None, given: Given, network: Run) 
     Raises:
         MRTError: there is no such metric, or it does not suit the network's outputs.
     """
-    if wanted is None or (wanted == "auto" and not given.labelled_too):
+    if wanted is None or (wanted == BY_DATASET and not given.labelled_too):
         return None
-    own = wanted if callable(wanted) else None
-    if own:
-        make: Callable[[], Metric] = own if _makes_metric(own) else lambda: OwnMetric("metric", own)
-    elif wanted in _TOP:
-        make = _TOP[str(wanted)]
+    if callable(wanted):
+        make: Callable[[], Metric] | None = wanted if _makes_metric(wanted) else lambda: OwnMetric("metric", wanted)
     else:
-        raise MRTError(f"metric={wanted}: must be one of {', '.join(_TOP)}, None, or what makes a metric")
-    data, labels = next(given.labelled(given.calibrated))
-    misfit = make().misfit(labels, network(data))
-    if misfit and wanted == "auto":
-        return None
-    if misfit:
-        raise MRTError(f"metric={wanted}: {misfit}")
-    return make
+        make = partial(TopK, (1, 5)) if wanted == BY_DATASET else named_metric(wanted)
+    if make is None:
+        raise MRTError(f"metric={wanted}: must be auto, top1, top5, module:Class, None, or what makes a metric")
+    first = islice(given.labelled(given.calibrated), 1)
+    return tried(
+        make, None if wanted == BY_DATASET else getattr(wanted, "__name__", str(wanted)), first, network
+    ).metric
 
 
 def _makes_metric(make: Callable[[], Any]) -> bool:

@@ -15,7 +15,7 @@ from cvm.errors import CVMError
 from rich.console import Console
 from rich.logging import RichHandler
 
-from mrt.advice import advised
+from mrt.advice import Advice, advised
 from mrt.config import Config, load
 from mrt.errors import MRTError
 from mrt.frontends.onnx.file import is_onnx
@@ -181,6 +181,7 @@ def _log_to(console: Console, level: int) -> None:
     handler = RichHandler(console=console, show_path=False) if console.is_terminal else logging.StreamHandler()
     if not console.is_terminal:
         handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    handler.addFilter(Advice())
     logger = logging.getLogger("mrt")
     logger.handlers[:] = [handler]
     logger.setLevel(max(level, 1))

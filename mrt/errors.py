@@ -22,6 +22,14 @@ class Remedy(Enum):
     """Give data to calibrate on."""
     DEVIATIONS = auto()
     """Give the number of standard deviations."""
+    DATA_ROOT = auto()
+    """Say where the datasets are."""
+    DATA_PLACE = auto()
+    """Say where the user's own data is."""
+    METRIC = auto()
+    """Judge by something else, or count the classes from where the network does."""
+    LABELS = auto()
+    """Bring labels and pictures into the network's own form."""
     RESTORED_NAMES = auto()
     """Name other operators to leave in float."""
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrt.datasets.metric import Metric, TopK
-from mrt.errors import MRTError
+from mrt.errors import MRTError, Remedy
 from mrt.graph.batch import InputShape
 from mrt.integer.pixels import Pixels
 
@@ -89,7 +89,7 @@ class Dataset(ABC):
 
     def __init__(self, root: Path | None, input_shape: InputShape, preprocess: Preprocess | None = None) -> None:
         if root is None and self.needs_folder:
-            raise MRTError(f"dataset {self.name}: say where it is, with Dataset_dir")
+            raise MRTError(f"dataset {self.name}: it has no folder of its own", Remedy.DATA_PLACE)
         self.root = Path(root if root is not None else os.environ.get("MRT_DATA") or "data").expanduser()
         self.inputs = dict(input_shape) if isinstance(input_shape, Mapping) else {"data": tuple(input_shape)}
         if len(self.inputs) > 1 and not self.several_inputs:
@@ -228,7 +228,7 @@ class Dataset(ABC):
         if self.input_shape[1:] != shape:
             wanted = ",".join(map(str, (-1, *shape)))
             given = ",".join(map(str, self.input_shape))
-            raise MRTError(f"dataset {self.name}: Input_shape {given} does not fit its pictures; it must be {wanted}")
+            raise MRTError(f"dataset {self.name}: input shape {given} does not fit its pictures; it must be {wanted}")
 
     def _find(self, filename: str, layouts: tuple[str, ...]) -> Path:
         """The file, in the first of the directories ``layouts`` below the root that has it."""
@@ -237,8 +237,7 @@ class Dataset(ABC):
             if path.is_file():
                 return path
         raise MissingDataError(
-            f"dataset {self.name}: {filename} not found; put it in {self.root / layouts[0]}, "
-            "or name another root directory with Dataset_dir or MRT_DATA"
+            f"dataset {self.name}: {filename} not found; put it in {self.root / layouts[0]}", Remedy.DATA_ROOT
         )
 
     def _complete(self, given: Preprocess) -> Preprocess:

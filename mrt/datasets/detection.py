@@ -27,11 +27,11 @@ class Detection(Dataset):
     def _check_shape(self) -> None:
         if len(self.input_shape) != 4 or self.input_shape[1] != 3:
             given = ",".join(map(str, self.input_shape))
-            raise MRTError(f"dataset {self.name}: Input_shape {given} does not fit its pictures; it must be -1,3,H,W")
+            raise MRTError(f"dataset {self.name}: input shape {given} does not fit its pictures; it must be -1,3,H,W")
 
     def _complete(self, given: Preprocess) -> Preprocess:
         if given.label_offset:
-            raise MRTError(f"dataset {self.name}: objects have no Label_offset; leave it out")
+            raise MRTError(f"dataset {self.name}: objects have no label offset")
         return super()._complete(given)
 
     def model_labels(self, labels: NDArray[Any]) -> NDArray[Any]:

@@ -16,7 +16,7 @@ from PIL import Image
 from mrt.datasets.base import Dataset, MissingDataError, Preprocess
 from mrt.datasets.imagenet import ImageNet
 from mrt.datasets.picture import read_picture, resize_and_crop, shorter_side
-from mrt.errors import MRTError
+from mrt.errors import MRTError, Remedy
 
 logger = logging.getLogger(__name__)
 
@@ -50,8 +50,8 @@ class Folder(Dataset):
         shape = self.input_shape
         if len(shape) != 4 or shape[0] != -1 or shape[1] not in (1, 3):
             raise MRTError(
-                f"dataset {self.name}: Input_shape {','.join(map(str, shape))} does not fit pictures; it must be "
-                "-1,1,height,width (grey) or -1,3,height,width (RGB); for others, take Dataset=npz"
+                f"dataset {self.name}: input shape {','.join(map(str, shape))} does not fit pictures; it must be "
+                "-1,1,height,width (grey) or -1,3,height,width (RGB); for others, there is the dataset npz"
             )
         self._size = (shape[2], shape[3])
 
@@ -63,7 +63,7 @@ class Folder(Dataset):
 
     def _open(self) -> None:
         if not self.root.is_dir():
-            raise MissingDataError(f"dataset {self.name}: there is no folder {self.root}; name it with Dataset_dir")
+            raise MissingDataError(f"dataset {self.name}: there is no folder {self.root}", Remedy.DATA_PLACE)
         parts = [part for part in (TRAIN, *HELD_OUT) if _folders(self.root / part)]
         held_out = next((part for part in HELD_OUT if part in parts), None)
         evaluated = held_out or (TRAIN if parts else _WHOLE)

@@ -33,7 +33,7 @@ class ImageNet(Dataset):
     def _check_shape(self) -> None:
         shape = self.input_shape
         if len(shape) != 4 or shape[1] != 3 or min(shape[2:]) < 1:
-            raise MRTError(f"dataset {self.name}: Input_shape {','.join(map(str, shape))} must be -1,3,height,width")
+            raise MRTError(f"dataset {self.name}: input shape {','.join(map(str, shape))} must be -1,3,height,width")
 
     def _open(self) -> None:
         self._path = self._find("val.rec", LAYOUTS)

@@ -79,17 +79,14 @@ class TopK(Metric):
         first = outputs[0]
         if first.ndim < 2 or labels.shape != (first.shape[0], *first.shape[2:]):
             return (
-                f"metric top-k: outputs of shape {first.shape} for labels of shape {labels.shape} are no class scores, "
+                f"outputs of shape {first.shape} for labels of shape {labels.shape} are no class scores, "
                 "which are one row for each picture"
             )
         if labels.dtype.kind not in "iu":
-            return "metric top-k: the labels are no whole numbers, so no classes"
+            return "the labels are no whole numbers, so no classes"
         lowest, highest = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
         if lowest < 0 or highest >= first.shape[1]:
-            return (
-                f"metric top-k: labels from {lowest} to {highest}, but {first.shape[1]} outputs a picture, counted "
-                "from 0; if they are the scores of classes, check [DATASET] Label_offset"
-            )
+            return f"labels from {lowest} to {highest}, but {first.shape[1]} outputs a picture, counted from 0"
         return None
 
     def values(self) -> dict[str, float]:

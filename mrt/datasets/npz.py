@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mrt.datasets.base import MissingDataError
 from mrt.datasets.ready import Ready
-from mrt.errors import MRTError
+from mrt.errors import MRTError, Remedy
 from mrt.graph.batch import Samples
 
 _FILE = "data.npz"
@@ -36,7 +36,7 @@ class Npz(Ready):
     def _open(self) -> None:
         self._path = self.root if self.root.is_file() else self.root / _FILE
         if not self._path.is_file():
-            raise MissingDataError(f"dataset {self.name}: there is no {self._path}; name the file with Dataset_dir")
+            raise MissingDataError(f"dataset {self.name}: there is no {self._path}", Remedy.DATA_PLACE)
         stored = _load(self._path)
         self._suffix: dict[str, str] = {}
         train, held_out = (self._found(stored, suffixes) for suffixes in (_TRAIN, _HELD_OUT))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrt.datasets.base import Dataset, MissingDataError, Preprocess
-from mrt.errors import MRTError
+from mrt.errors import MRTError, Remedy
 
 CLASSES = 10
 LAYOUTS = ("quickdraw", "")
@@ -38,7 +38,8 @@ class QuickDraw(Dataset):
         if not found:
             raise MissingDataError(
                 f"dataset {self.name}: no CLASS.npy in {folders[0]}; put ten classes of Quick, Draw!'s numpy_bitmap "
-                "files there, or name another root directory with Dataset_dir or MRT_DATA"
+                "files there",
+                Remedy.DATA_ROOT,
             )
         if len(found) != CLASSES:
             raise MRTError(f"dataset {self.name}: {found[0].parent} holds {len(found)} classes (.npy), not {CLASSES}")

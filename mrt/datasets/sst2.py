@@ -41,7 +41,7 @@ class SST2(Dataset):
         if len(shapes) > 2 or length < 2 or any(shape != (-1, length) for shape in shapes):
             given = "; ".join(",".join(map(str, shape)) for shape in shapes)
             raise MRTError(
-                f"dataset {self.name}: Input_shape {given} does not fit its sentences; it must be -1,tokens, such as "
+                f"dataset {self.name}: input shape {given} does not fit its sentences; it must be -1,tokens, such as "
                 "-1,64, or two such, of tokens and mask"
             )
 

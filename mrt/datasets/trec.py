@@ -42,7 +42,7 @@ class Trec(Dataset):
         if len(self.input_shape) != 2 or self.input_shape[0] < 1 or self.input_shape[1] != -1:
             given = ",".join(map(str, self.input_shape))
             raise MRTError(
-                f"dataset {self.name}: Input_shape {given} does not fit its questions; it must be words,-1, such as "
+                f"dataset {self.name}: input shape {given} does not fit its questions; it must be words,-1, such as "
                 "38,-1"
             )
 

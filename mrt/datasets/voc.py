@@ -14,7 +14,7 @@ from mrt.datasets.base import MissingDataError
 from mrt.datasets.detection import Detection
 from mrt.datasets.detection_metric import VOC07
 from mrt.datasets.metric import Metric
-from mrt.errors import MRTError
+from mrt.errors import MRTError, Remedy
 
 ARCHIVES = "VOCtrainval_06-Nov-2007.tar and VOCtest_06-Nov-2007.tar"
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
@@ -59,8 +59,8 @@ class VOC(Detection):
         root = next((path for path in roots if (path / "VOC2007").is_dir()), None)
         if root is None:
             raise MissingDataError(
-                f"dataset {self.name}: no VOC2007 in {roots[0]}; unpack {ARCHIVES} (their VOCdevkit/VOC2007) there, or "
-                "name another root directory with Dataset_dir or MRT_DATA"
+                f"dataset {self.name}: no VOC2007 in {roots[0]}; unpack {ARCHIVES} (their VOCdevkit/VOC2007) there",
+                Remedy.DATA_ROOT,
             )
         calibration = self._listed(root / "VOC2007", "trainval")
         later = root / "VOC2012"

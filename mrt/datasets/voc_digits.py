@@ -17,7 +17,7 @@ from PIL import Image
 from mrt.datasets.digits import Digits
 from mrt.datasets.texture import texture
 from mrt.datasets.voc import CORNERS, VOC
-from mrt.errors import MRTError
+from mrt.errors import MRTError, Remedy
 
 SIZES: Mapping[str, int] = {"trainval": 2000, "test": 300}
 """Pictures in each split of the tree that is composed on demand."""
@@ -80,8 +80,7 @@ def compose(folder: Path, sizes: Mapping[str, int]) -> None:
             os.rename(year.parent, folder)
     except OSError as error:
         raise MRTError(
-            f"dataset {VOCDigits.name}: {folder} cannot be written: {error.strerror}; name another root directory "
-            "with Dataset_dir or MRT_DATA"
+            f"dataset {VOCDigits.name}: {folder} cannot be written: {error.strerror}", Remedy.DATA_ROOT
         ) from None
 
 

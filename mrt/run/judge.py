@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -12,13 +13,15 @@ from mrt import datasets
 from mrt.datasets import Dataset, Metric
 from mrt.datasets.detection_metric import DetectionMetric
 from mrt.datasets.metric import TopK
-from mrt.errors import MRTError
+from mrt.errors import MRTError, Remedy
 from mrt.graph import Array
+from mrt.graph.batch import Feed
 from mrt.run.batching import Run
 
 logger = logging.getLogger(__name__)
 
 BY_DATASET, NONE = "auto", "none"
+_TOP = {"top-1": 1, "top-5": 5, "top1": 1, "top5": 5}
 _PROBED = 32
 _FEWEST = 16  # pictures from which on a score says something
 _DEVIATIONS = 2.0
@@ -57,14 +60,34 @@ def find_judge(wanted: str, dataset: Dataset, start: int, count: int, batch: int
     if factory is None:
         return Judge(None, None if wanted == NONE else f"dataset {dataset.name} has no labels that say what is right")
     shown = min(count, _PROBED)
+    batches = dataset.batches("evaluation", min(batch, shown), start, shown)
+    return tried(factory, None if wanted == BY_DATASET else wanted, batches, float_run)
+
+
+def tried(
+    factory: Callable[[], Metric], asked_for: str | None, batches: Iterable[tuple[Feed, Array]], float_run: Run
+) -> Judge:
+    """A metric, if it suits the float network's outputs on these pictures and labels.
+
+    A warning says so where the network does no better on them than guessing.
+
+    Args:
+        factory: makes it.
+        asked_for: what the user called it; None where nobody asked for this one.
+        batches: pictures with labels.
+        float_run: the float network.
+
+    Raises:
+        MRTError: a metric was asked for that does not suit the outputs.
+    """
     scores, labels = [], []
-    for data, truth in dataset.batches("evaluation", min(batch, shown), start, shown):
+    for data, truth in batches:
         outputs = float_run(data)
         misfit = factory().misfit(truth, outputs)
-        if misfit and wanted != BY_DATASET:
-            raise MRTError(f"[EVALUATION] Metric={wanted}: {misfit}")
+        if misfit and asked_for:
+            raise MRTError(f"metric {asked_for}: {misfit}", Remedy.METRIC)
         if misfit:
-            logger.warning("accuracy is left out: %s", misfit)
+            logger.warning("accuracy is left out: %s", misfit, extra={"remedy": Remedy.METRIC})
             return Judge(None, misfit)
         if not isinstance(factory(), TopK) or outputs[0].ndim != 2:
             return Judge(factory)
@@ -74,15 +97,20 @@ def find_judge(wanted: str, dataset: Dataset, start: int, count: int, batch: int
     return Judge(factory)
 
 
+def named_metric(name: str) -> Callable[[], Metric] | None:
+    """What makes the metric of a name such as top-5 or module:Class; None where it is no name of one."""
+    if name in _TOP:
+        return partial(TopK, (_TOP[name],))
+    return datasets.own_metric(name) if ":" in name else None
+
+
 def _factory(wanted: str, dataset: Dataset) -> Callable[[], Metric] | None:
     if wanted == NONE:
         return None
-    if wanted in ("top-1", "top-5"):
-        return lambda: TopK((int(wanted[-1]),))
-    if ":" in wanted:
-        return datasets.own_metric(wanted)
+    if factory := named_metric(wanted):
+        return factory
     if wanted == "mAP" and not isinstance(dataset.metric(), DetectionMetric):
-        raise MRTError(f"[EVALUATION] Metric=mAP: dataset {dataset.name} has no boxes to compare with")
+        raise MRTError(f"metric mAP: dataset {dataset.name} has no boxes to compare with", Remedy.METRIC)
     return dataset.metric if dataset.labelled else None
 
 
@@ -97,12 +125,11 @@ def _warn_of_guessing(scores: Array, labels: Array) -> None:
         return
     shift = max((-1, 1), key=lambda offset: right[offset])
     better = right[shift] > beyond_chance and 2 * right[shift] > count
-    hint = f" (with {shift:+d} on it: {right[shift]})" if better else ""
+    hint = f" (with {shift:+d} on the labels: {right[shift]})" if better else ""
     logger.warning(
-        "the float network itself is right on %d of the first %d pictures, no more than by guessing: check [DATASET] "
-        "Label_offset%s, Mean, Std and Scale, and that the classes have the network's order; if its outputs are no "
-        "class scores, set [EVALUATION] Metric=none",
+        "the float network itself is right on %d of the first %d pictures, no more than by guessing%s",
         right[0],
         count,
         hint,
+        extra={"remedy": Remedy.LABELS},
     )

@@ -158,7 +158,7 @@ def test_pictures_of_16_bits_are_refused(tmp_path: Path) -> None:
 
 
 def test_refuses_folders_that_do_not_fit(tmp_path: Path) -> None:
-    with pytest.raises(MRTError, match="say where it is, with Dataset_dir"):
+    with pytest.raises(MRTError, match="it has no folder of its own"):
         datasets.load("folder", None, GREY)
     with pytest.raises(MRTError, match="there is no folder"):
         folder(tmp_path / "nowhere")

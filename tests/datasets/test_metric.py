@@ -58,7 +58,7 @@ def test_segmentation_is_judged_pixel_by_pixel() -> None:
 
 
 def test_refuses_labels_that_the_network_has_no_class_for() -> None:
-    with pytest.raises(MRTError, match="Label_offset"):
+    with pytest.raises(MRTError, match="labels from 1000 to 1000, but 1000 outputs"):
         scores([1000], np.zeros((1, 1000)))
 
 

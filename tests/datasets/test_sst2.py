@@ -96,7 +96,7 @@ def test_names_the_line_that_is_no_sentence(tmp_path: Path, line: str) -> None:
 )
 def test_refuses_shapes_that_are_not_sentences_by_tokens(tmp_path: Path, shape: object) -> None:
     write(tmp_path)
-    with pytest.raises(MRTError, match=r"sst2: Input_shape .* does not fit its sentences; it must be -1,tokens"):
+    with pytest.raises(MRTError, match=r"sst2: input shape .* does not fit its sentences; it must be -1,tokens"):
         sst2(tmp_path, shape)
 
 

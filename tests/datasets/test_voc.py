@@ -119,7 +119,7 @@ def test_names_the_picture_that_is_missing_or_damaged(root: Path) -> None:
 def test_refuses_other_shapes_and_label_offsets(root: Path) -> None:
     with pytest.raises(MRTError, match="it must be -1,3,H,W"):
         voc(root, (-1, 1, 40, 30))
-    with pytest.raises(MRTError, match="objects have no Label_offset"):
+    with pytest.raises(MRTError, match="objects have no label offset"):
         voc(root, preprocess=Preprocess(label_offset=1))
 
 

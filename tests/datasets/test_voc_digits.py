@@ -75,7 +75,7 @@ def test_the_dataset_composes_its_tree_once(tmp_path: Path, monkeypatch: pytest.
 
 def test_a_tree_that_cannot_be_written_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(MRTError, match=r"cannot be written.*Dataset_dir or MRT_DATA"):
+    with pytest.raises(MRTError, match=r"cannot be written"):
         datasets.get("voc_digits")(tmp_path / "file", SHAPE)
 
     def full(*_: object, **__: object) -> None:

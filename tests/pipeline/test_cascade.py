@@ -52,7 +52,7 @@ def test_outputs_that_are_no_scores_leave_out_accuracy_only(tmp_path: Path, caps
     configuration = save(sym.Group([sym.softmax(face), box]), tmp_path)
     assert cli.main([str(configuration)]) == 0
     said = " ".join(capsys.readouterr().err.split())
-    assert "accuracy is left out: metric top-k: labels from 0 to 9, but 2 outputs" in said
+    assert "accuracy is left out: labels from 0 to 9, but 2 outputs" in said
     report = json.loads((tmp_path / "out" / "cascade.report.json").read_text())
     assert report["accuracy"] == {}
     assert "2 outputs" in report["no_accuracy"]
@@ -73,5 +73,5 @@ def test_a_metric_asked_for_must_suit_before_anything_is_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main([str(save(cascade(2)[0], tmp_path)), "--set", "EVALUATION.Metric=top-1"]) == 2
-    assert "Metric=top-1" in (said := " ".join(capsys.readouterr().err.split())) and "Label_offset" in said
+    assert "metric top-1: labels" in (said := " ".join(capsys.readouterr().err.split())) and "Label_offset" in said
     assert not list((tmp_path / "out").glob("*"))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mrt.advice import Advice
 from mrt.datasets import Dataset, Preprocess
 from mrt.datasets.digits import Digits
 from mrt.datasets.metric import TopK
@@ -226,7 +227,9 @@ def test_a_wrong_label_offset_is_warned_of_with_the_right_one(caplog: pytest.Log
     padded = lambda x: [np.pad(network(x)[0], ((0, 0), (0, 1)))]  # noqa: E731
     find_judge("auto", digits(1), 0, 500, 16, padded)
     assert "right on 0 of the first 32 pictures" in caplog.text
-    assert "Label_offset (with -1 on it: 32)" in caplog.text
+    assert "(with -1 on the labels: 32)" in caplog.text
+    (record,) = caplog.records
+    assert Advice().filter(record) and "check [DATASET] Label_offset" in record.getMessage()
 
 
 def test_a_network_that_guesses_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
@@ -240,7 +243,7 @@ def test_outputs_that_are_no_scores_have_no_judge_unless_one_is_named(outputs: t
     run = lambda x: [np.zeros((len(x), *outputs))]  # noqa: E731
     judge = find_judge("auto", digits(), 0, 500, 16, run)
     assert judge.metric is None and judge.reason is not None
-    with pytest.raises(MRTError, match=r"\[EVALUATION\] Metric=top-1: metric top-k"):
+    with pytest.raises(MRTError, match=r"^metric top-1: outputs of shape"):
         find_judge("top-1", digits(), 0, 500, 16, run)
     assert find_judge("none", digits(), 0, 500, 16, run).reason is None
 
