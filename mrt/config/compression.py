@@ -71,32 +71,30 @@ class Finetune(Fit):
     dump: bool = Field(default=True, description=FLAG)
 
 
-class Qat(Fit):
+class FitIntegers(Fit):
+    """How an integer network is trained; the best on held-out pictures is kept."""
+
+    epochs: int = Field(default=2, ge=0, description="0 or more")
+    optimizer: Annotated[Literal["sgd", "nag", "adam"], BeforeValidator(lower)] = Field(
+        default="adam", description="sgd, nag or adam"
+    )
+    learning_rate: float = Field(default=0.001, gt=0, description="a number above 0")
+    weight_decay: float = Field(default=0.0, ge=0, description="0 or more")
+    held_out: int = Field(default=1000, ge=1, description="1 or more")
+
+
+class Qat(FitIntegers):
     """[QAT], ours: trains the integer network itself."""
 
     bits: int = Field(default=8, ge=2, le=8, description="a whole number from 2 to 8")
     layer_bits: BitsMap = Field(default={}, description="`node: bits` items split by commas, bits from 2 to 8")
-    epochs: int = Field(default=2, ge=0, description="0 or more")
-    optimizer: Annotated[Literal["sgd", "nag", "adam"], BeforeValidator(lower)] = Field(
-        default="adam", description="sgd, nag or adam"
-    )
-    learning_rate: float = Field(default=0.001, gt=0, description="a number above 0")
-    weight_decay: float = Field(default=0.0, ge=0, description="0 or more")
-    held_out: int = Field(default=1000, ge=1, description="1 or more")
 
 
-class Sharing(Fit):
+class Sharing(FitIntegers):
     """[SHARING], ours: few weights other than 0, of few values, written in few bytes."""
 
     bits: int = Field(default=5, ge=1, le=8, description="a whole number from 1 to 8")
     density: float = Field(default=1.0, gt=0, le=1, description="a number above 0, to 1")
-    epochs: int = Field(default=2, ge=0, description="0 or more")
-    optimizer: Annotated[Literal["sgd", "nag", "adam"], BeforeValidator(lower)] = Field(
-        default="adam", description="sgd, nag or adam"
-    )
-    learning_rate: float = Field(default=0.001, gt=0, description="a number above 0")
-    weight_decay: float = Field(default=0.0, ge=0, description="0 or more")
-    held_out: int = Field(default=1000, ge=1, description="1 or more")
 
 
 class Distillation(Section):

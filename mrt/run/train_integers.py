@@ -12,7 +12,7 @@ from cvm.certificate import certify
 from cvm.package import save_package
 
 from mrt.compress.integer_training import Constants, IntegerLearner
-from mrt.config.compression import Qat, Sharing
+from mrt.config.compression import FitIntegers
 from mrt.datasets import Dataset
 from mrt.errors import MRTError
 from mrt.executors.mxnet import Executor
@@ -42,7 +42,7 @@ class Trained:
 class IntegerTrainer:
     """Trains integer networks as a section says."""
 
-    def __init__(self, section: Qat | Sharing, training: Training) -> None:
+    def __init__(self, section: FitIntegers, training: Training) -> None:
         """`training` has the pictures, and keeps what goes on from an interruption."""
         self._section, self._training = section, training
 

@@ -26,6 +26,7 @@ import numpy as np
 from cvm.errors import CVMError, LimitError
 from cvm.node import MAX_NAME
 from cvm.ops.base import MAX_DIM, MAX_RANK, MAX_SIZE, Array
+from cvm.reader import Reader
 
 __all__ = ["decode", "encode"]
 
@@ -55,7 +56,7 @@ def decode(content: bytes, limit: int = 2**32) -> dict[str, Array]:
 
     `CVMError` for anything else than a whole, exact file, `LimitError` for arrays of more than `limit` bytes in all.
     """
-    reader = _Reader(content)
+    reader = Reader(content)
     if bytes(reader.take(len(_MAGIC), "the magic number")) != _MAGIC:
         raise CVMError("not a coded parameters file (wrong magic number)")
     (count,) = reader.unpack("<I", "the number of arrays")
@@ -70,35 +71,12 @@ def decode(content: bytes, limit: int = 2**32) -> dict[str, Array]:
         array = _array(reader, f"parameter {name.decode()!r}", limit)
         limit -= array.nbytes
         arrays[name.decode()] = array
-    if reader.left:
-        raise CVMError(f"{reader.left} bytes follow the last array")
+    if reader.remaining:
+        raise CVMError(f"{reader.remaining} bytes follow the last array")
     return arrays
 
 
-class _Reader:
-    """A position in the file that never passes its end."""
-
-    def __init__(self, content: bytes) -> None:
-        self._view = memoryview(content)
-
-    @property
-    def left(self) -> int:
-        return len(self._view)
-
-    def take(self, size: int, what: str) -> memoryview:
-        if size > self.left:
-            raise CVMError(f"the file ends within {what} ({size} bytes needed, {self.left} left)")
-        taken, self._view = self._view[:size], self._view[size:]
-        return taken
-
-    def unpack(self, form: str, what: str) -> tuple[int, ...]:
-        return struct.unpack(form, self.take(struct.calcsize(form), what))
-
-    def array(self, dtype: np.dtype[Any], count: int, what: str) -> Array:
-        return np.frombuffer(self.take(dtype.itemsize * count, what), dtype)
-
-
-def _array(reader: _Reader, what: str, limit: int) -> Array:
+def _array(reader: Reader, what: str, limit: int) -> Array:
     bits, rank = reader.unpack("<BB", what)
     if bits not in _TYPES or not 1 <= rank <= MAX_RANK:
         raise CVMError(f"{what}: {bits} bits in {rank} dimensions is neither int8 nor int32 in 1 to {MAX_RANK}")
@@ -111,7 +89,7 @@ def _array(reader: _Reader, what: str, limit: int) -> Array:
     (coding,) = reader.unpack("<B", what)
     dtype = _TYPES[bits]
     if coding == _RAW:
-        values = reader.array(dtype, size, what)
+        values = _values(reader, dtype, size, what)
     elif coding == _VALUES:
         values = _read_stream(reader, dtype, size, what)
     elif coding == _GAPS:
@@ -121,6 +99,10 @@ def _array(reader: _Reader, what: str, limit: int) -> Array:
     if len(values) != size:
         raise CVMError(f"{what}: {len(values)} values are stored for shape {shape}")
     return values.reshape(shape)
+
+
+def _values(reader: Reader, dtype: np.dtype[Any], count: int, what: str) -> Array:
+    return np.frombuffer(reader.take(dtype.itemsize * count, what), dtype)
 
 
 def _codings(values: Array) -> list[bytes]:
@@ -212,19 +194,19 @@ def _lengths(counts: Array) -> Array:
         counts = (counts + 1) // 2
 
 
-def _read_stream(reader: _Reader, dtype: np.dtype[Any], most: int, what: str) -> Array:
+def _read_stream(reader: Reader, dtype: np.dtype[Any], most: int, what: str) -> Array:
     count, different = reader.unpack("<II", what)
     if count > most or different > min(count, 2**12):
         raise CVMError(f"{what}: {count} symbols of {different} values are claimed for {most} elements")
-    symbols, lengths = reader.array(dtype, different, what), reader.array(_GAP, different, what)
+    symbols, lengths = _values(reader, dtype, different, what), _values(reader, _GAP, different, what)
     if different and not 1 <= int(lengths.min()) <= int(lengths.max()) <= _LONGEST:
         raise CVMError(f"{what}: its codes are not of 1 to {_LONGEST} bits")
     code = _Code(symbols, lengths)
     if not _complete(code):
         raise CVMError(f"{what}: its codes are no Huffman codes")
-    sizes = reader.array(np.dtype("<u2"), -(-count // _BLOCK), what).astype(np.int64)
+    sizes = _values(reader, np.dtype("<u2"), -(-count // _BLOCK), what).astype(np.int64)
     ends = np.cumsum(sizes)
-    payload = reader.array(_GAP, int(sizes.sum()), what)
+    payload = _values(reader, _GAP, int(sizes.sum()), what)
     found = np.empty((len(sizes), _BLOCK), dtype)
     names, steps = code.windows()
     padded = np.concatenate([payload, np.zeros(3, np.uint8)]).astype(np.uint32)

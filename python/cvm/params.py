@@ -18,6 +18,7 @@ import numpy as np
 from cvm.errors import CVMError
 from cvm.node import MAX_NAME
 from cvm.ops.base import MAX_DIM, MAX_RANK, MAX_SIZE, Array
+from cvm.reader import Reader
 
 _FILE_MAGIC = 0xF7E58D4F05049CB7
 _ARRAY_MAGIC = 0xDD5E40F096B4A13F
@@ -45,7 +46,7 @@ def decode(content: bytes) -> dict[str, Array]:
 
     Nothing is allocated on a claim that the file does not hold. `CVMError` for anything else than a whole, exact file.
     """
-    reader = _Reader(content)
+    reader = Reader(content)
     if reader.unpack("<Q", "the magic number")[0] != _FILE_MAGIC:
         raise CVMError("not a parameters file (wrong magic number)")
     reader.expect("<Q", 0, "the reserved word")
@@ -63,33 +64,7 @@ def decode(content: bytes) -> dict[str, Array]:
     return arrays
 
 
-class _Reader:
-    """A position in the file that never passes its end."""
-
-    def __init__(self, content: bytes) -> None:
-        self._view = memoryview(content)
-        self._at = 0
-
-    @property
-    def remaining(self) -> int:
-        return len(self._view) - self._at
-
-    def take(self, size: int, what: str) -> memoryview:
-        if size > self.remaining:
-            raise CVMError(f"the file ends within {what} ({size} bytes needed, {self.remaining} left)")
-        self._at += size
-        return self._view[self._at - size : self._at]
-
-    def unpack(self, form: str, what: str) -> tuple[int, ...]:
-        return struct.unpack(form, self.take(struct.calcsize(form), what))
-
-    def expect(self, form: str, value: int, what: str) -> None:
-        (found,) = self.unpack(form, what)
-        if found != value:
-            raise CVMError(f"{what} is {found}, expected {value}")
-
-
-def _name(reader: _Reader) -> str:
+def _name(reader: Reader) -> str:
     (length,) = reader.unpack("<Q", "a name")
     if not 1 <= length <= MAX_NAME:
         raise CVMError(f"a name of {length} bytes (1 to {MAX_NAME} are allowed)")
@@ -99,7 +74,7 @@ def _name(reader: _Reader) -> str:
         raise CVMError("a name is not ASCII") from None
 
 
-def _array(reader: _Reader, name: str) -> Array:
+def _array(reader: Reader, name: str) -> Array:
     what = f"parameter {name!r}"
     magic, reserved, device, device_id, rank, code, bits, lanes = reader.unpack("<QQiiiBBH", what)
     if magic != _ARRAY_MAGIC or reserved != 0:
