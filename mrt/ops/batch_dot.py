@@ -16,8 +16,8 @@ _SUM_BITS = 31
 class BatchDot(Operator):
     """a b, or of their transposes, for each pair of matrices (B, M, K) and (B, K, N).
 
-    The target multiplies matrices by constants only, in 8 bits. So a (B, M, 1, K) is multiplied with b^T (B, 1, N, K)
-    entry by entry, and summed, with as many bits of each as a sum of K products leaves room for.
+    The target multiplies matrices by constants only, in 8 bits. So a (B, 1, M, 1, K) is multiplied with b^T
+    (B, 1, 1, N, K) entry by entry, and summed, with as many bits of each as a sum of K products leaves room for.
     """
 
     names = ("batch_dot",)
@@ -44,10 +44,15 @@ class BatchDot(Operator):
         inner = ctx.wide(node.inputs[0]).tensor.shape[2]
         bits = (_SUM_BITS - inner.bit_length()) // 2
         a, b = (self._at_most(ctx, value, bits) for value in node.inputs)
-        rows = ctx.emit("expand_dims", [a.tensor], {"axis": 2})
-        columns = ctx.emit("expand_dims", [b.tensor], {"axis": 1})
+        rows, columns = (self._spread(ctx, q.tensor, axis) for q, axis in ((a, 2), (b, 1)))
         product: IntValue = ctx.emit("broadcast_mul", [rows, columns])
-        return QValue(ctx.emit("sum", [product], {"axis": (3,), "keepdims": False}), a.scale * b.scale)
+        total = ctx.emit("sum", [product], {"axis": (4,), "keepdims": False})
+        return QValue(ctx.emit("squeeze", [total], {"axis": (1,)}), a.scale * b.scale)
+
+    def _spread(self, ctx: QuantizeContext, x: IntValue, axis: int) -> IntValue:
+        """With a new axis; and one more, as runtimes hold tensors of four axes as pictures, channels last, and would
+        turn all the products around before they sum them."""
+        return ctx.emit("expand_dims", [ctx.emit("expand_dims", [x], {"axis": axis})], {"axis": 1})
 
     def _at_most(self, ctx: QuantizeContext, value: Value, bits: int) -> QValue:
         q = ctx.wide(value)

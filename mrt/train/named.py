@@ -17,7 +17,7 @@ from mrt.atomic import atomic_write
 from mrt.datasets import Dataset
 from mrt.datasets.detection import Detection
 from mrt.errors import MRTError
-from mrt.nets.pretrained import read_weights
+from mrt.nets.pretrained import read_weights, weights_file
 from mrt.packages import prepare_gluoncv
 from mrt.train.fit import Epoch, Objective, cross_entropy, fit
 from mrt.train.judge import evaluate
@@ -103,7 +103,7 @@ def initial_network(settings: TrainSettings, dataset: Dataset) -> gluon.HybridBl
     _compile(network)
     network(*(mx.nd.zeros(shape) for shape in _one_picture(dataset)))  # deferred shapes: draws every initial weight now
     if settings.initial:
-        read_weights(network, Path(settings.initial).expanduser())
+        read_weights(network, weights_file(settings.initial))
     return network
 
 

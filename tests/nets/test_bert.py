@@ -14,7 +14,7 @@ from mrt.config import load
 from mrt.errors import MRTError
 from mrt.nets.bert import Bert, BertShape
 from mrt.nets.digits_cnn import digits_cnn
-from mrt.nets.pretrained import read_weights
+from mrt.nets.pretrained import read_weights, weights_file
 
 SHAPE = BertShape(layers=2, width=24, heads=3, inner=40, vocabulary=50, classes=2, positions=16)
 LENGTH = 9
@@ -129,6 +129,9 @@ def test_refuses_weights_of_another_network(tmp_path: Path) -> None:
     path.write_bytes(b"nothing")
     with pytest.raises(MRTError, match=r"w.safetensors: is no readable .safetensors file"):
         read_weights(network(), path)
+    with pytest.raises(MRTError, match=r"Initial: no_such_package is neither a file nor an installed package"):
+        weights_file("no_such_package")
+    assert weights_file(str(path)) == path
     with pytest.raises(MRTError, match=r"Initial: weights are read for networks of BERT's kind"):
         read_weights(digits_cnn(), path)
 
