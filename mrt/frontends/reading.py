@@ -24,7 +24,7 @@ from mrt.frontends.torch import exported, is_module
 from mrt.graph import Array, Graph, Shape, Value
 from mrt.graph.batch import InputShape
 from mrt.transform.classic_operators import ClassicOperators
-from mrt.transform.drop_labels import LOSSES, DropLabels
+from mrt.transform.drop_labels import DropLabels
 from mrt.transform.free_batch import FreeBatch
 
 _PARAMETERS = ("weight", "bias", "gamma", "beta", "mean", "var", "parameters", "constant")  # how MXNet ends their names
@@ -192,7 +192,8 @@ def _files(path: Path) -> tuple[Path, Path]:
 
 def _labels_of_losses(nodes: list[Any]) -> set[str]:
     """The names of what training losses compare with."""
-    return {nodes[node["inputs"][-1][0]]["name"] for node in nodes if node["op"] in LOSSES and len(node["inputs"]) > 1}
+    losses = [node for node in nodes if ops.known(node["op"]) and ops.get(node["op"]).compares]
+    return {nodes[node["inputs"][-1][0]]["name"] for node in losses if len(node["inputs"]) > 1}
 
 
 def _inputs(names: list[str], unknown: list[str], where: str, given: Mapping[str, Shape]) -> list[str]:

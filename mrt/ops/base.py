@@ -56,6 +56,10 @@ class Operator:
     """Whether it decides what is kept, as a detection head does (`mrt.run.keys` leaves it to the float part)."""
     suppresses: ClassVar[bool] = False
     """Whether it leaves out boxes that better ones overlap."""
+    learned: ClassVar[tuple[int, ...]] = ()
+    """Which of its inputs training changes; every other parameter, such as a detector's anchors, is a constant."""
+    compares: ClassVar[bool] = False
+    """Whether it is a training loss, which compares its first input with labels, its last."""
 
     def check(self, node: Node) -> None:
         """Refuse attributes that MXNet itself dies of, before it sees them."""
@@ -108,6 +112,7 @@ class Layer(Operator):
     """An operator that sums the products of its first input with weights, its second, and adds a bias, its third."""
 
     form = Form.NARROW
+    learned = (1, 2)
 
     def check(self, node: Node) -> None:
         """MXNet divides by the number of groups."""

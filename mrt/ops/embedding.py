@@ -18,6 +18,7 @@ class Embedding(Operator):
 
     names = ("Embedding",)
     summary = "take from an integer table; the input's integers are the row numbers"
+    learned = (1,)
     form = Form.INDEX
 
     def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:

@@ -21,9 +21,6 @@ class Identity(Operator):
         "make_loss",
         "Cast",
         "cast",
-        "LinearRegressionOutput",
-        "MAERegressionOutput",
-        "SVMOutput",
     )
     summary = "removed"
 
@@ -31,6 +28,18 @@ class Identity(Operator):
         """A cast must be to a float type."""
         if node.op in ("Cast", "cast") and not text(node, "dtype").startswith("float"):
             raise refuse(node, f"a cast to {text(node, 'dtype')} is not supported (to float types it is)")
+
+    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
+        """The input."""
+        return [inputs[0]]
+
+
+class Loss(Operator):
+    """Passes its input on, with a training loss."""
+
+    names = ("LinearRegressionOutput", "MAERegressionOutput", "SVMOutput")
+    summary = "removed, the label is dropped"
+    compares = True
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """The input."""

@@ -20,6 +20,7 @@ class LayerNorm(Operator):
 
     names = ("LayerNorm",)
     summary = "differences from the mean, brought to one length row by row; gamma and beta are multiplied and added"
+    learned = (1, 2)
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """The mean and deviation outputs are not served."""
@@ -51,6 +52,7 @@ class InstanceNorm(Operator):
 
     names = ("InstanceNorm",)
     summary = "LayerNorm over the picture"
+    learned = (1, 2)
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """Each channel of a picture brought to mean 0 and variance 1, times gamma, plus beta."""
@@ -71,6 +73,7 @@ class GroupNorm(Operator):
 
     names = ("GroupNorm",)
     summary = "LayerNorm over the pictures of a group"
+    learned = (1, 2)
 
     def check(self, node: Node) -> None:
         """MXNet divides by the number of groups."""

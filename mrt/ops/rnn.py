@@ -30,6 +30,7 @@ class RNN(Operator):
 
     names = ("RNN",)
     summary = "unrolled: FullyConnected, sigmoid and tanh by table, products, sums"
+    learned = (1,)
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """Plain layers."""

@@ -121,6 +121,7 @@ class SoftmaxOutput(Operator):
 
     names = ("SoftmaxOutput", "Softmax")
     summary = "softmax, the label is dropped"
+    compares = True
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """softmax over the last axis, the channels, or everything but the batch axis."""
@@ -135,6 +136,7 @@ class LogisticRegressionOutput(Operator):
 
     names = ("LogisticRegressionOutput",)
     summary = "sigmoid"
+    compares = True
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """sigmoid; the label is dropped."""

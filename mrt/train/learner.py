@@ -9,25 +9,11 @@ import mxnet as mx
 import numpy as np
 from mxnet import gluon
 
+from mrt import ops
 from mrt.errors import MRTError
 from mrt.executors.symbol import to_symbol
 from mrt.graph import Graph, Value
 from mrt.graph.batch import Feed
-
-_LEARNED = {
-    "Convolution": (1, 2),
-    "Deconvolution": (1, 2),
-    "FullyConnected": (1, 2),
-    "BatchNorm": (1, 2),
-    "BatchNorm_v1": (1, 2),
-    "LayerNorm": (1, 2),
-    "InstanceNorm": (1, 2),
-    "GroupNorm": (1, 2),
-    "Embedding": (1,),
-    "LeakyReLU": (1,),
-    "RNN": (1,),
-}
-"""Which inputs of an operator are learned; every other parameter, such as a detector's anchors, is a constant."""
 
 
 class Learner(Protocol):
@@ -137,7 +123,7 @@ def learned_names(graph: Graph) -> list[str]:
     """The parameters that training changes, in the order in which the network reads them."""
     found: dict[str, None] = {}
     for node in graph.nodes():
-        for position in _LEARNED.get(node.op, ()):
+        for position in ops.of(node).learned:
             for value in node.inputs[position : position + 1]:
                 array = graph.constant(value)
                 if array is not None and array.dtype.kind == "f":

@@ -19,15 +19,6 @@ from mrt.transform.base import Builder, Pass
 
 logger = logging.getLogger(__name__)
 
-LOSSES = (
-    "SoftmaxOutput",
-    "Softmax",
-    "LogisticRegressionOutput",
-    "LinearRegressionOutput",
-    "MAERegressionOutput",
-    "SVMOutput",
-)
-
 
 class DropLabels(Pass):
     """Leaves no training loss and no label. Part of loading: while they are there, nothing can run without labels.
@@ -50,7 +41,7 @@ class DropLabels(Pass):
         builder = Builder(graph)
 
         def visit(node: Node, inputs: tuple[Value, ...]) -> Sequence[Value] | None:
-            if node.op not in LOSSES:
+            if not ops.of(node).compares:
                 return None
             builder.current = node
             (value,) = ops.get(node.op).rewrite(node, inputs, builder) or ()
