@@ -1,4 +1,3 @@
-
 """Mutated ONNX files: each is read, or refused in one line, and none ends the process (`make fuzz-onnx`)."""
 
 from __future__ import annotations

@@ -183,8 +183,8 @@ class Builder:
             graph = Graph((Value(node),), {}, {each.name: size for each, size in zip(variables, sizes)})
             try:
                 shape = infer_shapes(graph)[Value(node)]
-            except MRTError as error:
-                reason = str(error).split(": ", 1)[-1]
+            except Exception as error:  # MXNet raises its own, and others about sizes
+                reason = " ".join(str(error).split(": ", 1)[-1].split())[:160]
                 raise MRTError(f"node {self._name}: the shapes {sizes} do not fit together ({reason})") from None
             if prod(shape) > LARGEST or 0 in shape:
                 raise MRTError(f"node {self._name}: a tensor of shape {shape} cannot be computed")

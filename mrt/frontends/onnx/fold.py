@@ -75,9 +75,11 @@ def _computed(node: OnnxNode, proto: Any, opsets: Mapping[str, int], arrays: Seq
     if node.op == "Constant":
         return [_constant(node)]
     _require_small(node, arrays)
-    names = [name for name in proto.input if name]
+    there = [name if operand is not None else "" for name, operand in zip(proto.input, node.inputs)]
+    names = [name for name in there if name]  # an input of a function that its call leaves out has a name, too
     bare = onnx.NodeProto()
     bare.CopyFrom(proto)
+    bare.input[:] = there
     unique = list(dict.fromkeys(names))
     by_name = dict(zip(names, arrays))
     inputs = [_info(name, by_name[name]) for name in unique]

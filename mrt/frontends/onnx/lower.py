@@ -45,17 +45,17 @@ class Lowering:
         """Add what the nodes give to `values`; `needed` are the outputs that somebody outside reads."""
         read = {name for node in nodes for name in node.input} | set(needed) | _read_inside(nodes)
         for position, proto in enumerate(nodes):
-            name = prefix + (proto.name or next(filter(None, proto.output), f"node {position}"))
+            name = prefix + _word(proto.name or next(filter(None, proto.output), f"node {position}"))
             inputs: list[Operand | None] = []
             for source in proto.input:
                 if source and source not in values:
                     raise MRTError(
-                        f"node {name} ({proto.op_type}): it reads {source}, which is neither an input, an initializer "
-                        "nor given by a node before it; export the model again, or check it with onnx.checker"
+                        f"node {name} ({_word(proto.op_type)}): it reads {_word(source)}, which is neither an input, an "
+                        "initializer nor given by a node before it; export the model again, or check it with onnx.checker"
                     )
                 inputs.append(values[source] if source else None)
             node = OnnxNode(
-                proto.op_type,
+                _word(proto.op_type),
                 "" if proto.domain in _OWN else proto.domain,
                 name,
                 inputs,
@@ -64,7 +64,13 @@ class Lowering:
                 [output if output in read else "" for output in proto.output],
             )
             self._b.begin(name)
-            outputs = self._outputs(node, proto, values)
+            try:
+                outputs = self._outputs(node, proto, values)
+            except MRTError:
+                raise
+            except Exception as error:  # a rule takes what it needs from attributes and inputs that may be anything
+                reason = " ".join(str(error).split())[:120] or type(error).__name__
+                raise node.refuse(f"its attributes and inputs do not fit together ({reason})") from None
             for output, value in zip(proto.output, outputs):
                 values[output] = value
             for output in proto.output[len(outputs) :]:
@@ -102,14 +108,7 @@ class Lowering:
         return self._expanded(node, proto, body)
 
     def _ruled(self, node: OnnxNode, rule: Any) -> Sequence[Operand | None]:
-        try:
-            outputs = list(rule(node, self._b))
-        except MRTError:
-            raise
-        except (ValueError, TypeError, IndexError, KeyError, ZeroDivisionError, OverflowError, AttributeError) as error:
-            raise node.refuse(
-                f"its attributes and inputs do not fit together ({' '.join(str(error).split())[:120]})"
-            ) from None
+        outputs = list(rule(node, self._b))
         source = node.inputs[0] if node.inputs else None
         if node.op in MOVING and isinstance(source, Live) and source.steps is not None:
             return [
@@ -151,6 +150,11 @@ def _read_inside(nodes: Sequence[Any]) -> set[str]:
                 found |= {name for inner in graph.node for name in inner.input} | _read_inside(graph.node)
                 found |= {output.name for output in graph.output}
     return found
+
+
+def _word(text: Any) -> str:
+    """A name in one line, also one that is no UTF-8."""
+    return " ".join((text.decode(errors="replace") if isinstance(text, bytes) else str(text)).split())
 
 
 def _attribute(where: str, attr: Any) -> Any:
