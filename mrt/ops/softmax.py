@@ -87,6 +87,7 @@ def _shares(ctx: QuantizeContext, x: QValue, axis: int) -> QValue:
     index = ctx.emit("broadcast_add", [below, ctx.scalar(2**_INDEX_BITS - 1)])
     scale = float(x.scale) * (np.arange(2**_INDEX_BITS) - (2**_INDEX_BITS - 1))
     table = np.rint(np.exp(scale) * (2**_TABLE_BITS - 1))
+    table[0] = 0  # for all that is far below: of thousands of classes, the least step each would outweigh the largest
     powers = ctx.emit("cvm_lut", [index, ctx.param(table)], {"in_dim": 2**_INDEX_BITS})
     total = ctx.emit("sum", [powers], {"axis": (axis,), "keepdims": True})
     product = ctx.emit("broadcast_mul", [powers, ctx.scalar(_ONE)])
