@@ -50,8 +50,9 @@ class Lowering:
             for source in proto.input:
                 if source and source not in values:
                     raise MRTError(
-                        f"node {name} ({_word(proto.op_type)}): it reads {_word(source)}, which is neither an input, an "
-                        "initializer nor given by a node before it; export the model again, or check it with onnx.checker"
+                        f"node {name} ({_word(proto.op_type)}): it reads {_word(source)}, which is neither an input, "
+                        "an initializer nor given by a node before it; export the model again, or check it with "
+                        "onnx.checker"
                     )
                 inputs.append(values[source] if source else None)
             node = OnnxNode(
