@@ -7,7 +7,6 @@ Each float graph is compared with ONNX Runtime, the integers with the float grap
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -54,14 +53,12 @@ class Result:
         sqnr: of the integers, dB.
         mismatches: of the compiled integers with their twin.
         certified: whether no overflow is proved.
-        seconds: from the file to the compiled model.
     """
 
     error: float
     sqnr: float
     mismatches: int
     certified: bool
-    seconds: float
 
 
 def measure(network: Network, calibrated: int = _CALIBRATED, evaluated: int = _EVALUATED) -> Result:
@@ -70,9 +67,7 @@ def measure(network: Network, calibrated: int = _CALIBRATED, evaluated: int = _E
 
     model = network.model()
     data = network.pictures(calibrated + evaluated)
-    began = time.monotonic()
     quantized = mrt.quantize(model, data[:calibrated])
-    seconds = time.monotonic() - began
     session = onnxruntime.InferenceSession(model if isinstance(model, str) else model.SerializeToString())
     judged = data[calibrated:]
     theirs = session.run(None, {session.get_inputs()[0].name: judged[:4]})[0]
@@ -80,7 +75,7 @@ def measure(network: Network, calibrated: int = _CALIBRATED, evaluated: int = _E
     report = quantized.evaluate(judged, metric=None, twin=_TWIN)
     assert report.sqnr_db is not None and report.bit_exact is not None
     error = float(np.abs(ours - theirs).max() / np.abs(theirs).max())
-    return Result(error, report.sqnr_db, report.bit_exact.mismatches, quantized.certificate.ok, seconds)
+    return Result(error, report.sqnr_db, report.bit_exact.mismatches, quantized.certificate.ok)
 
 
 def ocr_model(file: str) -> Callable[[], str]:
@@ -145,14 +140,13 @@ NETWORKS = (
 def table(results: list[tuple[Network, Result]]) -> str:
     """For the document."""
     rows = [
-        "| network | from | float from ONNX Runtime | SQNR (dB) | mismatches | certified | s |",
-        "|---|---|---:|---:|---:|---|---:|",
+        "| network | from | float from ONNX Runtime | SQNR (dB) | mismatches | certified |",
+        "|---|---|---:|---:|---:|---|",
     ]
     for network, r in results:
         certified = "yes" if r.certified else "no"
         rows.append(
-            f"| {network.name} | `{network.package}` | {r.error:.0e} | {r.sqnr:.1f} | {r.mismatches} | {certified} | "
-            f"{r.seconds:.0f} |"
+            f"| {network.name} | `{network.package}` | {r.error:.0e} | {r.sqnr:.1f} | {r.mismatches} | {certified} |"
         )
     return "\n".join(rows)
 
