@@ -15,6 +15,7 @@ from cvm.errors import CVMError
 from rich.console import Console
 from rich.logging import RichHandler
 
+from mrt import memory
 from mrt.advice import Advice, advised
 from mrt.config import Config, load
 from mrt.errors import MRTError
@@ -198,6 +199,7 @@ def _run(config: Config, progress: Progress, options: argparse.Namespace) -> Non
             report = pipeline.run(config, progress, random_weights=True, network=Path(options.config).stem)
         else:
             report = pipeline.run(config, progress)
+        report.peak_memory_bytes = memory.peak()
         written, _ = report.write(config.default.output_dir)
     print(summary(report), end="")
     print(f"report: {written}")

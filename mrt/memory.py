@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import resource
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Callable
@@ -28,6 +30,12 @@ def available() -> int | None:
         except (OSError, ValueError):
             continue
     return min(found, default=None)
+
+
+def peak() -> int:
+    """The most bytes of memory that this process has held so far."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else 1024 * most
 
 
 def collect() -> None:

@@ -50,6 +50,8 @@ def items(report: Report) -> Iterator[tuple[str, str]]:
     size = OfEach(**{"float": report.size_bytes.float_, "cvm": report.size_bytes.cvm})
     if sizes := _of_each(size, lambda value: f"{value / 1e6:.2f} MB"):
         yield "size", sizes
+    if report.peak_memory_bytes:
+        yield "memory", f"{report.peak_memory_bytes / 1e9:.1f} GB at most, for all of the run"
     if report.precision and report.precision.layers:
         names = [layer.name for layer in report.precision.layers]
         more = f" and {len(names) - _SHOWN_NODES} more" if len(names) > _SHOWN_NODES else ""

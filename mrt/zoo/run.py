@@ -6,13 +6,12 @@ import hashlib
 import logging
 import math
 import resource
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mrt import zoo
+from mrt import memory, zoo
 from mrt.config.paths import model_files
 from mrt.errors import MRTError
 from mrt.report import Progress, Report
@@ -157,5 +156,5 @@ def run_one(job: Job) -> Report:
     report.model_dir = None
     used = resource.getrusage(resource.RUSAGE_SELF)
     report.cpu_seconds = used.ru_utime + used.ru_stime
-    report.peak_memory_bytes = used.ru_maxrss if sys.platform == "darwin" else 1024 * used.ru_maxrss
+    report.peak_memory_bytes = memory.peak()
     return report

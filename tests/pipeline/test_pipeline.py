@@ -85,6 +85,7 @@ def test_the_report_says_what_was_measured(finished: Path) -> None:
     )
     assert {"load", "prepare", "calibrate", "quantize", "compile", "evaluate"} <= set(report["seconds"])
     assert report["configuration"]["DEFAULT"]["Model_name"] == "digits"
+    assert report["peak_memory_bytes"] > 1e7
     assert {"mrt", "cvm", "python", "mxnet", "numpy"} <= set(report["versions"])
     assert "| digits " in (finished / "digits.report.md").read_text()
 
