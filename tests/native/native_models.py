@@ -43,6 +43,10 @@ class Builder:
         """Any operator; `shape` where it is not the first input's."""
         return self._add(op, inputs, attrs, shape or self.shapes[inputs[0]])
 
+    def reshape(self, x: int, shape: tuple[int, ...]) -> int:
+        """For any batch."""
+        return self._add("reshape", (x,), {"shape": (-1, *shape[1:])}, shape)
+
     def shift(self, x: int, bits: int, precision: int = 8) -> int:
         return self.op("cvm_right_shift", x, precision=precision, shift_bit=bits)
 

@@ -170,3 +170,27 @@ def test_a_map_that_is_no_padding_is_added_part_by_part(data, tmp_path) -> None:
     else:
         narrow = b.narrow(wide)
         compare(b.model(*{"wide": [wide], "narrow": [narrow], "both": [narrow, wide]}[heads]), tmp_path, batch=3)
+
+
+@_quick
+@given(data=st.data())
+def test_channels_become_pixels(data, tmp_path) -> None:
+    """As the phases of a deconvolution come together; turned in other ways, too."""
+    parts = [data.draw(st.integers(1, 3)) for _ in range(2)]
+    order = list(data.draw(st.permutations([1, 2, 3]), "order"))
+    parts.insert(data.draw(st.integers(0, 2)), data.draw(st.sampled_from([1, 3, 16, 21]), "channels"))
+    h, w = data.draw(st.integers(1, 5), "height"), data.draw(st.integers(1, 5), "width")
+    b = native_models.Builder((2, 8, h, w), data.draw(st.integers(0, 99), "seed"))
+    x = b.requantize(b.conv(b.data, parts[0] * parts[1] * parts[2], 1), 64, data.draw(st.sampled_from([8, 14])))
+    six = (2, *parts, h, w)
+    y = b.reshape(x, six)
+    regular = data.draw(st.integers(0, 3), "regular") > 0
+    axes = (0, order[0], 4, order[1], 5, order[2]) if regular else (0, order[0], order[1], 4, 5, order[2])
+    turned = tuple(six[a] for a in axes)
+    y = b.op("transpose", y, shape=turned, axes=axes)
+    out = (2, turned[1], turned[2] * turned[3], turned[4] * turned[5])
+    y = b.reshape(y, out)
+    z = b.shift(b.op("broadcast_mul", y, b.const([[[[3]]]])), 3, 8)
+    z = b.requantize(b.conv(z, 10, 3, pad=1), 64, 8)
+    titles = compare(b.model(*([z, y] if data.draw(st.booleans(), "a head, too") else [z])), tmp_path, batch=3)
+    assert not regular or not any(title.startswith(("transpose", "to ")) for title in titles)

@@ -28,6 +28,21 @@ void with_type(Store type, F f) {
     }
 }
 
+template <typename F>
+void with_types(Store from, Store to, F f) {
+    with_type(from, [&](auto* from_type) { with_type(to, [&](auto* to_type) { f(from_type, to_type); }); });
+}
+
+template <typename From, typename To>
+void copy_channels(const uint8_t* from, uint8_t* to, int64_t channels) {
+    if constexpr (std::is_same_v<From, To>) {
+        std::memcpy(to, from, size_t(channels) * sizeof(To));
+    } else {
+        const From* values = reinterpret_cast<const From*>(from);
+        for (int64_t c = 0; c < channels; ++c) reinterpret_cast<To*>(to)[c] = stored_as<To>(value_of(values[c]));
+    }
+}
+
 // Channels of a pixel that are read together: padding of channels or the slack behind a tensor lies behind the last.
 constexpr int64_t kChannels = 16;
 constexpr int64_t kPixels = 32;
@@ -69,27 +84,45 @@ void part_rows(const Call& call, const View& view, int64_t first, int64_t last, 
 void CopyStep::run(const Call& call, int task) const {
     const int64_t first = task * rows_per_task, last = std::min(first + rows_per_task, out.n * out.h);
     Meter meter(call.watch);
-    for (int64_t row = first; row < last; ++row, meter.spend(out.w * out.c)) {
-        const int64_t n = row / out.h, y = row % out.h;
-        with_type(in.type, [&](auto* in_type) {
-            with_type(out.type, [&](auto* out_type) {
-                using From = std::remove_pointer_t<decltype(in_type)>;
-                using To = std::remove_pointer_t<decltype(out_type)>;
-                for (int64_t x = 0; x < out.w; ++x) {
-                    const From* from = reinterpret_cast<const From*>(pixel(call, in, n, y, x));
-                    To* to = reinterpret_cast<To*>(pixel(call, out, n, y, x));
-                    if constexpr (std::is_same_v<From, To>) {
-                        std::memcpy(to, from, size_t(out.c) * sizeof(To));
-                    } else {
-                        for (int64_t c = 0; c < out.c; ++c) to[c] = stored_as<To>(value_of(from[c]));
-                    }
-                }
-            });
-        });
-    }
+    with_types(in.type, out.type, [&](auto* from_type, auto* to_type) {
+        using From = std::remove_pointer_t<decltype(from_type)>;
+        using To = std::remove_pointer_t<decltype(to_type)>;
+        for (int64_t at = first; at < last; ++at, meter.spend(out.w * out.c)) {
+            const int64_t n = at / out.h, y = at % out.h;
+            for (int64_t x = 0; x < out.w; ++x) copy_channels<From, To>(pixel(call, in, n, y, x), pixel(call, out, n, y, x), out.c);
+        }
+    });
 }
 
 void CopyStep::touch(std::vector<int>& buffers) const {
+    touch_place(in.place, buffers);
+    touch_place(out.place, buffers);
+}
+
+void InterleaveStep::run(const Call& call, int task) const {
+    const int64_t first = task * rows_per_task, last = std::min(first + rows_per_task, out.n * out.h);
+    Meter meter(call.watch);
+    with_types(in.type, out.type, [&](auto* from_type, auto* to_type) {
+        using From = std::remove_pointer_t<decltype(from_type)>;
+        using To = std::remove_pointer_t<decltype(to_type)>;
+        for (int64_t at = first; at < last; ++at, meter.spend(out.w * out.c)) {
+            const int64_t n = at / out.h, y = at % out.h;
+            for (int64_t x = 0; x < out.w; ++x) {
+                const int64_t start = y % rows * row + x % columns * column;
+                const uint8_t* from = pixel(call, in, n, y / rows, x / columns) + start * int64_t(sizeof(From));
+                uint8_t* to = pixel(call, out, n, y, x);
+                if (channel == 1) {
+                    copy_channels<From, To>(from, to, out.c);
+                } else {
+                    const From* values = reinterpret_cast<const From*>(from);
+                    for (int64_t c = 0; c < out.c; ++c) reinterpret_cast<To*>(to)[c] = stored_as<To>(value_of(values[c * channel]));
+                }
+            }
+        }
+    });
+}
+
+void InterleaveStep::touch(std::vector<int>& buffers) const {
     touch_place(in.place, buffers);
     touch_place(out.place, buffers);
 }

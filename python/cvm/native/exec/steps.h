@@ -213,6 +213,19 @@ public:
     void touch(std::vector<int>& buffers) const override;
 };
 
+// Channels to pixels: channel c of pixel (y, x) is channel c * channel + y % rows * row + x % columns * column of pixel
+// (y / rows, x / columns).
+class InterleaveStep : public Step {
+public:
+    View in, out;
+    int64_t rows = 1, columns = 1;
+    int64_t channel = 1, row = 1, column = 1;
+    int64_t rows_per_task = 1;
+
+    void run(const Call& call, int task) const override;
+    void touch(std::vector<int>& buffers) const override;
+};
+
 // The caller's row-major tensor, clipped to its precision.
 class InputStep : public Step {
 public:

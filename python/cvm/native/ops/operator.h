@@ -38,6 +38,7 @@ enum class Form {
     Scalar,  // by its scalar definition, row-major
     Input,
     Reshape,  // no values move
+    Transpose,
     Conv, Dense, MaxPool, Sum, Max, Concatenate,
 };
 

@@ -55,7 +55,7 @@ void Grouping::add(int id, Share& share) {
     group.node = id;
     if (form_of(node) == Form::Input) {
         group.kind = Group::Kind::Input;
-    } else if (try_alias(id) || try_pick(id, share) || try_conv(id)) {
+    } else if (try_alias(id) || try_pick(id, share) || try_interleave(id) || try_conv(id)) {
         return;
     } else if (elementwise(id)) {
         return add_elementwise(id);
@@ -116,6 +116,35 @@ bool Grouping::try_pick(int id, Share& share) {
     group.kind = Group::Kind::Copy;
     group.node = id;
     group.grid = *grid_of(out);
+    group_of_node_[size_t(id)] = int(groups.size());
+    groups.push_back(std::move(group));
+    pressures_.emplace_back(Entry{id, 0});
+    return true;
+}
+
+// reshape (n, a, b, c, h, w), transpose (0, ?, 4, ?, 5, ?), reshape (n, channels, h * rows, w * columns): how a deconvolution's
+// phases come together.
+bool Grouping::try_interleave(int id) {
+    const Node& node = graph_.nodes[size_t(id)];
+    if (form_of(node) != Form::Reshape || is_constant(node.inputs[0])) return false;
+    const Node& turned = graph_.nodes[size_t(node.inputs[0].node)];
+    if (form_of(turned) != Form::Transpose || is_constant(turned.inputs[0])) return false;
+    const Node& parted = graph_.nodes[size_t(turned.inputs[0].node)];
+    if (form_of(parted) != Form::Reshape || is_constant(parted.inputs[0])) return false;
+    const Shape &from = shape(parted.inputs[0]), &six = shape(turned.inputs[0]), &to = shapes_[size_t(id)][0];
+    if (from.size() != 4 || six.size() != 6 || to.size() != 4) return false;
+    const std::vector<int64_t> axes = permutation(turned.attrs, 6);
+    if (axes[0] != 0 || axes[2] != 4 || axes[4] != 5) return false;
+    if (six[0] != from[0] || six[4] != from[2] || six[5] != from[3]) return false;
+    const int64_t steps[] = {0, six[2] * six[3], six[3], 1};  // channels of the source along each axis of its parts
+    const size_t channels = size_t(axes[1]), rows = size_t(axes[3]), columns = size_t(axes[5]);
+    if (to != Shape{six[0], six[channels], six[4] * six[rows], six[5] * six[columns]}) return false;
+    Group group;
+    group.kind = Group::Kind::Interleave;
+    group.node = id;
+    group.source = resolve(parted.inputs[0]);
+    group.interleaving = {six[rows], six[columns], steps[channels], steps[rows], steps[columns]};
+    group.grid = *grid_of(to);
     group_of_node_[size_t(id)] = int(groups.size());
     groups.push_back(std::move(group));
     pressures_.emplace_back(Entry{id, 0});
@@ -271,7 +300,7 @@ std::vector<Entry> Grouping::inputs(const Group& group) const {
         entry = resolve(entry);
         if (seen.insert(entry).second) result.push_back(entry);
     };
-    if (group.kind == Group::Kind::Conv) {
+    if (group.kind == Group::Kind::Conv || group.kind == Group::Kind::Interleave) {
         read(group.source);
     } else if (group.kind == Group::Kind::Copy) {
         read(pick({group.node, 0})->source);

@@ -26,11 +26,18 @@ struct Pick {
     Picking pixels;
 };
 
+// Channels that become pixels: a pixel of the source is rows x columns pixels of the result, and channel c of the one in row y
+// and column x among these is channel c * channel + y * row + x * column of the source.
+struct Interleaving {
+    int64_t rows, columns, channel, row, column;
+};
+
 struct Group {
-    enum class Kind { Input, Conv, Program, Pool, Sum, Copy, Concat, Reference };
+    enum class Kind { Input, Conv, Program, Pool, Sum, Copy, Interleave, Concat, Reference };
     Kind kind = Kind::Reference;
     int node = -1;               // the operator that the group is built around; -1 for a pure program
-    Entry source;                // of Conv: the tensor that the windows slide over
+    Entry source;                // of Conv: the tensor that the windows slide over; of Interleave: whose channels become pixels
+    Interleaving interleaving{};  // of Interleave
     std::optional<Convolution> conv;
     int64_t pixel_bytes = 0;     // of Conv: assumed distance of input pixels
     std::vector<int> members;    // element-wise operators fused behind the node, in order
@@ -71,6 +78,7 @@ private:
     Group::Kind kind_of(const Node& node, const Shape& out) const;  // of what is neither element-wise nor a convolution
     bool try_alias(int node);
     bool try_pick(int node, Share& share);
+    bool try_interleave(int node);
     bool try_conv(int node);
     bool elementwise(int node) const;
     void add_elementwise(int node);

@@ -42,6 +42,7 @@ void Lowering::lower(const Group& group) {
         case Group::Kind::Pool: return lower_pool(group);
         case Group::Kind::Sum: return lower_sum(group);
         case Group::Kind::Copy: return lower_copy(group);
+        case Group::Kind::Interleave: return lower_interleave(group);
         case Group::Kind::Concat: return lower_concat(group);
         case Group::Kind::Reference: return lower_reference(group);
     }
@@ -151,6 +152,21 @@ void Lowering::lower_copy(const Group& group) {
     step->out = placing_.make_view({group.node, 0});
     tasks_.share_moves(*step, step->out.n * step->out.h, step->out.w * step->out.c);
     step->title = title(group);
+    placing_.emit(std::move(step));
+}
+
+void Lowering::lower_interleave(const Group& group) {
+    auto step = std::make_unique<InterleaveStep>();
+    const Interleaving& how = group.interleaving;
+    step->in = placing_.get_view(group.source);
+    step->out = placing_.make_view({group.node, 0});
+    step->rows = how.rows;
+    step->columns = how.columns;
+    step->channel = how.channel;
+    step->row = how.row;
+    step->column = how.column;
+    tasks_.share_moves(*step, step->out.n * step->out.h, step->out.w * step->out.c);
+    step->title = "interleave " + title(group);
     placing_.emit(std::move(step));
 }
 

@@ -42,6 +42,7 @@ private:
     void lower_pool(const Group& group);
     void lower_sum(const Group& group);
     void lower_copy(const Group& group);
+    void lower_interleave(const Group& group);
     void lower_concat(const Group& group);
     void lower_reference(const Group& group);
     void lower_heads();
