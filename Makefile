@@ -40,6 +40,15 @@ sanitize: $(READY_DEV)
 	  CVM_ALLOCATIONS=$(CURDIR)/build/sanitize/cvm/checks/allocations CVM_ALLOCATIONS_STRIDE=1 \
 	  build/sanitize-venv/bin/python -m pytest tests/native $(SANITIZE)
 
+# The kernels for ARM under qemu (apt-get install qemu-user g++-aarch64-linux-gnu): every model that the native runtime's tests
+# have cvm.formal compute, on each table of kernels; all must be equal.
+RECORDED := $(addprefix tests/native/test_native_,operators.py networks.py endings.py)
+build/everywhere/cases: $(READY_DEV) $(RECORDED) $(wildcard tests/native/native_*.py tests/cvm/cvm_cases.py)
+	CI=1 PYTHONPATH=tests $(PYTHON) -m pytest -p everywhere_record $(RECORDED) --cases $@
+.PHONY: test-arm
+test-arm: build/everywhere/cases
+	$(PYTHON) tests/everywhere.py --cases $<
+
 # What the integers cost beside ONNX Runtime, OpenVINO and MXNet, for the networks whose data and weights are there; writes
 # docs/accuracy.*: MRT_DATA=FOLDER MODELS=FOLDER make accuracy; `ACCURACY=--help make accuracy`.
 accuracy: $(READY) $(READY_BENCH)

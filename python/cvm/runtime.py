@@ -81,7 +81,7 @@ class Model:
 
     @property
     def kernels(self) -> str:
-        """The table of kernels that runs: `avx512`, `avxvnni`, `avx2` or `portable`."""
+        """The table of kernels that runs: `avx512`, `dotprod`, `portable` or another of docs/runtime.md."""
         return str(self._native.kernels)
 
     def operations(self, batch: int | None = None) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import sys
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from cvm.package import save_package
 from cvm_cases import Case, one_operator, values
 
 __all__ = ["KERNELS", "assert_same", "both_from_data", "check", "one_operator", "run_native", "save", "values"]
-KERNELS = ("portable", "avx2", "avxvnni", "avx512")
+ON_ARM = platform.machine() in ("aarch64", "arm64")
+KERNELS = ("portable", "neon", "dotprod", "i8mm") if ON_ARM else ("portable", "avx2", "avxvnni", "avx512")
 
 # AddressSanitizer takes terabytes of address space and keeps what is freed.
 counts_memory = pytest.mark.skipif(

@@ -117,6 +117,8 @@ const char* cvm_sha256(const cvm_model* model) {
     return sha256.empty() ? nullptr : sha256.c_str();
 }
 
+const char* cvm_kernels(const cvm_model* model) { return model->model->kernels(); }
+
 const char* cvm_last_error(void) { return last_error; }
 
 cvm_status cvm_last_status(void) { return last_status; }

@@ -130,7 +130,7 @@ void DepthwiseStep::run(const Call& call, int task) const {
         span.addresses(base, in.sn, step_y, step_x, from);
         for (int64_t channel = 0; channel < channels; channel += form.width) {
             const int blocks = int(std::min<int64_t>(form.width / form.lanes, ceil_div(channels - channel, form.lanes)));
-            const DepthwiseTile tile = {from, span.rows, channel, taps.data(), int(taps.size()) / form.depth,
+            const DepthwiseTile tile = {from, span.rows, channel, taps.data(), int(taps.size()) / kQuad,
                                         weights->data() + channel / form.width * block_bytes,
                                         init.data() + part.init + channel, blocks};
             bound.run(*kernels, tile, registers);

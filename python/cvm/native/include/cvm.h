@@ -57,6 +57,9 @@ CVM_API void cvm_free(cvm_model* model);
  * directory without manifest.json, or a model from memory. */
 CVM_API const char* cvm_sha256(const cvm_model* model);
 
+/* The table of kernels that runs the model: "avx512", "dotprod", "portable", ... */
+CVM_API const char* cvm_kernels(const cvm_model* model);
+
 /* What went wrong in the last call of this thread that failed: one line, never NULL. */
 CVM_API const char* cvm_last_error(void);
 

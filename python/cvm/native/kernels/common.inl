@@ -4,6 +4,8 @@
 
 #ifdef __SSSE3__
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 #include "kernels/kernels.h"
@@ -205,6 +207,8 @@ void run_interleave3(const uint8_t* planes, int64_t width, uint8_t* out) {
             _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 3 * x + 16 * i), abc);
         }
     }
+#elif defined(__aarch64__)
+    for (; x + 16 <= width; x += 16) vst3q_u8(out + 3 * x, uint8x16x3_t{{vld1q_u8(a + x), vld1q_u8(b + x), vld1q_u8(c + x)}});
 #endif
     for (; x < width; ++x) {
         out[3 * x] = a[x];

@@ -19,11 +19,12 @@ constexpr int kMaxRegisters = 8;     // tiles that a program may hold at a time
 struct Tile {
     int rows, width;   // pixels and channels of a tile, within the limits below
     int lanes;         // channels of a pixel are padded to a multiple of this; a block has so many
-    int depth;         // bytes of input that one step multiplies and adds
+    int depth;         // bytes of input that one step of `conv` multiplies and adds
     int offset;        // what `conv` and `depthwise` add to the values that they multiply: 128, or 0 where they remove the bias
     bool interleaved;  // depthwise weights in the order [quads][4][4 x 16 channels in fours][4]
 };
 
+constexpr int kQuad = 4;           // taps that one step of `depthwise` multiplies and adds
 constexpr int kMaxTileRows = 32;
 constexpr int kMaxTileValues = 24 * 64;
 
@@ -131,14 +132,14 @@ struct ConvTile {
 };
 
 // Depthwise: acc[r][c] = init[c] + sum over taps t of (pixels[r][channel + tap_offsets[t] + c] - 128 + offset) *
-// weights[t / depth][c][t % depth], for the channels of a tile.
+// weights[t / kQuad][c][t % kQuad], for the channels of a tile.
 struct DepthwiseTile {
     const uint8_t* const* pixels;
     int rows;
     int64_t channel;
-    const int64_t* tap_offsets;  // [quads * depth]
+    const int64_t* tap_offsets;  // [quads * kQuad]
     int quads;
-    const int8_t* weights;       // [quads][width][depth]
+    const int8_t* weights;       // [quads][width][kQuad]
     const int32_t* init;         // [width]
     int blocks;                  // how many blocks of channels exist
 };
@@ -168,9 +169,13 @@ const Kernels* portable_kernels();
 const Kernels* avx2_kernels();     // nullptr where the processor or the build lacks the instructions
 const Kernels* avxvnni_kernels();
 const Kernels* avx512_kernels();
+const Kernels* neon_kernels();
+const Kernels* dotprod_kernels();
+const Kernels* i8mm_kernels();
+const Kernels* simd128_kernels();
 
-// The fastest table that this processor runs; CVM_KERNELS=portable|avx2|avxvnni|avx512 asks for a slower one. Raises
-// Error for another name.
+// The fastest table that this processor runs; CVM_KERNELS=portable or another table's name asks for a slower one. Raises
+// Error for a name that no table has.
 const Kernels& best_kernels();
 
 }  // namespace cvm

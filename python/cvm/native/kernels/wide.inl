@@ -1,4 +1,4 @@
-// The tile of the tables for x86: 24 pixels by 64 channels, four blocks of one 512-bit vector of int32.
+// The tile of the tables with vectors: 24 pixels by 64 channels, four blocks of 16 int32.
 namespace cvm {
 namespace {
 

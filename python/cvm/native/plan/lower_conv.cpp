@@ -54,7 +54,7 @@ void Lowering::lower_conv(const Group& group) {
         const auto packed = packed_depthwise(group, repeat);
         step->weights = packed->weights;
         step->init = packed->init;
-        while (taps.size() % 4) taps.push_back(taps.back());
+        while (taps.size() % kQuad) taps.push_back(taps.back());
         step->taps = std::move(taps);
         step->channels = conv.outputs;
         std::vector<int64_t> repeated;

@@ -237,7 +237,7 @@ PackedConv pack_conv(const Convolution& conv, int64_t pixel_bytes, const Tile& t
 }
 
 PackedDepthwise pack_depthwise(const Convolution& conv, int64_t repeat, const Tile& tile, Share& share) {
-    const int64_t width = tile.width, lanes = tile.lanes, depth = tile.depth;
+    const int64_t width = tile.width, lanes = tile.lanes, depth = kQuad;
     const int64_t taps = conv.kernel_h * conv.kernel_w, quads = ceil_div(taps, depth);
     const int64_t tiles = ceil_div(conv.outputs * repeat, width);
     share.take(tiles * quads * width * depth, "packed weights");

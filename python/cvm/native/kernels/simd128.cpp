@@ -1,0 +1,5 @@
+#include "kernels/kernels.h"
+
+namespace cvm {
+const Kernels* simd128_kernels() { return nullptr; }
+}  // namespace cvm
