@@ -42,7 +42,7 @@ sanitize: $(READY_DEV)
 
 # The kernels for ARM under qemu (apt-get install qemu-user g++-aarch64-linux-gnu): every model that the native runtime's tests
 # have cvm.formal compute, on each table of kernels; all must be equal.
-RECORDED := $(addprefix tests/native/test_native_,operators.py networks.py endings.py)
+RECORDED := $(addprefix tests/native/test_native_,operators.py networks.py endings.py pixels.py)
 build/everywhere/cases: $(READY_DEV) $(RECORDED) $(wildcard tests/native/native_*.py tests/cvm/cvm_cases.py)
 	CI=1 PYTHONPATH=tests $(PYTHON) -m pytest -p everywhere_record $(RECORDED) --cases $@
 .PHONY: test-arm
