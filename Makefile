@@ -133,6 +133,12 @@ ray: $(READY_DEV)
 	$(PIP) install 'ray>=2.9'
 	$(PYTHON) -W ignore tests/ray_cluster.py
 
+# The documentation as a site in build/site: docs/ and the docstrings.
+.PHONY: site
+site: $(READY)
+	$(PIP) install 'mkdocs-material>=9.5' 'mkdocstrings[python]>=0.25'
+	$(PYTHON) -m mkdocs build --quiet
+
 # Wheels, each in an environment of its own and away from the sources: the runtime alone runs a model that the whole compiled
 # from the weights that came with it.
 package: | $(PYTHON)
