@@ -26,6 +26,7 @@ from mrt.report import command as report_command
 from mrt.report.summary import summary
 from mrt.run import draft
 from mrt.run.claim import claimed
+from mrt.tasks import Local
 from mrt.version import __version__
 from mrt.view import command as view_command
 from mrt.zoo import command as zoo_command
@@ -56,6 +57,7 @@ _EXAMPLES = {
 _BAD_INPUT = 2
 _INTERRUPTED = 130
 _PICTURES = 100
+_RAY_PARTS = 16  # nodes may come and go: more parts than one would have processes
 
 
 class _Parser(argparse.ArgumentParser):
@@ -159,6 +161,11 @@ def _parser() -> argparse.ArgumentParser:
                 action="store_true",
                 help="a structural run: seeded weights, agreement with float, no accuracy",
             )
+            where = command.add_mutually_exclusive_group()
+            where.add_argument(
+                "--jobs", metavar="N", type=zoo_command.positive, default=1, help="evaluate in N processes (default 1)"
+            )
+            where.add_argument("--ray", metavar="ADDRESS", help="evaluate on a Ray cluster that shares the folders")
     commands.add_parser("ops", help="list the supported operators, as a Markdown table", epilog="Example: mrt ops")
     zoo_command.add_to(commands)
     for each in dict.fromkeys(_OWN.values()):
@@ -197,6 +204,9 @@ def _run(config: Config, progress: Progress, options: argparse.Namespace) -> Non
     with claimed(config.default.output_dir, config.default.model_name):
         if options.random_weights:
             report = pipeline.run(config, progress, random_weights=True, network=Path(options.config).stem)
+        elif options.ray or options.jobs > 1:
+            executor = zoo_command.cluster(options.ray) if options.ray else Local(options.jobs)
+            report = pipeline.run(config, progress, parts=(executor, max(options.jobs, _RAY_PARTS * bool(options.ray))))
         else:
             report = pipeline.run(config, progress)
         report.peak_memory_bytes = memory.peak()

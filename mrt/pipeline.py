@@ -39,14 +39,22 @@ from mrt.run.products import (
     SPREADS,
     TRAINED,
 )
+from mrt.run.split_evaluation import SplitEvaluate
 from mrt.run.stage import Product, Products, Stage, run_stages
 from mrt.run.stages import compiled_stages, configured_stages
+from mrt.tasks import Executor
 from mrt.version import __version__
 
 logger = logging.getLogger(__name__)
 
 
-def run(config: Config, progress: Progress, random_weights: bool = False, network: str | None = None) -> Report:
+def run(
+    config: Config,
+    progress: Progress,
+    random_weights: bool = False,
+    network: str | None = None,
+    parts: tuple[Executor, int] | None = None,
+) -> Report:
     """Run every stage that the configuration asks for.
 
     Args:
@@ -54,10 +62,13 @@ def run(config: Config, progress: Progress, random_weights: bool = False, networ
         progress: shows it.
         random_weights: make it a structural run (`mrt.run.structural`): seeded weights, agreement and no accuracy.
         network: of a structural run, what `mrt.nets` builds where Model_name says nothing to it.
+        parts: evaluate in so many tasks, there; not of a structural run.
 
     Raises:
         MRTError: bad input, named.
     """
+    if random_weights and parts:
+        raise MRTError("random weights: a structural run is evaluated in one; leave --jobs and --ray out")
     if random_weights and config.default.start:
         raise MRTError("random weights: a structural run starts at the beginning; leave Start out")
     if not config.compressing:  # training depends on the machine anyway, and takes hours
@@ -75,7 +86,7 @@ def run(config: Config, progress: Progress, random_weights: bool = False, networ
             *configured_stages(config, pictures),
             *compiled_stages(config, pictures, folder),
             Fusions(),
-            Evaluate(config, pictures, random_weights),
+            SplitEvaluate(config, pictures, *parts) if parts else Evaluate(config, pictures, random_weights),
             Costs(config, pictures),
             Spreads(),
             Compare(config, pictures),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from mrt.run.judge import BY_DATASET, Judge, find_judge
 from mrt.run.pictures import Pictures
 from mrt.run.prepare import VERIFIED_PICTURES
 from mrt.run.products import COMPILED, COSTS, CUT, EVALUATED, FOLDER, JUDGE, NETWORK, PREPARED, QUANTIZED, SAME
+from mrt.run.recording import Recording
 from mrt.run.sample_source import SampleSource
 from mrt.run.speed import latency_ms
 from mrt.run.stage import Made, Products, Stage
@@ -67,12 +69,19 @@ class Evaluate(Stage):
     gives = (EVALUATED,)
 
     def __init__(
-        self, config: Config, pictures: Pictures, structural: bool = False, kept: FloatOutputs | None = None
+        self,
+        config: Config,
+        pictures: Pictures,
+        structural: bool = False,
+        kept: FloatOutputs | None = None,
+        recording: Recording | None = None,
     ) -> None:
         """Of a structural run, the fastest executor alone is evaluated, and no accuracy.
 
-        With `kept`, only the compiled model is, against the float network's outputs that are kept there.
+        With `kept`, only the compiled model is, against the float network's outputs that are kept there. With
+        `recording`, only the pictures that it is of are evaluated, and their outputs are kept in it.
         """
+        self._recording = recording
         self._config = config
         self._pictures = pictures
         self._structural = structural
@@ -86,6 +95,18 @@ class Evaluate(Stage):
             return {EVALUATED: report}
         network, cut, quantized = have[NETWORK], have[CUT], have[QUANTIZED]
         dataset, start, count = self._pictures.compared()
+        twin_num = None if settings.twin_num == -1 else settings.twin_num
+        examples = Examples(dataset)
+        part = self._recording
+        if part:
+            start, count = start + part.offset, part.count
+            twin_num = None if twin_num is None else max(0, twin_num - part.offset)
+
+        def watch(feed: Feed, labels: Array, floats: Sequence[Array], integers: Sequence[Array]) -> None:
+            examples.add(feed, labels, floats, integers)
+            if part:
+                part.add(feed, labels, floats, integers)
+
         where = context(settings)
         if self._structural and cut:  # random boxes are near ties, of which any could be first: compare what selects
             network, cut = cut.base, None
@@ -103,7 +124,6 @@ class Evaluate(Stage):
             runs = {"float": float_run, **executors}
             report.latency_ms = OfEach.model_validate({n: latency_ms(partial(runs[n], feeds[n])) for n in runs})
         batches = self._kept.batches() if self._kept else dataset.batches("evaluation", settings.batch, start, count)
-        examples = Examples(dataset)
         with progress.stage("evaluate", total=count) as step:
             evaluate(
                 have[JUDGE].metric,
@@ -115,8 +135,8 @@ class Evaluate(Stage):
                 finish,
                 report,
                 step.advance,
-                None if settings.twin_num == -1 else settings.twin_num,
-                examples.add,
+                twin_num,
+                watch,
             )
         report.examples = examples.kept
         if self._structural and any(ops.of(node).suppresses for node in network.nodes()):
