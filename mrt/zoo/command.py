@@ -15,6 +15,8 @@ from mrt import zoo
 from mrt.atomic import atomic_write
 from mrt.errors import MRTError
 from mrt.report import Progress
+from mrt.report.read import find_reports
+from mrt.report.row import Row
 from mrt.run.claim import claimed
 from mrt.tasks import Executor, Local
 from mrt.zoo.check import check, entry
@@ -138,7 +140,8 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     with claimed(options.output, "zoo"):
         tell = partial(print, flush=True)
         failed = run(jobs, results, executor, tell, Progress(console), options.again)
-    print(f"results: {options.output}")
+    shown = _report(options.output)
+    print(f"results: {options.output}{f', {shown}' if shown else ''}")
     print(f"{len(failed)} of {len(names)} failed: {', '.join(failed)}" if failed else f"all {len(names)} passed")
     return _FAILED if failed else 0
 
@@ -150,6 +153,15 @@ def _table(options: argparse.Namespace, console: Console) -> int:
         raise MRTError(f"zoo table: no results in {options.output}; make them with mrt zoo run, or name their --output")
     print(atomic_write(options.file, table(names, results) + families(options.file)))
     return 0
+
+
+def _report(folder: Path) -> Path | None:
+    """The page of all results that are kept; None where there are none."""
+    if not any(folder.glob("*.report.json")):
+        return None
+    from mrt.report.page import page  # charts and templates take a second
+
+    return atomic_write(folder / "report.html", page([Row(found) for found in find_reports([folder])]))
 
 
 def cluster(address: str) -> Executor:

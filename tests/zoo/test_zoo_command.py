@@ -84,6 +84,8 @@ def test_run_goes_on_after_a_failure_and_table_tells_all(nothing: Path, capfd: p
     lines = capfd.readouterr().out.splitlines()
     assert sorted(line.split(":")[0] for line in lines[:3]) == sorted(wanted)
     assert lines[-1] == "1 of 3 failed: tf_mobilenetv2_1.0"
+    assert lines[-2] == "results: models/zoo, models/zoo/report.html"
+    assert all(f">{name}</a>" in Path("models/zoo/report.html").read_text() for name in wanted[1:])
     results = Results(nothing / "models" / "zoo")
     digits, quickdraw = results.report("digits"), results.report("quickdraw")
     assert digits and digits.weights == "trained" and digits.accuracy["cvm"]["top1"] > 0.9
