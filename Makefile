@@ -49,6 +49,12 @@ build/everywhere/cases: $(READY_DEV) $(RECORDED) $(wildcard tests/native/native_
 test-arm: build/everywhere/cases
 	$(PYTHON) tests/everywhere.py --cases $<
 
+# The same in WebAssembly: the runtime as build/everywhere/wasm/cases.wasm, in wasmtime (pip install '.[cross]').
+.PHONY: test-wasm
+test-wasm: build/everywhere/cases
+	$(PYTHON) -c 'import ziglang, wasmtime' 2>/dev/null || $(PIP) install 'ziglang>=0.16' 'wasmtime>=37'
+	$(PYTHON) tests/everywhere_wasm.py
+
 # What the integers cost beside ONNX Runtime, OpenVINO and MXNet, for the networks whose data and weights are there; writes
 # docs/accuracy.*: MRT_DATA=FOLDER MODELS=FOLDER make accuracy; `ACCURACY=--help make accuracy`.
 accuracy: $(READY) $(READY_BENCH)

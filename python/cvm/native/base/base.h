@@ -9,7 +9,10 @@
 
 namespace cvm {
 
+// WebAssembly's 32 bits hold what Memory lets a model take, and a module that fails harms nothing around it.
+#ifndef __wasm32__
 static_assert(sizeof(void*) >= 8, "cvm: the native runtime needs a 64-bit host; use the formal executor (cvm.formal) on this one");
+#endif
 
 // A model, file or input that the runtime refuses; the message is one line that says what and where.
 struct Error : std::runtime_error {

@@ -172,7 +172,6 @@ const Kernels* avx512_kernels();
 const Kernels* neon_kernels();
 const Kernels* dotprod_kernels();
 const Kernels* i8mm_kernels();
-const Kernels* simd128_kernels();
 
 // The fastest table that this processor runs; CVM_KERNELS=portable or another table's name asks for a slower one. Raises
 // Error for a name that no table has.

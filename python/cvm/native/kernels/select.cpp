@@ -16,7 +16,7 @@ struct Table {
 constexpr Table kTables[] = {  // the fastest first
     {"avx512", avx512_kernels}, {"avxvnni", avxvnni_kernels}, {"avx2", avx2_kernels},
     {"i8mm", i8mm_kernels}, {"dotprod", dotprod_kernels}, {"neon", neon_kernels},
-    {"simd128", simd128_kernels}, {"portable", portable_kernels}};
+    {"portable", portable_kernels}};
 
 }  // namespace
 
@@ -31,7 +31,7 @@ const Kernels& best_kernels() {
         if (kernels && wanted == table.name) return *kernels;
         if (kernels && !best) best = kernels;
     }
-    if (!known) fail("CVM_KERNELS=", wanted, ": there are avx512, avxvnni, avx2, i8mm, dotprod, neon, simd128 and portable");
+    if (!known) fail("CVM_KERNELS=", wanted, ": there are avx512, avxvnni, avx2, i8mm, dotprod, neon and portable");
     return *best;
 }
 
