@@ -21,7 +21,7 @@ from mrt.frontends.reading import read_network
 from mrt.graph import Array
 
 TOLERANCE = 1e-4
-DECIBELS = 25
+DECIBELS = 22
 
 
 def expected(made: Any, x: Array) -> Array:
