@@ -22,7 +22,9 @@ def compiler() -> str:
 
 def build_allocations(sources: Path, folder: Path) -> Path:
     """Compile `check/allocations.cpp` with the runtime's sources, for the portable kernels and without optimization."""
-    files = [*(path for path in sources.glob("*/*.cpp") if path.parent.name not in ("bind", "capi", "fuzz", "check"))]
+    files = [
+        *(path for path in sources.glob("*/*.cpp") if path.parent.name not in ("bind", "capi", "fuzz", "check", "wasm"))
+    ]
     files.append(sources / "check" / "allocations.cpp")
 
     def compile_one(source: Path) -> Path:

@@ -152,10 +152,11 @@ def test_input_and_output_precision(bits: int) -> None:
 def test_softmax_lambd_says_how_far_below_the_largest_logit_softmax_resolves() -> None:
     near, far = (compile_network(NETWORK, Recipe(softmax_lambd=value)) for value in (2.0, 10.0))
     assert signal_to_noise(far)[0] > signal_to_noise(near)[0] + 5
-    smallest = Executor(near.network)(near.data)[0].min()
-    data = quantize_input(near.data, near.quantized.input)
-    assert smallest < 1e-3
-    assert formal.run(near.model, data)[0].min() * float(near.quantized.outputs[0].scale) > 10 * smallest
+    nothing = [
+        int((formal.run(each.model, quantize_input(each.data, each.quantized.input))[0] == 0).sum())
+        for each in (near, far)
+    ]
+    assert nothing[0] > nothing[1]  # what is further below counts as nothing
 
 
 def test_restored_operators_stay_in_float_and_cannot_be_compiled() -> None:
