@@ -65,32 +65,35 @@ void part_row(const uint8_t* from, int64_t stride, int64_t width, int64_t channe
     }
 }
 
-// The rows first .. last - 1 of a view, of all its pictures, as a row-major tensor.
-template <typename To>
-void part_rows(const Call& call, const View& view, int64_t first, int64_t last, To* to) {
-    const int64_t plane = view.h * view.w;
+// f(picture, row) for the rows of a view that are a task's.
+template <typename F>
+void over_rows(const Call& call, const View& view, int64_t rows_per_task, int task, F f) {
+    const int64_t first = task * rows_per_task, last = std::min(first + rows_per_task, view.n * view.h);
     Meter meter(call.watch);
+    for (int64_t row = first; row < last; ++row, meter.spend(view.w * view.c)) f(row / view.h, row % view.h);
+}
+
+// A task's rows of a view as those of a row-major tensor.
+template <typename To>
+void part_rows(const Call& call, const View& view, int64_t rows_per_task, int task, To* to) {
+    const int64_t plane = view.h * view.w;
     with_type(view.type, [&](auto* type) {
         using From = std::remove_pointer_t<decltype(type)>;
-        for (int64_t row = first; row < last; ++row, meter.spend(view.w * view.c)) {
-            const int64_t n = row / view.h, y = row % view.h;
+        over_rows(call, view, rows_per_task, task, [&](int64_t n, int64_t y) {
             part_row<From>(pixel(call, view, n, y, 0), view.sx, view.w, view.c, to + n * view.c * plane + y * view.w, plane);
-        }
+        });
     });
 }
 
 }  // namespace
 
 void CopyStep::run(const Call& call, int task) const {
-    const int64_t first = task * rows_per_task, last = std::min(first + rows_per_task, out.n * out.h);
-    Meter meter(call.watch);
     with_types(in.type, out.type, [&](auto* from_type, auto* to_type) {
         using From = std::remove_pointer_t<decltype(from_type)>;
         using To = std::remove_pointer_t<decltype(to_type)>;
-        for (int64_t at = first; at < last; ++at, meter.spend(out.w * out.c)) {
-            const int64_t n = at / out.h, y = at % out.h;
+        over_rows(call, out, rows_per_task, task, [&](int64_t n, int64_t y) {
             for (int64_t x = 0; x < out.w; ++x) copy_channels<From, To>(pixel(call, in, n, y, x), pixel(call, out, n, y, x), out.c);
-        }
+        });
     });
 }
 
@@ -100,13 +103,10 @@ void CopyStep::touch(std::vector<int>& buffers) const {
 }
 
 void InterleaveStep::run(const Call& call, int task) const {
-    const int64_t first = task * rows_per_task, last = std::min(first + rows_per_task, out.n * out.h);
-    Meter meter(call.watch);
     with_types(in.type, out.type, [&](auto* from_type, auto* to_type) {
         using From = std::remove_pointer_t<decltype(from_type)>;
         using To = std::remove_pointer_t<decltype(to_type)>;
-        for (int64_t at = first; at < last; ++at, meter.spend(out.w * out.c)) {
-            const int64_t n = at / out.h, y = at % out.h;
+        over_rows(call, out, rows_per_task, task, [&](int64_t n, int64_t y) {
             for (int64_t x = 0; x < out.w; ++x) {
                 const int64_t start = y % rows * row + x % columns * column;
                 const uint8_t* from = pixel(call, in, n, y / rows, x / columns) + start * int64_t(sizeof(From));
@@ -118,7 +118,7 @@ void InterleaveStep::run(const Call& call, int task) const {
                     for (int64_t c = 0; c < out.c; ++c) reinterpret_cast<To*>(to)[c] = stored_as<To>(value_of(values[c * channel]));
                 }
             }
-        }
+        });
     });
 }
 
@@ -128,8 +128,7 @@ void InterleaveStep::touch(std::vector<int>& buffers) const {
 }
 
 void ToPlainStep::run(const Call& call, int task) const {
-    const int64_t first = task * rows_per_task;
-    part_rows(call, in, first, std::min(first + rows_per_task, in.n * in.h), call.at<int32_t>(out.place));
+    part_rows(call, in, rows_per_task, task, call.at<int32_t>(out.place));
 }
 
 void ToPlainStep::touch(std::vector<int>& buffers) const {
@@ -138,14 +137,11 @@ void ToPlainStep::touch(std::vector<int>& buffers) const {
 }
 
 void FromPlainStep::run(const Call& call, int task) const {
-    const int64_t first = task * rows_per_task, last = std::min(first + rows_per_task, out.n * out.h);
     const int64_t plane = out.h * out.w, padded = out.sx / store_bytes(out.type);
     const int32_t* source = call.at<int32_t>(in.place);
-    Meter meter(call.watch);
     with_type(out.type, [&](auto* type) {
         using To = std::remove_pointer_t<decltype(type)>;
-        for (int64_t row = first; row < last; ++row, meter.spend(out.w * out.c)) {
-            const int64_t n = row / out.h, y = row % out.h;
+        over_rows(call, out, rows_per_task, task, [&](int64_t n, int64_t y) {
             const int32_t* from = source + n * out.c * plane + y * out.w;
             To* to = reinterpret_cast<To*>(pixel(call, out, n, y, 0));
             for (int64_t x0 = 0; x0 < out.w; x0 += kPixels) {  // tiles of pixels, for the same reason
@@ -155,7 +151,7 @@ void FromPlainStep::run(const Call& call, int task) const {
                 for (int64_t c = out.c; c < padded; ++c)
                     for (int64_t x = x0; x < x1; ++x) to[x * padded + c] = stored_as<To>(0);
             }
-        }
+        });
     });
 }
 
@@ -181,10 +177,9 @@ void ReferenceStep::touch(std::vector<int>& buffers) const {
 void OutputStep::run(const Call& call, int task) const {
     const auto put = [&](auto* to) {
         using To = std::remove_pointer_t<decltype(to)>;
-        const int64_t first = task * rows_per_task;
-        if (from_view) return part_rows(call, view, first, std::min(first + rows_per_task, view.n * view.h), to);
+        if (from_view) return part_rows(call, view, rows_per_task, task, to);
         const int32_t* from = call.at<int32_t>(plain.place);
-        const int64_t last = std::min(first + rows_per_task, elements(plain.shape));
+        const int64_t first = task * rows_per_task, last = std::min(first + rows_per_task, elements(plain.shape));
         constexpr int64_t kPiece = int64_t(1) << 18;
         Meter meter(call.watch);
         for (int64_t at = first; at < last; at += kPiece, meter.spend(kPiece))
