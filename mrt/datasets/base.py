@@ -220,6 +220,12 @@ class Dataset(ABC):
             "interpolation": None,
         }
 
+    def _unscaled(self, given: Preprocess, what: str) -> Preprocess:
+        """The preprocessing of a dataset of `what`, of which only the labels' offset can be given."""
+        if given != Preprocess(label_offset=given.label_offset):
+            raise MRTError(f"dataset {self.name}: {what} have no mean, std, scale or crop; leave them out")
+        return Preprocess(self.default.mean, self.default.std, self.default.scale, given.label_offset)
+
     def _require_split(self, split: str) -> None:
         if split not in SPLITS:
             raise MRTError(f"dataset {self.name}: no split {split!r}; there are {', '.join(SPLITS)}")

@@ -74,7 +74,7 @@ class Qat(Stage):
         """The trained integer network."""
         section = self._section
         layers = layers_of(have[QUANTIZED], bits_of(have[PREPARED], section))
-        training = self._trainer(have[QUANTIZED], layers, "qat", progress, section.epochs)
+        training = self._trainer(have[QUANTIZED], layers, "qat", progress)
         training.checkpoint.drop()
         gained = TrainedIntegers(
             bits=section.bits,

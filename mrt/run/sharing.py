@@ -43,13 +43,13 @@ class Share(Stage):
         checkpoints = []
         if section.density < 1:
             layers = thinned(layers, quantized.graph.params, section.density)
-            thin = self._trainer(quantized, layers, "pruning weights", progress, section.epochs)
+            thin = self._trainer(quantized, layers, "pruning weights", progress)
             quantized, pruned = thin.quantized, thin.after
             checkpoints.append(thin.checkpoint)
         else:
             pruned = before
         layers = shared(layers, quantized.graph.params, section.bits)
-        training = self._trainer(quantized, layers, "sharing", progress, section.epochs)
+        training = self._trainer(quantized, layers, "sharing", progress)
         for checkpoint in (*checkpoints, training.checkpoint):
             checkpoint.drop()
         count, left, others = _sizes(training.quantized, layers)

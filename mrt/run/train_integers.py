@@ -13,7 +13,6 @@ from cvm.package import save_package
 
 from mrt.compress.integer_training import Constants, IntegerLearner
 from mrt.config.compression import FitIntegers
-from mrt.datasets import Dataset
 from mrt.errors import MRTError
 from mrt.executors.mxnet import Executor
 from mrt.quantizer.quantize import Quantized
@@ -46,9 +45,7 @@ class IntegerTrainer:
         """`training` has the pictures, and keeps what goes on from an interruption."""
         self._section, self._training = section, training
 
-    def __call__(
-        self, quantized: Quantized, layers: Sequence[Constants], name: str, progress: Progress, epochs: int
-    ) -> Trained:
+    def __call__(self, quantized: Quantized, layers: Sequence[Constants], name: str, progress: Progress) -> Trained:
         """The network whose accuracy on the held-out pictures is best, that at the start included.
 
         `name` tells the training from others of this run. Its checkpoint is to be dropped when the result is kept.
@@ -65,33 +62,28 @@ class IntegerTrainer:
                 "are left to train on; lower it"
             )
         learner = IntegerLearner(quantized, list(layers), title)
-        before = self._accuracy(learner.network(), dataset, count)
+        before = self.accuracy(learner.network())
         learner.keep_if_best(before)
         found: list[float] = []
         origin = {f"[{title}] {key.capitalize()}": str(value) for key, value in section.model_dump().items()}
         origin["the integer network"] = digest(quantized.graph.params)
         checkpoint = TrainingCheckpoint(self._training.folder / f"{self._training.name}.{name}.train.npz", origin)
-        with progress.stage(name, total=max(epochs, 1)) as step:
+        with progress.stage(name, total=max(section.epochs, 1)) as step:
 
             def judged(epoch: Epoch) -> None:
-                found.append(self._accuracy(learner.network(), dataset, count))
+                found.append(self.accuracy(learner.network()))
                 learner.keep_if_best(found[-1])
                 step.advance(epoch.number - step.done)
 
-            if epochs:
-                settings = FitSettings(
-                    **{**section.model_dump(include=set(FitSettings.__annotations__)), "epochs": epochs}
-                )
+            if section.epochs:
+                settings = FitSettings(**section.model_dump(include=set(FitSettings.__annotations__)))
                 fit(learner, cross_entropy(learner), settings, dataset, checkpoint, judged, count, title)
         best = learner.network(best=True)
-        return Trained(best, before, self._accuracy(best, dataset, count), tuple(found), checkpoint)
+        return Trained(best, before, self.accuracy(best), tuple(found), checkpoint)
 
     def accuracy(self, quantized: Quantized) -> float:
         """Of the compiled model on the held-out pictures; below all others where it could overflow."""
-        dataset = self._training.of(self._section)
-        return self._accuracy(quantized, dataset, dataset.size("train") - self._section.held_out)
-
-    def _accuracy(self, quantized: Quantized, dataset: Dataset, first: int) -> float:
+        dataset, count = self._training.of(self._section), self._section.held_out
         with _compiled(quantized) as run:
             if run is None:
                 return -1.0
@@ -99,7 +91,7 @@ class IntegerTrainer:
             def real(pictures: object) -> object:
                 return quantized.real(run(quantized.integers(pictures)))  # type: ignore[arg-type]
 
-            scores = judge(real, dataset, _BATCH, "train", first, self._section.held_out)  # type: ignore[arg-type]
+            scores = judge(real, dataset, _BATCH, "train", dataset.size("train") - count, count)  # type: ignore[arg-type]
             return next(iter(scores.values()))
 
 

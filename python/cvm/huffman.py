@@ -25,7 +25,8 @@ import numpy as np
 
 from cvm.errors import CVMError, LimitError
 from cvm.node import MAX_NAME
-from cvm.ops.base import MAX_DIM, MAX_RANK, MAX_SIZE, Array
+from cvm.ops.base import MAX_RANK, Array
+from cvm.params import TYPES, require_shape
 from cvm.reader import Reader
 
 __all__ = ["decode", "encode"]
@@ -35,7 +36,6 @@ _BLOCK = 4096
 _LONGEST = 16
 _SKIP = 255
 _RAW, _VALUES, _GAPS = range(3)
-_TYPES: dict[int, np.dtype[Any]] = {8: np.dtype("<i1"), 32: np.dtype("<i4")}
 _GAP = np.dtype("u1")
 
 
@@ -47,7 +47,7 @@ def encode(arrays: Mapping[str, Array]) -> bytes:
         bits = array.dtype.itemsize * 8
         parts += [struct.pack("<H", len(encoded)), encoded]
         parts.append(struct.pack(f"<BB{array.ndim}I", bits, array.ndim, *array.shape))
-        parts.append(min(_codings(np.ascontiguousarray(array, _TYPES[bits]).reshape(-1)), key=len))
+        parts.append(min(_codings(np.ascontiguousarray(array, TYPES[bits]).reshape(-1)), key=len))
     return b"".join(parts)
 
 
@@ -78,16 +78,15 @@ def decode(content: bytes, limit: int = 2**32) -> dict[str, Array]:
 
 def _array(reader: Reader, what: str, limit: int) -> Array:
     bits, rank = reader.unpack("<BB", what)
-    if bits not in _TYPES or not 1 <= rank <= MAX_RANK:
+    if bits not in TYPES or not 1 <= rank <= MAX_RANK:
         raise CVMError(f"{what}: {bits} bits in {rank} dimensions is neither int8 nor int32 in 1 to {MAX_RANK}")
     shape = reader.unpack(f"<{rank}I", what)
     size = math.prod(shape)
-    if not all(1 <= dim <= MAX_DIM for dim in shape) or size > MAX_SIZE:
-        raise CVMError(f"{what}: shape {shape} is outside the limits (dimensions 1..2^24, 2^30 elements)")
+    require_shape(shape, what)
     if size * bits // 8 > limit:
         raise LimitError(f"{what}: {size * bits // 8} bytes are more than the memory that is allowed")
     (coding,) = reader.unpack("<B", what)
-    dtype = _TYPES[bits]
+    dtype = TYPES[bits]
     if coding == _RAW:
         values = _values(reader, dtype, size, what)
     elif coding == _VALUES:

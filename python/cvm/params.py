@@ -23,7 +23,8 @@ from cvm.reader import Reader
 _FILE_MAGIC = 0xF7E58D4F05049CB7
 _ARRAY_MAGIC = 0xDD5E40F096B4A13F
 _CPU, _SIGNED = 1, 0
-_TYPES: dict[int, np.dtype[Any]] = {8: np.dtype("<i1"), 32: np.dtype("<i4")}
+TYPES: dict[int, np.dtype[Any]] = {8: np.dtype("<i1"), 32: np.dtype("<i4")}
+"""How values are stored, by their bits."""
 
 
 def encode(arrays: Mapping[str, Array]) -> bytes:
@@ -37,7 +38,7 @@ def encode(arrays: Mapping[str, Array]) -> bytes:
         bits = value.dtype.itemsize * 8
         header = struct.pack("<QQiiiBBH", _ARRAY_MAGIC, 0, _CPU, 0, value.ndim, _SIGNED, bits, 1)
         parts += [header, struct.pack(f"<{value.ndim}qq", *value.shape, value.nbytes)]
-        parts.append(np.ascontiguousarray(value, _TYPES[bits]).tobytes())
+        parts.append(np.ascontiguousarray(value, TYPES[bits]).tobytes())
     return b"".join(parts)
 
 
@@ -64,6 +65,12 @@ def decode(content: bytes) -> dict[str, Array]:
     return arrays
 
 
+def require_shape(shape: tuple[int, ...], what: str) -> None:
+    """Raises `CVMError`, which names what it is of, for a shape beyond the target's limits."""
+    if not all(1 <= dim <= MAX_DIM for dim in shape) or math.prod(shape) > MAX_SIZE:
+        raise CVMError(f"{what}: shape {shape} is outside the limits (dimensions 1..2^24, 2^30 elements)")
+
+
 def _name(reader: Reader) -> str:
     (length,) = reader.unpack("<Q", "a name")
     if not 1 <= length <= MAX_NAME:
@@ -81,15 +88,14 @@ def _array(reader: Reader, name: str) -> Array:
         raise CVMError(f"{what}: wrong magic number")
     if (device, device_id) != (_CPU, 0):
         raise CVMError(f"{what}: device {device}:{device_id}, expected {_CPU}:0")
-    if code != _SIGNED or bits not in _TYPES or lanes != 1:
+    if code != _SIGNED or bits not in TYPES or lanes != 1:
         raise CVMError(f"{what}: type code {code}, {bits} bits, {lanes} lanes is neither int8 nor int32")
     if not 1 <= rank <= MAX_RANK:
         raise CVMError(f"{what}: {rank} dimensions (1 to {MAX_RANK} are allowed)")
     shape = reader.unpack(f"<{rank}q", what)
-    if not all(1 <= dim <= MAX_DIM for dim in shape) or math.prod(shape) > MAX_SIZE:
-        raise CVMError(f"{what}: shape {shape} is outside the limits (dimensions 1..2^24, 2^30 elements)")
+    require_shape(shape, what)
     (size,) = reader.unpack("<q", what)
     if size != math.prod(shape) * bits // 8:
         raise CVMError(f"{what}: {size} bytes are claimed for shape {shape} of {bits} bits")
-    values: Array = np.frombuffer(reader.take(size, what), _TYPES[bits])
+    values: Array = np.frombuffer(reader.take(size, what), TYPES[bits])
     return values.reshape(shape)
