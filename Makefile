@@ -58,7 +58,7 @@ test-wasm: build/everywhere/cases
 # What the integers cost beside ONNX Runtime, OpenVINO and MXNet, for the networks whose data and weights are there; writes
 # docs/accuracy.*: MRT_DATA=FOLDER MODELS=FOLDER make accuracy; `ACCURACY=--help make accuracy`.
 accuracy: $(READY) $(READY_BENCH)
-	$(BENCH_VENV)/bin/python -m accuracy $(if $(MODELS),--models $(MODELS)) $(ACCURACY)
+	PYTHONPATH=python $(BENCH_VENV)/bin/python -m accuracy $(if $(MODELS),--models $(MODELS)) $(ACCURACY)
 
 # What each switch of quantization gains; writes docs/ablation.md: MRT_DATA=FOLDER MODELS=FOLDER make ablation
 ABLATED := squeezenet1.0 tf_mobilenetv2_1.0 cifar_resnet20_v1
@@ -93,7 +93,7 @@ text: $(READY_DEV)
 
 # Times the native runtime beside MXNet, ONNX Runtime and OpenVINO, and writes docs/bench.*; `BENCH=--help make bench`.
 bench: $(READY) $(READY_BENCH)
-	$(BENCH_VENV)/bin/python -m bench $(BENCH)
+	PYTHONPATH=python $(BENCH_VENV)/bin/python -m bench $(BENCH)
 
 # Mutants of small models: the Python and the native reader, the formal and the native executor must agree on each;
 # `FUZZ="--count 20000 --seed 0" make fuzz`.
@@ -171,7 +171,8 @@ $(READY_DEV): $(READY)
 	$(PIP) install --no-build-isolation --editable '.[dev]'
 	touch $@
 
-# The peers are in an environment of their own: they need other versions of numpy than mxnet does.
+# The peers are in an environment of their own: they need other versions of numpy than mxnet does. What runs there of ours is
+# python only, and found by PYTHONPATH.
 $(READY_BENCH): bench/requirements.txt | $(PYTHON)
 	$(PYTHON) -m venv $(BENCH_VENV)
 	$(BENCH_VENV)/bin/python -m pip --disable-pip-version-check --quiet install --requirement $<

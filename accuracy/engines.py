@@ -92,14 +92,18 @@ class OnnxRuntime(Engine):
         method, activations = setting.split(", ")
         target = folder / "onnxruntime.onnx"
         for_onnxruntime(folder, target, calibration, activations, method, keep=True)
-        session = onnxruntime.InferenceSession(str(target), providers=["CPUExecutionProvider"])
+        options = onnxruntime.SessionOptions()
+        options.add_session_config_entry("session.x64quantprecision", "1")  # else AVX2 without VNNI saturates in 16 bits
+        session = onnxruntime.InferenceSession(str(target), options, providers=["CPUExecutionProvider"])
         return lambda pictures: np.asarray(session.run(None, {"data": pictures})[0])
 
 
 class OpenVino(Engine):
     """NNCF's post-training quantization, run by OpenVINO."""
 
-    settings = tuple(map(", ".join, itertools.product(("mixed", "performance"), ("fast bias", "full bias"))))
+    settings = tuple(
+        map(", ".join, itertools.product(("mixed", "performance"), ("fast bias", "full bias"), ("8 bits", "7 bits")))
+    )
 
     def quantize(self, folder: Path, calibration: Array, setting: str) -> Run:
         """See `Engine.quantize`."""
@@ -108,9 +112,9 @@ class OpenVino(Engine):
 
         from bench.quantize import for_openvino
 
-        preset, correction = setting.split(", ")
+        preset, correction, weights = setting.split(", ")
         target = folder / "openvino.xml"
-        for_openvino(folder, target, calibration, preset, correction == "fast bias")
+        for_openvino(folder, target, calibration, preset, correction == "fast bias", weights == "7 bits")
         model = openvino.Core().read_model(str(target))
         model.reshape([-1, *calibration.shape[1:]])
         # Else processors with bfloat16 would compute in that what is left in float.

@@ -26,8 +26,9 @@ Ours runs with the settings of the zoo's configuration. Each peer is shown at th
 the very pictures it is judged on, which favours the peers. Theirs are all combinations of
 
 - ONNX Runtime: ranges by minimum and maximum, percentile or entropy; activations unsigned or signed; weights always
-  per channel;
-- OpenVINO with NNCF's post-training quantization: preset mixed or performance; fast or full bias correction;
+  per channel; its products never saturate (`session.x64quantprecision`), whatever the processor;
+- OpenVINO with NNCF's post-training quantization: preset mixed or performance; fast or full bias correction; weights of
+  8 bits (7 in the first layer), or of 7 bits everywhere, which is its remedy for processors without VNNI;
 - MXNet's `quantize_model_mkldnn`: ranges naive or by entropy; activations auto, int8 or uint8.
 
 In brackets are 95 % confidence intervals. Everything is paired, picture by picture: points lost and differences of

@@ -105,7 +105,12 @@ def for_onnxruntime(
 
 
 def for_openvino(
-    folder: Path, target: Path, pictures: Pictures, preset: str = "performance", fast_bias_correction: bool = True
+    folder: Path,
+    target: Path,
+    pictures: Pictures,
+    preset: str = "performance",
+    fast_bias_correction: bool = True,
+    seven_bits: bool = False,
 ) -> None:
     """Quantize FOLDER/fp32.onnx with NNCF and write it to TARGET (`.xml`; the `.bin` goes beside it).
 
@@ -115,6 +120,8 @@ def for_openvino(
         pictures: to calibrate on, one at a time.
         preset: "performance" (symmetric activations) or "mixed" (asymmetric where they are signed).
         fast_bias_correction: correct biases layer by layer; else on the whole network's outputs, which takes longer.
+        seven_bits: weights of 7 bits in every layer, not in the first alone: NNCF's remedy for processors without VNNI,
+            whose products saturate in 16 bits.
     """
     import nncf
     import openvino
@@ -126,6 +133,9 @@ def for_openvino(
         "preset": nncf.QuantizationPreset(preset),
         "fast_bias_correction": fast_bias_correction,
         "subset_size": len(pictures),
+        "advanced_parameters": nncf.AdvancedQuantizationParameters(
+            overflow_fix=nncf.OverflowFix.ENABLE if seven_bits else nncf.OverflowFix.FIRST_LAYER
+        ),
     }
     batches = nncf.Dataset(list(pictures[:, None]))
     quantized = nncf.quantize(model, batches, target_device=nncf.TargetDevice.CPU, **settings)
