@@ -55,6 +55,12 @@ test-wasm: build/everywhere/cases
 	$(PYTHON) -c 'import ziglang, wasmtime' 2>/dev/null || $(PIP) install 'ziglang>=0.16' 'wasmtime>=37'
 	$(PYTHON) tests/everywhere_wasm.py
 
+# Compiled models in every engine of this machine, integer for integer: `make test-engines MODELS="DIR …"`.
+.PHONY: test-engines
+test-engines: $(READY_DEV)
+	$(PYTHON) -c 'import openvino' 2>/dev/null || $(PIP) install 'openvino>=2024.6'
+	$(PYTHON) tests/everywhere_engines.py $(MODELS)
+
 # What the integers cost beside ONNX Runtime, OpenVINO and MXNet, for the networks whose data and weights are there; writes
 # docs/accuracy.*: MRT_DATA=FOLDER MODELS=FOLDER make accuracy; `ACCURACY=--help make accuracy`.
 accuracy: $(READY) $(READY_BENCH)

@@ -26,6 +26,7 @@ from mrt.report import command as report_command
 from mrt.report.summary import summary
 from mrt.run import draft
 from mrt.run.claim import claimed
+from mrt.targets.onnx import command as export_command
 from mrt.tasks import Local
 from mrt.version import __version__
 from mrt.view import command as view_command
@@ -43,6 +44,7 @@ _COMMANDS = (
     "report",
     "compare",
     "verify",
+    "export",
     "init",
     "inspect",
     "diff",
@@ -271,6 +273,7 @@ _OWN: Mapping[str, Any] = {
     "report": report_command,
     "compare": compare,
     "verify": verification,
+    "export": export_command,
     "init": draft,
     "inspect": view_command,
     "diff": view_command,

@@ -162,6 +162,7 @@ COMMANDS = (
     "report",
     "compare",
     "verify",
+    "export",
     "init",
     "inspect",
     "diff",

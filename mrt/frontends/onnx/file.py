@@ -25,7 +25,7 @@ def package() -> Any:
     try:
         import onnx
     except ImportError:
-        raise MRTError("reading ONNX models needs the onnx package; install mrt[onnx]") from None
+        raise MRTError("ONNX models need the onnx package; install mrt[onnx]") from None
     return onnx
 
 

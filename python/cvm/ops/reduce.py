@@ -32,7 +32,8 @@ class _Reduce(Operator[ReduceAttributes]):
 
     attributes = ReduceAttributes
 
-    def _axes(self, a: ReduceAttributes, rank: int) -> tuple[int, ...]:
+    def axes(self, a: ReduceAttributes, rank: int) -> tuple[int, ...]:
+        """The axes, ascending, that the reduction of a tensor of this rank goes over."""
         if not a.axis:
             return tuple(range(rank))
         given = [axis_of("axis", axis, rank) for axis in a.axis]
@@ -41,14 +42,14 @@ class _Reduce(Operator[ReduceAttributes]):
 
     def _shape(self, a: ReduceAttributes, shapes: list[Shape]) -> list[Shape]:
         x = shapes[0]
-        axes = self._axes(a, len(x))
+        axes = self.axes(a, len(x))
         if a.keepdims:
             return [tuple(1 if i in axes else dim for i, dim in enumerate(x))]
         return [tuple(dim for i, dim in enumerate(x) if i not in axes) or (1,)]
 
     def _kept(self, a: ReduceAttributes, reduced: Array, rank: int) -> Array:
         """Drop the reduced axes of an array that kept them as size 1."""
-        axes = self._axes(a, rank)
+        axes = self.axes(a, rank)
         if a.keepdims:
             return reduced
         return reduced.reshape(tuple(dim for i, dim in enumerate(reduced.shape) if i not in axes) or (1,))
@@ -67,7 +68,7 @@ class Sum(_Reduce):
 
     def _total(self, a: ReduceAttributes, bound: Array, shape: Shape) -> Array:
         """Sum of a bound over the axes, where an axis of size 1 stands for equal values along the tensor's axis."""
-        axes = self._axes(a, len(shape))
+        axes = self.axes(a, len(shape))
         repeats = math.prod(shape[i] for i in axes if bound.shape[i] == 1)
         return self._kept(a, bound.sum(axis=axes, keepdims=True) * repeats, len(shape))
 
@@ -81,7 +82,7 @@ class Sum(_Reduce):
 
     def _formal(self, a: ReduceAttributes, inputs: list[Array]) -> list[Array]:
         x = inputs[0]
-        total = x.sum(axis=self._axes(a, x.ndim), keepdims=True, dtype=np.int64)
+        total = x.sum(axis=self.axes(a, x.ndim), keepdims=True, dtype=np.int64)
         return [to_int32(self._kept(a, total, x.ndim))]
 
 
@@ -94,7 +95,7 @@ class Max(_Reduce):
         return [precisions[0]]
 
     def _largest(self, a: ReduceAttributes, x: Array, shape: Shape) -> Array:
-        axes = self._axes(a, len(shape))
+        axes = self.axes(a, len(shape))
         return self._kept(a, x.max(axis=axes, keepdims=True) if axes else x, len(shape))
 
     def _range(self, a: ReduceAttributes, ranges: list[Range], shapes: list[Shape]) -> list[Range]:

@@ -19,21 +19,22 @@ def _cut(x: Range, shape: Shape, index: tuple[slice, ...]) -> Range:
 class _Slice(Operator[A]):
     """Base of the operators that take one slice of each axis of their first input."""
 
-    def _index(self, a: A, shapes: list[Shape]) -> tuple[slice, ...]:
+    def index(self, a: A, shapes: list[Shape]) -> tuple[slice, ...]:
+        """The slice of each axis, its ends within the axis (no end: down to index 0, by a negative stride)."""
         raise NotImplementedError
 
     def _shape(self, a: A, shapes: list[Shape]) -> list[Shape]:
-        index = self._index(a, shapes)
+        index = self.index(a, shapes)
         return [tuple(len(range(*s.indices(dim))) for s, dim in zip(index, shapes[0]))]
 
     def _precision(self, a: A, precisions: list[int], shapes: list[Shape]) -> list[int]:
         return [precisions[0]]
 
     def _range(self, a: A, ranges: list[Range], shapes: list[Shape]) -> list[Range]:
-        return [_cut(ranges[0], shapes[0], self._index(a, shapes))]
+        return [_cut(ranges[0], shapes[0], self.index(a, shapes))]
 
     def _formal(self, a: A, inputs: list[Array]) -> list[Array]:
-        return [inputs[0][self._index(a, [x.shape for x in inputs])].copy()]
+        return [inputs[0][self.index(a, [x.shape for x in inputs])].copy()]
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ class StridedSlice(_Slice[StridedSliceAttributes]):
     name = "strided_slice"
     attributes = StridedSliceAttributes
 
-    def _index(self, a: StridedSliceAttributes, shapes: list[Shape]) -> tuple[slice, ...]:
+    def index(self, a: StridedSliceAttributes, shapes: list[Shape]) -> tuple[slice, ...]:
+        """As the attributes say."""
         shape = shapes[0]
         rank = len(shape)
         for name in ("begin", "end", "stride"):
@@ -89,7 +91,8 @@ class SliceLike(_Slice[SliceLikeAttributes]):
     attributes = SliceLikeAttributes
     arity = (2, 2)
 
-    def _index(self, a: SliceLikeAttributes, shapes: list[Shape]) -> tuple[slice, ...]:
+    def index(self, a: SliceLikeAttributes, shapes: list[Shape]) -> tuple[slice, ...]:
+        """As the second shape says."""
         x, like = shapes
         if a.axis:
             axes = [axis_of("axis", axis, len(x)) for axis in a.axis]

@@ -181,7 +181,8 @@ class Transpose(_Structural[TransposeAttributes]):
     name = "transpose"
     attributes = TransposeAttributes
 
-    def _axes(self, a: TransposeAttributes, rank: int) -> tuple[int, ...]:
+    def axes(self, a: TransposeAttributes, rank: int) -> tuple[int, ...]:
+        """Which axis of the input each axis of the output is."""
         if not a.axes:
             return tuple(reversed(range(rank)))
         require(len(a.axes) == rank, f"axes {a.axes} do not match {rank} dimensions")
@@ -190,14 +191,14 @@ class Transpose(_Structural[TransposeAttributes]):
         return axes
 
     def _shape(self, a: TransposeAttributes, shapes: list[Shape]) -> list[Shape]:
-        return [tuple(shapes[0][i] for i in self._axes(a, len(shapes[0])))]
+        return [tuple(shapes[0][i] for i in self.axes(a, len(shapes[0])))]
 
     def _range(self, a: TransposeAttributes, ranges: list[Range], shapes: list[Shape]) -> list[Range]:
-        x, axes = ranges[0].aligned(shapes[0]), self._axes(a, len(shapes[0]))
+        x, axes = ranges[0].aligned(shapes[0]), self.axes(a, len(shapes[0]))
         return [Range(x.lo.transpose(axes), x.hi.transpose(axes))]
 
     def _formal(self, a: TransposeAttributes, inputs: list[Array]) -> list[Array]:
-        return [np.ascontiguousarray(inputs[0].transpose(self._axes(a, inputs[0].ndim)))]
+        return [np.ascontiguousarray(inputs[0].transpose(self.axes(a, inputs[0].ndim)))]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""CVM models as ONNX models that give the same integers."""
