@@ -93,7 +93,7 @@ class OnnxRuntime(Engine):
         target = folder / "onnxruntime.onnx"
         for_onnxruntime(folder, target, calibration, activations, method, keep=True)
         options = onnxruntime.SessionOptions()
-        options.add_session_config_entry("session.x64quantprecision", "1")  # else AVX2 without VNNI saturates in 16 bits
+        options.add_session_config_entry("session.x64quantprecision", "1")  # else AVX2 without VNNI saturates
         session = onnxruntime.InferenceSession(str(target), options, providers=["CPUExecutionProvider"])
         return lambda pictures: np.asarray(session.run(None, {"data": pictures})[0])
 
