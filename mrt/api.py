@@ -31,7 +31,7 @@ from mrt.report import Progress, Report
 from mrt.report.compression import CompressionStep
 from mrt.report.sensitivity import Sensitivity
 from mrt.run.batching import Run
-from mrt.run.compile import Compile, write_model
+from mrt.run.compile import compiling_stages, write_model
 from mrt.run.compress import compressing_stages
 from mrt.run.evaluate import evaluate
 from mrt.run.evaluation import any_batch, formal_run, native_run
@@ -106,7 +106,7 @@ def quantize(
         wanted: list[Product[Any]] = [NETWORK, COMPRESSION]
         loaded = run_stages([LoadGiven(network), *compressing], wanted, progress)
         network = loaded[NETWORK]
-        stages = [*recipe_stages(recipe, samples, training=training), Compile(recipe.quantization)]
+        stages = [*recipe_stages(recipe, samples, training=training), *compiling_stages(recipe.quantization)]
         have = run_stages(stages, [PREPARED, QUANTIZED, COMPILED], progress, given={BASE: network})
     made = have[PREPARED], have[QUANTIZED], have[COMPILED]
     steps: list[CompressionStep] = loaded[COMPRESSION]
@@ -187,6 +187,8 @@ class IntegerModel:
 
     def sqnr(self, feed: Feed) -> float | tuple[float, ...]:
         """Signal to quantization noise on a batch in dB, 10 log10(sum float^2 / sum (float - integer)^2), by output."""
+        if any(info.classes for info in self.quantized.outputs):
+            raise MRTError("output=argmax: class numbers have no noise; see the agreement that evaluate() finds")
         report = self.evaluate(feed, metric=None)
         ratios = tuple(float("inf") if ratio is None else ratio for ratio in report.sqnr_outputs_db)
         return ratios[0] if len(ratios) == 1 else ratios
@@ -196,8 +198,8 @@ class IntegerModel:
 
         Args:
             data: as `quantize` takes it, with labels where there is a metric; of a dataset, its evaluation pictures.
-            metric: "top1", "top5", what makes a metric of your own, None, or "auto": top-1 and top-5 where there
-                are labels and the network's first output is class scores.
+            metric: "top1", "top5", "mIoU", what makes a metric of your own, None, or "auto": a dataset's own; else
+                top-1 and top-5 where there are labels and the network's first output is class scores.
             twin: on how many of the first samples every integer is compared with the same graph on MXNet.
 
         Raises:
@@ -213,7 +215,7 @@ class IntegerModel:
             _metric(metric, given, reference),
             given.labelled(given.calibrated),
             Samples(self.network.inputs),
-            reference,
+            lambda batch: self.quantized.meant(reference(batch)),
             {"cvm": self._run, "quantized": Executor(self.quantized.graph, dtype="float64")},
             self.quantized.integers,
             self.quantized.real,
@@ -274,7 +276,7 @@ def _metric(wanted: str | Callable[[], Any] | None, given: Given, network: Run) 
     else:
         make = partial(TopK, (1, 5)) if wanted == BY_DATASET else named_metric(wanted)
     if make is None:
-        raise MRTError(f"metric={wanted}: must be auto, top1, top5, module:Class, None, or what makes a metric")
+        raise MRTError(f"metric={wanted}: must be auto, top1, top5, mIoU, module:Class, None, or what makes a metric")
     first = islice(given.labelled(given.calibrated), 1)
     return tried(
         make, None if wanted == BY_DATASET else getattr(wanted, "__name__", str(wanted)), first, network

@@ -17,14 +17,16 @@ def _key(field: str) -> str:
     return field.rstrip("_").capitalize()
 
 
+_SPELLED = {"map": "mAP", "miou": "mIoU"}
+
 Names = Annotated[tuple[str, ...], BeforeValidator(values.names)]
 Floats = Annotated[tuple[float, ...], BeforeValidator(values.numbers)]
 PositiveFloats = Annotated[tuple[PositiveFloat, ...], BeforeValidator(values.numbers)]
 Batch = Annotated[int, Field(ge=1, le=65536)]
 Metric = Annotated[
     str,
-    BeforeValidator(lambda given: {"map": "mAP"}.get(lower(given), lower(given)) if ":" not in str(given) else given),
-    Field(pattern=r"^(auto|none|top-1|top-5|mAP|[^:\x00]+:[A-Za-z_][A-Za-z_0-9]*)$"),
+    BeforeValidator(lambda given: given if ":" in str(given) else _SPELLED.get(lower(given), lower(given))),
+    Field(pattern=r"^(auto|none|top-1|top-5|mAP|mIoU|[^:\x00]+:[A-Za-z_][A-Za-z_0-9]*)$"),
 ]
 Source = Annotated[str, Field(min_length=1, pattern=r"^([^/\\:\x00]+|[^:\x00]+:[A-Za-z_][A-Za-z_0-9]*)$")]
 Named = Annotated[str, Field(min_length=1, pattern=r"^[^/\\\x00]+$")]

@@ -203,6 +203,9 @@ class QuantizationSwitches(OnDevice):
     bias_correction: bool = Field(default=True, description=FLAG)
     offset_activations: bool = Field(default=True, description=FLAG)
     output_precision: Optional[int] = Field(default=None, ge=2, le=32, description="bits from 2 to 32, or empty")
+    output: Annotated[Literal["values", "argmax"], BeforeValidator(lower)] = Field(
+        default="values", description="values or argmax"
+    )
     precision: Annotated[Literal["default", "auto", "8"], BeforeValidator(lower)] = Field(
         default="default", description="default, auto or 8"
     )
@@ -249,7 +252,7 @@ class Evaluation(OnDevice):
     dataset_dir: Optional[Path] = Field(default=None, description=DATASET_DIR)
     batch: Batch = Field(default=16, description=BATCH)
     iter_num: Optional[int] = Field(default=None, ge=0, description="a number of batches, 0 for none, or empty for all")
-    metric: Metric = Field(default="auto", description="auto, none, top-1, top-5, mAP, or my_module:my_metric")
+    metric: Metric = Field(default="auto", description="auto, none, top-1, top-5, mAP, mIoU, or my_module:my_metric")
     twin_num: int = Field(default=200, ge=-1, description="a number of pictures, 0 for none, -1 for all")
 
 
@@ -334,6 +337,15 @@ class Config(Section):
         start = self.default.start
         if start.name in _COMPRESSING and getattr(self, start.name.lower()) is None:
             raise ValueError(f"[DEFAULT] Start = {start.name} needs a section [{start.name}]; allowed: with one")
+        return self
+
+    @model_validator(mode="after")
+    def _classes_end_the_network(self) -> "Config":
+        if self.quantization.output == "argmax" and self.split_model.keys:
+            raise ValueError(
+                "[QUANTIZATION] Output = argmax cannot go with [SPLIT_MODEL] Keys, whose top reads the values; leave "
+                "one of them out"
+            )
         return self
 
     @model_validator(mode="after")

@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrt.datasets.base import Dataset, Preprocess
+from mrt.datasets.picture import recoloured
 from mrt.errors import MRTError
 from mrt.packages import prepare_gluoncv
 
 BY_SIZE = 9
 """MXNet's choice of interpolation by size: area where the picture shrinks, cubic where it grows."""
-_CONTRAST = 0.3  # at most so much more or less
-_BRIGHTNESS = 32  # grey levels, likewise
 
 
 class Detection(Dataset):
@@ -39,14 +38,8 @@ class Detection(Dataset):
         return labels
 
     def augment(self, pixels: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
-        """Changes each picture's colours: channels change places, contrast and brightness change. Boxes stay right."""
-        count, channels, _, _ = pixels.shape
-        order = np.argsort(rng.random((count, channels)), axis=1)
-        contrast = rng.uniform(1 - _CONTRAST, 1 + _CONTRAST, (count, 1, 1, 1)).astype(np.float32)
-        brightness = rng.uniform(-_BRIGHTNESS, _BRIGHTNESS, (count, channels, 1, 1)).astype(np.float32)
-        mixed = np.take_along_axis(pixels, order[:, :, None, None], axis=1).astype(np.float32)
-        changed: NDArray[Any] = np.clip((mixed - 128) * contrast + 128 + brightness, 0, 255)
-        return changed
+        """Changes each picture's colours (`recoloured`): boxes stay right."""
+        return recoloured(pixels, rng)
 
     def preprocess_info(self) -> dict[str, Any]:
         """See `Dataset.preprocess_info`; "resize" is the (height, width) that a picture is brought to."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg")
 TRAIN, HELD_OUT = "train", ("val", "test")
 _GREY = Preprocess(mean=(0.0,), std=(1.0,), scale=255.0, crop=ImageNet.default.crop)
 _LOOKED_AT = 256
-_WHOLE = "."
+WHOLE = "."
 
 Item = tuple[Path, int]
 
@@ -66,7 +67,7 @@ class Folder(Dataset):
             raise MissingDataError(f"dataset {self.name}: there is no folder {self.root}", Remedy.DATA_PLACE)
         parts = [part for part in (TRAIN, *HELD_OUT) if _folders(self.root / part)]
         held_out = next((part for part in HELD_OUT if part in parts), None)
-        evaluated = held_out or (TRAIN if parts else _WHOLE)
+        evaluated = held_out or (TRAIN if parts else WHOLE)
         calibrated = TRAIN if TRAIN in parts else evaluated
         self.shared_calibration = evaluated == calibrated
         self._parts = {"calibration": calibrated, "evaluation": evaluated}
@@ -91,13 +92,14 @@ class Folder(Dataset):
             )
         items: list[Item] = []
         for label, folder in enumerate([part / name for name in self.labels] if self.labels else [part]):
-            found = [path for path in folder.rglob("*") if _is_picture(path)]
+            found = [path for path in folder.rglob("*") if is_picture(path)]
             if not found:
                 logger.warning("dataset %s: no PNG or JPEG pictures in %s", self.name, folder)
             items += [(path, label if self.labels else -1) for path in found]
         if not items:
             raise MRTError(f"dataset {self.name}: no PNG or JPEG pictures in {part}, nor in its sub-folders")
-        return sorted(items, key=lambda item: hashlib.sha256(item[0].relative_to(part).as_posix().encode()).digest())
+        labels = dict(items)
+        return [(path, labels[path]) for path in in_fixed_order(labels, part)]
 
     def _fits(self, item: Item) -> bool:
         try:
@@ -113,7 +115,7 @@ class Folder(Dataset):
 
     def split_name(self, split: str) -> str:
         """See `Dataset.split_name`: the folder's."""
-        return self._parts[split] if self._parts[split] != _WHOLE else "all"
+        return self._parts[split] if self._parts[split] != WHOLE else "all"
 
     def size(self, split: str) -> int:
         """See `Dataset.size`."""
@@ -155,7 +157,13 @@ class Folder(Dataset):
             raise MRTError(f"{path}: cannot be resized ({str(error).strip().splitlines()[-1]})") from None
 
 
-def _is_picture(path: Path) -> bool:
+def in_fixed_order(paths: Iterable[Path], part: Path) -> list[Path]:
+    """Files of a folder in an order that looks random and depends on their names in it only."""
+    return sorted(paths, key=lambda path: hashlib.sha256(path.relative_to(part).as_posix().encode()).digest())
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a path is a picture's file, by its name."""
     return path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
 
 

@@ -10,7 +10,7 @@ from cvm.errors import CVMError
 from cvm.ops.base import Range
 
 from mrt.errors import MRTError
-from mrt.graph import Array, Namer, Node, Shape, Value, target_operator
+from mrt.graph import Array, Graph, Namer, Node, Shape, Value, target_operator
 from mrt.integer.form import WIDE_BITS
 from mrt.integer.qvalue import IntValue
 
@@ -32,15 +32,18 @@ _CALLED = {
 class IntegerBuilder:
     """Makes nodes of the target's operators, named after the node of the float graph that they are for.
 
+    Args:
+        graph: an integer graph that the nodes are to go on from, whose names are taken.
+
     Attributes:
-        params: the integer graph's parameters so far.
+        params: the integer graph's new parameters so far.
         node: the node of the float graph that is being quantized.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, graph: Graph | None = None) -> None:
         self.params: dict[str, Array] = {}
         self.node: Node | None = None
-        self._namer = Namer()
+        self._namer = Namer(graph)
         self._constants: dict[tuple[str, bytes, tuple[int, ...]], IntValue] = {}
 
     def fresh_name(self, base: str) -> str:

@@ -19,7 +19,7 @@ class TensorInfo:
     """How the integers of one input or output relate to real numbers: real = scale * (q + offset).
 
     `rows` is, for an input that numbers the rows of a table, how many there are. An input of pixels has `pixels`, which
-    say what each channel means instead.
+    say what each channel means instead. Of an output of class numbers, `classes` is how many classes there are.
     """
 
     name: str
@@ -28,13 +28,14 @@ class TensorInfo:
     precision: int
     rows: int | None = None
     pixels: Pixels | None = None
+    classes: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object with the exact scale as a string; of pixels, as `cvm.description` has them."""
-        rows = {} if self.rows is None else {"rows": self.rows}
+        counts = {name: count for name, count in (("rows", self.rows), ("classes", self.classes)) if count is not None}
         named = {"name": self.name, "scale": str(self.scale), "offset": self.offset, "precision": self.precision}
         if self.pixels is None:
-            return {**named, **rows}
+            return {**named, **counts}
         scale, zero = ([str(number) for number in each] for each in (self.pixels.steps, self.pixels.zeros))
         return {**named, "scale": scale, "offset": self.pixels.offset, "zero": zero}
 
@@ -43,7 +44,8 @@ class TensorInfo:
         """What `to_json` wrote."""
         name, offset, precision = str(item["name"]), int(item["offset"]), int(item["precision"])
         if "zero" not in item:
-            return cls(name, sympy.Rational(item["scale"]), offset, precision, item.get("rows"))
+            scale = sympy.Rational(item["scale"])
+            return cls(name, scale, offset, precision, item.get("rows"), classes=item.get("classes"))
         steps, zeros = (tuple(sympy.Rational(number) for number in item[key]) for key in ("scale", "zero"))
         return cls.of_pixels(name, Pixels(steps, zeros, offset), precision)
 
@@ -66,5 +68,7 @@ def quantize_input(data: Array, info: TensorInfo) -> Array:
 
 
 def dequantize(array: Array, info: TensorInfo) -> Array:
-    """Integers to real numbers: scale * (q + offset)."""
+    """Integers to real numbers: scale * (q + offset); class numbers stay whole numbers."""
+    if info.classes is not None:
+        return np.asarray(array, dtype=np.int32)
     return quantization.dequantize(array, float(info.scale), info.offset)

@@ -14,6 +14,7 @@ from mrt.nets.digits_cnn import digits_cnn
 from mrt.nets.lenet import lenet
 from mrt.nets.qd10_resnetv1_20 import qd10_resnetv1_20
 from mrt.nets.quickdraw import quickdraw
+from mrt.nets.seg_digits import seg_digits
 from mrt.nets.ssd_digits import ssd_digits
 from mrt.nets.tf_inception_v3 import tf_inception_v3
 from mrt.nets.trec import trec, trec_lstm
@@ -30,6 +31,7 @@ _OWN: dict[str, Callable[[], mx.gluon.HybridBlock]] = {
     "minilm_3": minilm_3,
     "qd10_resnetv1_20": qd10_resnetv1_20,
     "quickdraw": quickdraw,
+    "seg_digits": seg_digits,
     "ssd_digits": ssd_digits,
     "tf_inception_v3": tf_inception_v3,
     "tinybert": tinybert,

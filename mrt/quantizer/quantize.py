@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import sympy
 
 from mrt import ops
@@ -65,6 +66,11 @@ class Quantized:
     def real(self, outputs: Sequence[Array]) -> list[Array]:
         """What the integers of the outputs stand for."""
         return [dequantize(array, info) for array, info in zip(outputs, self.outputs)]
+
+    def meant(self, floats: Sequence[Array]) -> list[Array]:
+        """The float network's outputs as these of the integer one have them: classes where they are such."""
+        infos = zip(floats, self.outputs)
+        return [scores if info.classes is None else scores.argmax(axis=1).astype(np.int32) for scores, info in infos]
 
     def describe(self) -> str:
         """The inputs' and outputs' meaning as JSON, and that of the tensors between, for those who look at them."""

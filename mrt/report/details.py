@@ -47,6 +47,7 @@ class Example(_Part):
         truth: what the dataset says, in words; None where that is no class.
         float_: what the float network says; `integer`, the integer one.
         float_picture: likewise as a picture, boxes or a map; None where words are enough.
+        truth_picture: what the dataset says as a map, where it has maps.
     """
 
     picture: str
@@ -55,6 +56,7 @@ class Example(_Part):
     integer: str
     float_picture: Optional[str] = None
     integer_picture: Optional[str] = None
+    truth_picture: Optional[str] = None
 
 
 class Fused(_Part):

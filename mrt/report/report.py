@@ -96,6 +96,9 @@ class Report(_Part):
         no_accuracy: why there is no accuracy, where the network's outputs do not suit the metric.
         agreement: part of the samples, 0 to 1, on which the integer model's top-1 class is the float model's; part of
             the pixels, if `agreement_per_pixel`.
+        agreement_map_iou: of maps of classes, the mean intersection over union of the integer model's with the float
+            network's.
+        intervals: the 95 % intervals of the integer model's metric values, where the metric knows them.
         sqnr_db: signal to quantization noise of the first output, 10·log10(Σ float² / Σ (float - dequantized)²).
         sqnr_outputs_db: the same of every output.
         costly_layers: of a structural run, or where the outputs are poor: those that add most noise, the worst first.
@@ -132,6 +135,8 @@ class Report(_Part):
     no_accuracy: Optional[str] = None
     agreement: Optional[float] = None
     agreement_per_pixel: bool = False
+    agreement_map_iou: Optional[float] = None
+    intervals: dict[str, tuple[float, float]] = {}
     sqnr_db: Optional[float] = None
     sqnr_outputs_db: list[Optional[float]] = []
     costly_layers: list[LayerCost] = []
@@ -171,6 +176,13 @@ class Report(_Part):
             return f"{one.samples:,} others of it"
         return str(one)
 
+    def agreement_text(self) -> str:
+        """The agreement in words; of maps of classes, their overlap too. Empty where it is not known."""
+        if self.agreement is None:
+            return ""
+        overlap = "" if self.agreement_map_iou is None else f", {self.agreement_map_iou:.2%} mIoU with the float map"
+        return f"{self.agreement:.2%} of the {'pixels' if self.agreement_per_pixel else 'samples'}{overlap}"
+
     def markdown(self) -> str:
         """Return the report as a Markdown table with the columns of MRT's published results.
 
@@ -201,7 +213,7 @@ class Report(_Part):
         if self.no_accuracy:
             yield f"no accuracy: {self.no_accuracy}"
         if self.agreement is not None and self.agreement_per_pixel:
-            yield f"agreement with float: {self.agreement:.2%} of the pixels"
+            yield f"agreement with float: {self.agreement_text()}"
         if self.bit_exact and self.bit_exact.samples < self.samples:
             same = "the same integers" if not self.bit_exact.mismatches else f"{self.bit_exact.mismatches} differences"
             yield f"integer graph and compiled model compared on the first {self.bit_exact.samples:,} pictures: {same}"

@@ -29,11 +29,11 @@ def items(report: Report) -> Iterator[tuple[str, str]]:
     integer = report.accuracy.get("cvm") or report.accuracy.get("quantized") or {}
     reference = report.accuracy.get("float", {})
     for name in {**reference, **integer}:
-        yield name, _metric(report, reference.get(name), integer.get(name))
+        yield name, _metric(report, name, reference.get(name), integer.get(name))
     if report.no_accuracy:
         yield "no accuracy", report.no_accuracy
     if report.agreement is not None:
-        yield "agreement", f"{report.agreement:.2%} of the {'pixels' if report.agreement_per_pixel else 'samples'}"
+        yield "agreement", report.agreement_text()
     ratios = ["exact" if ratio is None else f"{ratio:.1f} dB" for ratio in report.sqnr_outputs_db]
     if ratios:
         yield "SQNR", ", ".join(ratios)
@@ -66,13 +66,13 @@ def items(report: Report) -> Iterator[tuple[str, str]]:
         yield "model", report.model_dir
 
 
-def _metric(report: Report, reference: float | None, value: float | None) -> str:
+def _metric(report: Report, name: str, reference: float | None, value: float | None) -> str:
     shown = ".2%" if report.percent else ".4g"
     named = (("float", reference), ("integers", value))
-    text = ", ".join(f"{each:{shown}} {name}" for name, each in named if each is not None)
+    text = ", ".join(f"{each:{shown}} {whose}" for whose, each in named if each is not None)
     if value is None or not (report.percent and report.samples and 0 <= value <= 1):
         return text
-    low, high = wilson(value, report.samples)
+    low, high = report.intervals.get(name) or wilson(value, report.samples)
     return f"{text} ({low:.2%} to {high:.2%})"
 
 

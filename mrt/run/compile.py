@@ -13,6 +13,7 @@ from cvm.package import save_package
 from mrt.config.model import QuantizationSwitches
 from mrt.datasets import Dataset
 from mrt.errors import MRTError
+from mrt.quantizer.classes import with_classes
 from mrt.quantizer.quantize import Quantized
 from mrt.report import Progress
 from mrt.run.products import COMPILED, FOLDER, QUANTIZED
@@ -22,6 +23,22 @@ from mrt.targets.cvm.compiler import Compiled, compile_model, model_input
 from mrt.targets.cvm.description import describe
 
 logger = logging.getLogger(__name__)
+
+
+class Classes(Stage):
+    """The integer network with classes for outputs instead of scores: [QUANTIZATION] Output=argmax."""
+
+    takes = (QUANTIZED,)
+    gives = (QUANTIZED,)
+
+    def run(self, have: Products, progress: Progress) -> Made:
+        """It, or MRTError where an output is no scores."""
+        return {QUANTIZED: with_classes(have[QUANTIZED])}
+
+
+def compiling_stages(switches: QuantizationSwitches, batch: int = 1) -> list[Stage]:
+    """From the integer network to the compiled model of `batch`."""
+    return [*([Classes()] if switches.output == "argmax" else []), Compile(switches, batch)]
 
 
 class Compile(Stage):

@@ -10,7 +10,7 @@ import numpy as np
 
 from mrt.analysis.agreement import Agreement
 from mrt.datasets.detection_metric import DetectionMetric
-from mrt.datasets.metric import Metric
+from mrt.datasets.metric import Interval, Metric
 from mrt.errors import MRTError
 from mrt.graph import Array
 from mrt.graph.batch import Feed, Samples
@@ -65,6 +65,10 @@ class _Judged:
     def values(self) -> list[dict[str, float]]:
         """Of both; empty where there is no metric."""
         return [metric.values() for metric in self._metrics]
+
+    def intervals(self) -> dict[str, Interval]:
+        """The 95 % intervals of the integer model's values, where the metric knows them."""
+        return self._metrics[-1].intervals() if self._metrics else {}
 
 
 def compare(one: Sequence[Array], two: Sequence[Array], samples: int) -> BitExact:
@@ -149,9 +153,11 @@ def evaluate(
     report.no_accuracy = judged.misfit or report.no_accuracy
     report.percent = judged.percent
     report.agreement, report.agreement_per_pixel = agreement.share, agreement.per_pixel
+    report.agreement_map_iou = agreement.map_iou
+    report.intervals = judged.intervals()
     if not judged.detection:  # boxes come by score, of which any of two alike is first
         report.sqnr_outputs_db = agreement.sqnr_db()
-        report.sqnr_db = report.sqnr_outputs_db[0]
+        report.sqnr_db = next(iter(report.sqnr_outputs_db), None)
     if exact.mismatches:
         logger.error("the integer executors differ on %d of %d pictures", exact.mismatches, exact.samples)
     if agreement.largest < _SILENT:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import colorsys
 import io
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +12,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from mrt.datasets import Dataset
+from mrt.datasets.metric import holds_classes
+from mrt.datasets.segmentation_metric import classes_of
 from mrt.graph import Array
 from mrt.graph.batch import Feed
 from mrt.report.details import Example
@@ -21,7 +24,9 @@ _LARGER_SIDE = 224  # where boxes are to be told apart
 _ROW = 6
 _SURE = 0.5
 _MOST_BOXES = 20
-_SEGMENTED = 4
+_MOST_CLASSES = 3
+_NONE = 255  # the palette's place of pixels of no class
+_GOLDEN = 0.618034
 _COLORS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#ee7733", "#009988")
 
 
@@ -49,23 +54,32 @@ class Examples:
     def _keep(self, pixels: Array, label: Any, floats: Sequence[Array], integers: Sequence[Array]) -> None:
         picture = self._picture(pixels)
         first = floats[0]
-        if first.ndim == 1:
+        if first.ndim == 0:
+            truth = self._name(int(label)) if np.ndim(label) == 0 and self._dataset.labelled else None
+            self._add(_small(picture, _SIDE), truth, [self._name(int(o[0])) for o in (floats, integers)], [None, None])
+        elif first.ndim == 1:
             truth = self._name(int(label)) if np.ndim(label) == 0 and self._dataset.labelled else None
             said = [f"{self._name(int(o[0].argmax()))} ({float(o[0].max()):.3g})" for o in (floats, integers)]
             self._add(_small(picture, _SIDE), truth, said, [None, None])
-        elif first.ndim == 3 and first.shape[0] > 1 and first.shape[1:] != (1, 1):
-            maps = [output[0].argmax(axis=0) for output in (floats, integers)]
-            same = float((maps[0] == maps[1]).mean())
-            self._add(
-                _small(picture, _SIDE), None, ["map of classes", f"{same:.2%} of the pixels alike"], [*map(_map, maps)]
-            )
+        elif holds_classes(first[None]) or (first.ndim == 3 and first.shape[0] > 1 and first.shape[1:] != (1, 1)):
+            maps = [classes_of(output[0][None])[0] for output in (floats, integers)]
+            said = [self._shares(maps[0]), f"{self._shares(maps[1])}; {float((maps[0] == maps[1]).mean()):.2%} alike"]
+            marked = self._dataset.labelled and np.shape(label) == maps[0].shape
+            self._add(_small(picture, _SIDE), None, said, [*map(_map, maps)], _map(label) if marked else None)
         elif all(output.ndim == 2 for output in floats) and sum(output.shape[-1] for output in floats) == _ROW:
             found = [_boxes(np.concatenate(list(outputs), axis=-1)) for outputs in (floats, integers)]
             said = [self._listed(rows) for rows in found]
             drawn = [_small(self._drawn(picture, rows), _LARGER_SIDE) for rows in found]
             self._add(_small(picture, _SIDE), None, said, drawn)
 
-    def _add(self, picture: str, truth: str | None, said: Sequence[str], drawn: Sequence[str | None]) -> None:
+    def _add(
+        self,
+        picture: str,
+        truth: str | None,
+        said: Sequence[str],
+        drawn: Sequence[str | None],
+        mask: str | None = None,
+    ) -> None:
         self.kept.append(
             Example(
                 picture=picture,
@@ -74,6 +88,7 @@ class Examples:
                 integer=said[1],
                 float_picture=drawn[0],
                 integer_picture=drawn[1],
+                truth_picture=mask,
             )
         )
 
@@ -85,6 +100,12 @@ class Examples:
     def _name(self, number: int) -> str:
         names = self._dataset.labels
         return names[number] if names and 0 <= number < len(names) else f"class {number}"
+
+    def _shares(self, classes: Array) -> str:
+        """The classes of most pixels."""
+        numbers, counts = np.unique(classes, return_counts=True)
+        most = np.argsort(-counts, kind="stable")[:_MOST_CLASSES]
+        return ", ".join(f"{self._name(int(numbers[i]))} {counts[i] / classes.size:.0%}" for i in most)
 
     def _listed(self, rows: Array) -> str:
         return ", ".join(f"{self._name(int(row[0]))} {row[1]:.0%}" for row in rows) or "no box"
@@ -107,10 +128,18 @@ def _boxes(rows: Array) -> Array:
 
 
 def _map(classes: Array) -> str:
-    picture = Image.fromarray((classes % 256).astype(np.uint8), mode="P")
-    palette = [int(color[i : i + 2], 16) for color in _COLORS for i in (1, 3, 5)]
-    picture.putpalette((palette * (256 // len(_COLORS) + 1))[: 3 * 256])
+    """A picture with a colour for each class; black where there is none."""
+    picture = Image.fromarray(np.where(classes < 0, _NONE, classes % _NONE).astype(np.uint8), mode="P")
+    picture.putpalette([*(part for number in range(_NONE) for part in _color(number)), 0, 0, 0])
     return _encoded(picture.resize(_fitting(picture, _SIDE), Image.Resampling.NEAREST), "PNG")
+
+
+def _color(number: int) -> tuple[int, int, int]:
+    """A class's: of the first ones those of boxes, then hues a golden section apart, brighter and darker in turn."""
+    if number < len(_COLORS):
+        return tuple(int(_COLORS[number][i : i + 2], 16) for i in (1, 3, 5))  # type: ignore[return-value]
+    parts = colorsys.hls_to_rgb(number * _GOLDEN % 1, (0.4, 0.65)[number % 2], 0.6)
+    return tuple(round(255 * part) for part in parts)  # type: ignore[return-value]
 
 
 def _small(picture: Image.Image, side: int) -> str:

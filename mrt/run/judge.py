@@ -13,6 +13,7 @@ from mrt import datasets
 from mrt.datasets import Dataset, Metric
 from mrt.datasets.detection_metric import DetectionMetric
 from mrt.datasets.metric import TopK
+from mrt.datasets.segmentation_metric import MIOU, MeanIoU
 from mrt.errors import MRTError, Remedy
 from mrt.graph import Array
 from mrt.graph.batch import Feed
@@ -101,6 +102,8 @@ def named_metric(name: str) -> Callable[[], Metric] | None:
     """What makes the metric of a name such as top-5 or module:Class; None where it is no name of one."""
     if name in _TOP:
         return partial(TopK, (_TOP[name],))
+    if name == MIOU:
+        return MeanIoU
     return datasets.own_metric(name) if ":" in name else None
 
 

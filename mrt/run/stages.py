@@ -12,7 +12,7 @@ from mrt.datasets import Dataset
 from mrt.recipe import Recipe
 from mrt.run.calibrate import Calibrate, Moments
 from mrt.run.checkpoints import Checkpoints
-from mrt.run.compile import Compile, Write
+from mrt.run.compile import Write, compiling_stages
 from mrt.run.compress import compressing_stages
 from mrt.run.load import Cut
 from mrt.run.origin import Origin
@@ -105,7 +105,7 @@ def compiled_stages(config: Config, pictures: Pictures, folder: Path) -> list[St
     """From the integer network to the compiled model in a folder."""
     batch = config.compilation.batch if config.compilation else 1
     return [
-        Compile(Recipe.from_config(config).quantization, batch),
+        *compiling_stages(Recipe.from_config(config).quantization, batch),
         Write(folder, pictures, lambda: pictures.calibration, coded=config.sharing is not None),
     ]
 

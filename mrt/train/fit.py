@@ -34,9 +34,14 @@ class Epoch:
 
 
 def cross_entropy(learner: Learner) -> Objective:
-    """Softmax cross-entropy of the first output."""
-    criterion = gluon.loss.SoftmaxCrossEntropyLoss()
-    return lambda pictures, labels: criterion(learner(pictures)[0], mx.nd.array(labels))
+    """Softmax cross-entropy of the first output's classes, axis 1; labels below 0 do not count."""
+    criterion = gluon.loss.SoftmaxCrossEntropyLoss(axis=1)
+
+    def objective(pictures: Feed, labels: NDArray[Any]) -> Any:
+        truth = mx.nd.array(labels)
+        return criterion(learner(pictures)[0], truth, (truth >= 0).expand_dims(1))
+
+    return objective
 
 
 def fit(

@@ -4,7 +4,8 @@
     inputs      list of: name; shape, -1 on the batch axis; precision; scale; offset; zero (of pixels); start (several
                 inputs are packed into one, `cvm.packing`); preprocess (`cvm.picture`, or what else makes the input);
                 rows (how many a table has whose rows the integers number)
-    outputs     list of: name, shape, precision, scale, offset
+    outputs     list of: name, shape, precision, scale, offset; classes (how many there are, where the integers number
+                classes: those that argmax finds)
     labels      class names by index, or null
 
 A scale is an exact fraction "num/den", or a list of them, one per channel (axis 1); real = (integer + offset) * scale.
@@ -89,12 +90,13 @@ class Input:
 
 @dataclass(frozen=True)
 class Output:
-    """One output."""
+    """One output. Where its integers number classes, `classes` is how many there are."""
 
     name: str = ""
     shape: Shape | None = None
     precision: int | None = None
     meaning: Meaning = Meaning()
+    classes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -172,11 +174,13 @@ def _input(value: Any, where: str) -> Input:
 
 def _output(value: Any, where: str) -> Output:
     entry = _object(value, where)
+    classes = entry.get("classes")
     return Output(
         name=_text(entry.get("name", ""), f"{where}.name"),
         shape=_shape(entry.get("shape"), f"{where}.shape"),
         precision=_precision(entry.get("precision"), f"{where}.precision"),
         meaning=_meaning(entry, where),
+        classes=None if classes is None else _integer(classes, f"{where}.classes", 1),
     )
 
 

@@ -25,7 +25,10 @@ Values = Union[Array, Mapping[str, Array]]
 
 @dataclass(frozen=True)
 class Prediction:
-    """A class: its index, its label where the model has labels, and the real value of its output."""
+    """A class: its index, its label where the model has labels, and the real value of its output.
+
+    Of a model that gives classes, that is the share of the picture's places that are of it, from 0 to 1.
+    """
 
     index: int
     label: str | None
@@ -130,14 +133,25 @@ class Interface:
         return (recipe.pixels if taker.meaning.pixels else recipe)(picture, *shape[2:])
 
     def best(self, integers: Array, top: int = 5) -> list[Prediction]:
-        """The classes of the highest outputs of one sample, best first; `CVMError` where these are no class scores."""
+        """The classes of the highest outputs of one sample, best first; of a map of classes, those of most places.
+
+        Raises `CVMError` where the outputs are neither class scores nor classes.
+        """
+        outputs = self.description.outputs
+        if outputs and outputs[0].classes is not None and len(integers) == 1:
+            numbers, counts = np.unique(integers, return_counts=True)
+            return self._ranked(numbers, counts / integers.size, top)
         if integers.ndim != 2 or len(integers) != 1:
             raise CVMError(f"an output of shape {integers.shape} does not hold the class scores of one picture")
-        known = self.description.outputs and self.description.outputs[0].meaning.scales
+        known = outputs and outputs[0].meaning.scales
         scores = (self.dequantize(integers) if known else integers)[0]
+        return self._ranked(np.arange(len(scores)), scores, top)
+
+    def _ranked(self, numbers: Array, scores: Array, top: int) -> list[Prediction]:
         labels = self.description.labels or ()
         order = np.argsort(-scores.astype(np.float64), kind="stable")[:top]
-        return [Prediction(int(i), labels[i] if i < len(labels) else None, float(scores[i])) for i in order]
+        found = [(int(numbers[i]), float(scores[i])) for i in order]
+        return [Prediction(i, labels[i] if 0 <= i < len(labels) else None, score) for i, score in found]
 
     def _check_rows(self, values: Values) -> None:
         """`CVMError` where a number is of a row that the table which it is read from does not have."""

@@ -159,3 +159,13 @@ def test_illegal_batch_is_refused(tmp_path) -> None:
     save(tmp_path, model)
     with pytest.raises(CVMError, match="reshape"):
         run_native(tmp_path, np.zeros((3, 3, 2), np.int32))
+
+
+@each_kernels
+@pytest.mark.parametrize("shape", [(2, 3, 4, 5), (2, 16, 3, 3), (1, 150, 2, 5), (2, 1100, 1, 2), (3, 33), (2, 64)])
+@pytest.mark.parametrize("bits", [8, 16, 30])
+def test_largest_channel(kernels: str, shape: tuple[int, ...], bits: int, tmp_path) -> None:
+    """What argmax is made of: whole blocks of channels, and what is left over."""
+    rng = np.random.default_rng(bits)
+    case = cvm_cases.Case("max", {"axis": "(1,)", "keepdims": "True"}, [shape], [bits])
+    check(tmp_path, one_operator(case, rng), values(rng, shape, bits), kernels=kernels)

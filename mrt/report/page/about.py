@@ -139,7 +139,12 @@ def _charts(report: Report) -> Iterator[Chart]:
 
 
 def _example(example: Example) -> Shown:
-    pictures = [(example.picture, "input"), (example.float_picture, "float"), (example.integer_picture, "integers")]
+    pictures = [
+        (example.picture, "input"),
+        (example.truth_picture, "mask"),
+        (example.float_picture, "float"),
+        (example.integer_picture, "integers"),
+    ]
     lines = [
         f"{name}: {text}"
         for name, text in (("is", example.truth), ("float", example.float_), ("integers", example.integer))

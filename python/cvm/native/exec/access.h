@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <type_traits>
 
 #include "exec/steps.h"
 
@@ -14,6 +15,27 @@ inline void touch_place(const Place& place, std::vector<int>& buffers) {
 inline uint8_t* pixel(const Call& call, const View& view, int64_t n, int64_t y, int64_t x) {
     const int64_t at = view.picked ? view.picked->rows[size_t(y)] + view.picked->columns[size_t(x)] : y * view.sy + x * view.sx;
     return call.at(view.place) + n * view.sn + at;
+}
+
+// What a stored number stands for, and the other way round.
+template <typename T>
+int32_t value_of(T stored) {
+    return sizeof(T) == 1 ? int32_t(stored) - 128 : int32_t(stored);
+}
+
+template <typename T>
+T stored_as(int32_t value) {
+    return sizeof(T) == 1 ? T(value + 128) : T(value);
+}
+
+// Calls f with a null pointer to the type that a tensor is stored as.
+template <typename F>
+void with_type(Store type, F f) {
+    switch (type) {
+        case Store::U8: return f(static_cast<uint8_t*>(nullptr));
+        case Store::I16: return f(static_cast<int16_t*>(nullptr));
+        default: return f(static_cast<int32_t*>(nullptr));
+    }
 }
 
 // The operands of a program with this call's addresses.

@@ -1,32 +1,11 @@
 // Steps that bring values from one layout to another, and those that run by scalar definitions.
 #include <cstring>
-#include <type_traits>
 
 #include "exec/access.h"
 
 namespace cvm {
 
 namespace {
-
-template <typename T>
-int32_t value_of(T stored) {
-    return sizeof(T) == 1 ? int32_t(stored) - 128 : int32_t(stored);
-}
-
-template <typename T>
-T stored_as(int32_t value) {
-    return sizeof(T) == 1 ? T(value + 128) : T(value);
-}
-
-// Calls f with a null pointer to the type that a tensor is stored as.
-template <typename F>
-void with_type(Store type, F f) {
-    switch (type) {
-        case Store::U8: return f(static_cast<uint8_t*>(nullptr));
-        case Store::I16: return f(static_cast<int16_t*>(nullptr));
-        default: return f(static_cast<int32_t*>(nullptr));
-    }
-}
 
 template <typename F>
 void with_types(Store from, Store to, F f) {

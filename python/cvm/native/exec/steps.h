@@ -203,6 +203,17 @@ public:
     void touch(std::vector<int>& buffers) const override;
 };
 
+// The largest channel of every pixel.
+class ChannelMaxStep : public Step {
+public:
+    const Kernels* kernels = nullptr;
+    View in, out;
+    int64_t rows_per_task = 1;
+
+    void run(const Call& call, int task) const override;
+    void touch(std::vector<int>& buffers) const override;
+};
+
 // Copies pixels, with conversion of the type.
 class CopyStep : public Step {
 public:

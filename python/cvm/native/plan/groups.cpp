@@ -74,10 +74,16 @@ Group::Kind Grouping::kind_of(const Node& node, const Shape& out) const {
     const auto over_pixels = [&] {
         return in.size() == 4 && grid_of(out) && reduced_axes(node.attrs, 4) == std::vector<bool>{false, false, true, true};
     };
+    const auto over_channels = [&] {
+        std::vector<bool> channels(in.size(), false);
+        if (channels.size() > 1) channels[1] = true;
+        return grid_of(in) && grid_of(out) && reduced_axes(node.attrs, int64_t(in.size())) == channels;
+    };
     switch (form_of(node)) {
         case Form::MaxPool: return Group::Kind::Pool;
         case Form::Sum: return over_pixels() ? Group::Kind::Sum : Group::Kind::Reference;
-        case Form::Max: return over_pixels() ? Group::Kind::Pool : Group::Kind::Reference;
+        case Form::Max:
+            return over_pixels() ? Group::Kind::Pool : over_channels() ? Group::Kind::ChannelMax : Group::Kind::Reference;
         case Form::Concatenate:
             return grid_of(in) && resolve_axis(*node.attrs.axis, int64_t(out.size())) == 1 ? Group::Kind::Concat
                                                                                            : Group::Kind::Reference;

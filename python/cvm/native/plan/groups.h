@@ -33,7 +33,7 @@ struct Interleaving {
 };
 
 struct Group {
-    enum class Kind { Input, Conv, Program, Pool, Sum, Copy, Interleave, Concat, Reference };
+    enum class Kind { Input, Conv, Program, Pool, Sum, ChannelMax, Copy, Interleave, Concat, Reference };
     Kind kind = Kind::Reference;
     int node = -1;               // the operator that the group is built around; -1 for a pure program
     Entry source;                // of Conv: the tensor that the windows slide over; of Interleave: whose channels become pixels

@@ -41,6 +41,7 @@ void Lowering::lower(const Group& group) {
         case Group::Kind::Program: return lower_program(group);
         case Group::Kind::Pool: return lower_pool(group);
         case Group::Kind::Sum: return lower_sum(group);
+        case Group::Kind::ChannelMax: return lower_channel_max(group);
         case Group::Kind::Copy: return lower_copy(group);
         case Group::Kind::Interleave: return lower_interleave(group);
         case Group::Kind::Concat: return lower_concat(group);
@@ -142,6 +143,16 @@ void Lowering::lower_sum(const Group& group) {
     step->in = placing_.get_view(graph_.nodes[size_t(group.node)].inputs[0]);
     step->epilogue = build_program(program_inputs(group), group);
     step->tasks = int(step->in.n * ceil_div(step->in.c, kernels_.tile.width));
+    step->title = title(group);
+    placing_.emit(std::move(step));
+}
+
+void Lowering::lower_channel_max(const Group& group) {
+    auto step = std::make_unique<ChannelMaxStep>();
+    step->kernels = &kernels_;
+    step->in = placing_.get_view(graph_.nodes[size_t(group.node)].inputs[0]);
+    step->out = placing_.make_view({group.node, 0});
+    tasks_.share_moves(*step, step->out.n * step->out.h, step->in.w * round_up(step->in.c, kernels_.tile.lanes) / 4);
     step->title = title(group);
     placing_.emit(std::move(step));
 }

@@ -41,6 +41,7 @@ private:
     void lower_program(const Group& group);
     void lower_pool(const Group& group);
     void lower_sum(const Group& group);
+    void lower_channel_max(const Group& group);
     void lower_copy(const Group& group);
     void lower_interleave(const Group& group);
     void lower_concat(const Group& group);
