@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from math import prod
 
-import numpy as np
 import onnx
 from cvm.ops.base import INT32_MAX, limit
 
-from mrt.targets.onnx.writer import EXACT, Call, Made, Tensor, Writer
+from mrt.targets.onnx.writer import EXACT, Call, Made, Tensor
 
 
 def relu(c: Call) -> Made:
@@ -109,7 +108,7 @@ def cvm_precision(c: Call) -> Made:
     (x,) = c.inputs
     if x.fits_float:
         return Made(_bits(c, c.op("Abs", c.read(x, True)), x.magnitude.bit_length()), True)
-    magnitude = Tensor(c.op("Abs", c.read(x, False)), x.shape, x.dims, 0, x.magnitude, x.magnitude, False)
+    magnitude = Tensor(c.op("Abs", c.read(x, False)), x.dims, 0, x.magnitude, x.magnitude, False)
     high, low = c.halves(magnitude)
     above = c.op("Add", _bits(c, high, 15), c.number(16, True))
     reached = c.op("GreaterOrEqual", high, c.number(1, True))
@@ -165,7 +164,7 @@ def divide(c: Call) -> Made:
     x, y = c.inputs
     a, b = c.read(x, False), c.read(y, False)
     if y.known is not None:  # engines turn a division by a constant into a product: not exact. This keeps it one.
-        b = c.op("Add", b, c.op("BitwiseAnd", a, c.number(0, False)))
+        b = c.op("Add", b, c.held(0, a))
     if y.low > 0 or y.high < 0:
         return Made(c.op("Div", a, b), False)
     is_divisor = c.cast(c.op("Cast", b, to=onnx.TensorProto.BOOL), False)
@@ -178,14 +177,13 @@ def where(c: Call) -> Made:
     condition, x, y = c.inputs
     is_float = x.fits_float and y.fits_float
     chosen = c.op("Cast", c.read(condition, condition.fits_float), to=onnx.TensorProto.BOOL)
-    if len(condition.shape) < len(x.shape):
-        chosen = c.reshape(chosen, (*condition.dims, *[1] * (len(x.shape) - 1)))
+    if len(condition.dims) < len(x.dims):
+        chosen = c.reshape(chosen, (*condition.dims, *[1] * (len(x.dims) - 1)))
     return Made(c.op("Where", chosen, c.read(x, is_float), c.read(y, is_float)), is_float)
 
 
-def saturated(writer: Writer, name: str, precision: int) -> Made:
+def saturated(c: Call, name: str, precision: int) -> Made:
     """The input's integers, of any type, limited to its precision."""
     bound, is_float = limit(precision), limit(precision) <= EXACT
-    low, high = (writer.constant(np.asarray(end, np.int32)) for end in (-bound, bound))
-    limited = writer.op("Min", writer.op("Max", writer.op("Cast", name, to=onnx.TensorProto.INT32), low), high)
-    return Made(writer.op("Cast", limited, to=onnx.TensorProto.FLOAT) if is_float else limited, is_float)
+    limited = c.between(c.cast(name, False), False, -bound, bound)
+    return Made(c.cast(limited, True) if is_float else limited, is_float)

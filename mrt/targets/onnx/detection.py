@@ -11,7 +11,7 @@ from cvm.ops.base import INT32_MAX
 from onnx import TensorProto, helper
 
 from mrt.errors import MRTError
-from mrt.targets.onnx.writer import EXACT, Call, Made, Writer
+from mrt.targets.onnx.writer import EXACT, Call, Made, Writer, size
 
 _NEVER = 101  # per cent: no two boxes overlap so much
 _BELOW = -(2.0**25)  # less than any score
@@ -24,23 +24,23 @@ def get_valid_counts(c: Call) -> list[Made]:
     score = c.op("Squeeze", c.op("Gather", rows, c.index([1]), axis=2), c.index([2]))
     threshold = max(min(c.attrs.score_threshold, EXACT), -EXACT)
     valid = c.cast(c.op("Greater", score, c.number(threshold, True)), True)
-    counts, moved = _front(c, rows, valid, x.shape[1], x.shape[2])
+    counts, moved = _front(c, rows, valid, size(x.dims[1]), size(x.dims[2]))
     return [Made(c.op("Squeeze", counts, c.index([1])), True), Made(moved, True)]
 
 
 def _data(c: Call) -> str:
     x = c.inputs[0]
-    if not x.fits_float or x.shape[1] > EXACT // 2:
+    if not x.fits_float or size(x.dims[1]) > EXACT // 2:
         raise MRTError("rows of more than 25 bits, or too many of them, do not fit float32")
     return c.read(x, True)
 
 
-def _front(c: Call, rows: str, chosen: str, size: int, width: int) -> tuple[str, str]:
+def _front(c: Call, rows: str, chosen: str, count: int, width: int) -> tuple[str, str]:
     """How many rows are chosen (1, else 0), and these in their order, then -1."""
     counts = c.op("ReduceSum", chosen, c.index([1]), keepdims=1)
-    positions = c.number(np.arange(size), True)
-    keys = c.op("Sub", c.op("Mul", chosen, c.number(2 * size, True)), positions)
-    moved = _in_order(c, rows, keys, size, width)
+    positions = c.number(np.arange(count), True)
+    keys = c.op("Sub", c.op("Mul", chosen, c.number(2 * count, True)), positions)
+    moved = _in_order(c, rows, keys, count, width)
     there = c.op("Unsqueeze", c.op("Less", positions, counts), c.index([2]))
     return counts, c.op("Where", there, moved, c.number(-1, True))
 
@@ -55,37 +55,37 @@ def _in_order(c: Call, rows: str, keys: str, count: int, width: int) -> str:
 def non_max_suppression(c: Call) -> Made:
     """The rows that no better one of their class overlaps, by descending score, then -1."""
     x, valid_count = c.inputs
-    a, size = c.attrs, x.shape[1]
-    visited = size if a.top_k < 0 else min(a.top_k, size)
+    a, count = c.attrs, size(x.dims[1])
+    visited = count if a.top_k < 0 else min(a.top_k, count)
     rows = _data(c)
     if visited == 0 or a.max_output_size == 0:
         return Made(c.op("Sub", c.op("Mul", rows, c.number(0, True)), c.number(1, True)), True)
-    positions = c.number(np.arange(size), True)
+    positions = c.number(np.arange(count), True)
     counts = c.op("Unsqueeze", c.cast(c.read(valid_count, False), True), c.index([1]))
     is_valid = c.op("Less", positions, counts)
     score = c.op("Squeeze", c.op("Gather", rows, c.index([1]), axis=2), c.index([2]))
-    keys = _keys(c, is_valid, score, size)
+    keys = _keys(c, is_valid, score, count)
     ordered = _in_order(c, rows, keys, visited, 6)
     first = c.number(np.arange(visited), True)
     identity = c.op("Squeeze", c.op("Gather", ordered, c.index([0]), axis=2), c.index([2]))
     is_class = c.op("GreaterOrEqual", identity, c.number(0, True))
     eligible = c.cast(c.op("And", c.op("Less", first, counts), is_class), True)
-    most = size if a.max_output_size < 0 else min(a.max_output_size, size)
+    most = count if a.max_output_size < 0 else min(a.max_output_size, count)
     kept = _kept(c, ordered, eligible, visited, most)
     _, moved = _front(c, ordered, kept, visited, 6)
-    if visited < size:
-        rest = c.op("Slice", rows, c.index([visited]), c.index([size]), c.index([1]))
+    if visited < count:
+        rest = c.op("Slice", rows, c.index([visited]), c.index([count]), c.index([1]))
         rest = c.op("Sub", c.op("Mul", rest, c.number(0, True)), c.number(1, True))
         moved = c.op("Concat", moved, rest, axis=1)
     return Made(moved, True)
 
 
-def _keys(c: Call, is_valid: str, score: str, size: int) -> str:
+def _keys(c: Call, is_valid: str, score: str, count: int) -> str:
     """What is larger the higher the score and, where int32 holds that, the earlier the row; as TopK has it."""
-    if (c.inputs[0].magnitude + 1) * size > INT32_MAX:
+    if (c.inputs[0].magnitude + 1) * count > INT32_MAX:
         return c.op("Where", is_valid, score, c.number(_BELOW, True))
-    ranked = c.op("Mul", c.cast(score, False), c.number(size, False))
-    ranked = c.op("Sub", ranked, c.number(np.arange(size), False))
+    ranked = c.op("Mul", c.cast(score, False), c.number(count, False))
+    ranked = c.op("Sub", ranked, c.number(np.arange(count), False))
     return c.op("Where", is_valid, ranked, c.number(-INT32_MAX, False))
 
 

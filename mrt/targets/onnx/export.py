@@ -16,7 +16,7 @@ from onnx import TensorProto, helper
 from mrt.errors import MRTError
 from mrt.targets.onnx.ends import real_inputs, real_output
 from mrt.targets.onnx.lower import Lowered, lower
-from mrt.targets.onnx.writer import Tensor, Writer
+from mrt.targets.onnx.writer import BoundError, Tensor, Writer
 from mrt.version import __version__
 
 OPSET = 18
@@ -79,7 +79,7 @@ def _lowered(model: Model, batch: int | None, source: str) -> Lowered:
         return lower(model, batch, source)
     try:
         return lower(model, None, source)
-    except MRTError:  # bound to its batch, or not to be said at all
+    except BoundError:
         return lower(model, model.input_shape[0], source)
 
 

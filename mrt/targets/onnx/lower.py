@@ -6,16 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Union
 
-import cvm
-from cvm import Model, ops
-from cvm.certificate import certify
+from cvm import Model, Node, ops
+from cvm.certificate import NodeProof, certify
 from cvm.errors import CVMError
 from cvm.model import INPUT, Inferred
 from cvm.ops.base import Shape, limit
 
 from mrt.errors import MRTError
 from mrt.targets.onnx import arithmetic, detection, moves, products, reductions
-from mrt.targets.onnx.writer import Call, Dims, Made, Tensor, Writer
+from mrt.targets.onnx.writer import BoundError, Call, Dims, Made, Tensor, Writer
 
 Rule = Callable[[Call], Union[Made, "list[Made]"]]
 
@@ -80,20 +79,19 @@ def lower(model: Model, batch: int | None, source: str) -> Lowered:
         source: the name of the integers that it reads.
 
     Raises:
-        MRTError: int32 can overflow; a node cannot be said exactly; or, for any batch, the graph is bound to one.
+        BoundError: for any batch: the graph is bound to one.
+        MRTError: int32 can overflow, or a node cannot be said exactly.
         CVMError: the target refuses the model.
     """
     if batch is not None:
-        return _lowered(_of_batch(model, batch), None, source)
-    one, two, three = (_of_batch(model, size) for size in (1, 2, 3))
+        model = _of_batch(model, batch)
+        return _lowered(model, [list(shapes) for shapes in model.infer().shapes], source)
+    samples = [_of_batch(model, count) for count in (1, 2, 3)]
     try:
-        dims = _free(one.infer(), two.infer(), three.infer())
+        inferred = [each.infer() for each in samples]
     except CVMError as error:
-        raise MRTError(f"the model is bound to its batch: {error}") from None
-    found, other = (_lowered(each, dims, source) for each in (two, three))
-    if found.writer.nodes != other.writer.nodes or found.writer.constants != other.writer.constants:
-        raise MRTError("the model is bound to its batch")
-    return found
+        raise BoundError(str(error)) from None
+    return _lowered(samples[1], _free(*inferred), source)
 
 
 def _of_batch(model: Model, batch: int) -> Model:
@@ -108,46 +106,48 @@ def _free(*inferred: Inferred) -> list[list[Dims]]:
 def _dims(one: Shape, two: Shape, three: Shape) -> Dims:
     steps = [n - m for m, n in zip(two, three)]
     if len(one) != len(two) or any((m, n) != (step or m, 2 * step or m) for m, n, step in zip(one, two, steps)):
-        raise MRTError("the model is bound to its batch")
-    return tuple("N" if step == 1 else f"{step}*N" if step else size for size, step in zip(one, steps))
+        raise BoundError(f"shapes {one}, {two}, {three} of one sample, two and three")
+    return tuple("N" if step == 1 else f"{step}*N" if step else dim for dim, step in zip(one, steps))
 
 
-def _lowered(model: Model, dims: list[list[Dims]] | None, source: str) -> Lowered:
-    inferred, certificate = model.infer(), certify(model)
+def _lowered(model: Model, dims: list[list[Dims]], source: str) -> Lowered:
+    certificate = certify(model)
     if not certificate.ok:
         raise MRTError(certificate.verdict())
     writer, proofs = Writer(), iter(certificate.nodes)
     writer.part = writer.unique(source)
-    made = arithmetic.saturated(writer, source, model.precisions[INPUT])
+    made = arithmetic.saturated(Call(writer, None, None, []), source, model.precisions[INPUT])
     tensors: list[list[Tensor]] = []
-    for index, node in enumerate(model.nodes):
-        shapes = inferred.shapes[index]
-        free: list[Dims] = dims[index] if dims else list(shapes)
+    for node, shapes in zip(model.nodes, dims):
         if node.is_variable:
-            tensors.append([_variable(model, node.name, shapes[0], free[0], made)])
-            continue
-        proven = [next(proofs) for _ in shapes]
-        operator = ops.get(node.op)
-        call = Call(writer, operator, operator.parse(node.attrs), [tensors[i][k] for i, k in node.inputs])
-        call.shapes, call.dims, call.accumulator = list(shapes), free, proven[0].accumulator
-        call.low, call.high = proven[0].low, proven[0].high
-        writer.part, start = node.name, len(writer.nodes)
-        try:
-            given = RULES[node.op](call)
-        except MRTError as error:
-            raise MRTError(f"node {node.name} ({node.op}): {error}") from None
-        results = given if isinstance(given, list) else [given]
-        found = []
-        for k, (result, proof) in enumerate(zip(results, proven)):
-            doc = _documentation(node, proof.low, proof.high, proof.precision)
-            name = writer.rename(start, result.name, f"{node.name}:{k}" if k else node.name, doc)
-            reach = max(result.reach, abs(proof.low), abs(proof.high))
-            found.append(Tensor(name, shapes[k], free[k], proof.low, proof.high, reach, result.is_float))
-        tensors.append(found)
+            tensors.append([_variable(model, node.name, shapes[0], made)])
+        else:
+            inputs = [tensors[i][k] for i, k in node.inputs]
+            tensors.append(_operator(writer, node, inputs, shapes, [next(proofs) for _ in shapes]))
     data = next(i for i, node in enumerate(model.nodes) if node.is_variable and node.name == INPUT)
     operators = [each for node, found in zip(model.nodes, tensors) if not node.is_variable for each in found]
-    heads = [tensors[i][k] for i, k in model.heads]
-    return Lowered(writer, _once(operators), heads, tensors[data][0].dims)
+    return Lowered(writer, _once(operators), [tensors[i][k] for i, k in model.heads], tensors[data][0].dims)
+
+
+def _operator(
+    writer: Writer, node: Node, inputs: list[Tensor], dims: list[Dims], proofs: list[NodeProof]
+) -> list[Tensor]:
+    """The outputs of a node, under its name."""
+    operator = ops.get(node.op)
+    call = Call(writer, operator, operator.parse(node.attrs), inputs)
+    call.dims, call.accumulator = dims, proofs[0].accumulator
+    call.low, call.high = proofs[0].low, proofs[0].high
+    writer.part, start = node.name, len(writer.nodes)
+    try:
+        given = RULES[node.op](call)
+    except MRTError as error:
+        raise type(error)(f"node {node.name} ({node.op}): {error}") from None
+    found = []
+    for k, (result, proof) in enumerate(zip(given if isinstance(given, list) else [given], proofs)):
+        name = writer.rename(start, result.name, f"{node.name}:{k}" if k else node.name, _documentation(node, proof))
+        reach = max(result.reach, abs(proof.low), abs(proof.high))
+        found.append(Tensor(name, dims[k], proof.low, proof.high, reach, result.is_float))
+    return found
 
 
 def _once(tensors: list[Tensor]) -> list[Tensor]:
@@ -155,16 +155,17 @@ def _once(tensors: list[Tensor]) -> list[Tensor]:
     return list({tensor.name: tensor for tensor in reversed(tensors)}.values())[::-1]
 
 
-def _variable(model: Model, name: str, shape: Shape, dims: Dims, made: Made) -> Tensor:
+def _variable(model: Model, name: str, dims: Dims, made: Made) -> Tensor:
     """The input, which is `made` already, or a parameter."""
     if name != INPUT:
         values = model.params[name]
         low, high = int(values.min()), int(values.max())
-        return Tensor(name, shape, dims, low, high, max(abs(low), abs(high)), False, values)
+        return Tensor(name, dims, low, high, max(abs(low), abs(high)), False, values)
     bound = limit(model.precisions[INPUT])
-    return Tensor(made.name, shape, dims, -bound, bound, bound, made.is_float)
+    return Tensor(made.name, dims, -bound, bound, bound, made.is_float)
 
 
-def _documentation(node: cvm.Node, low: int, high: int, precision: int) -> str:
+def _documentation(node: Node, proof: NodeProof) -> str:
     attrs = " ".join(f"{key}={value}" for key, value in node.attrs.items())
-    return f"{' '.join(filter(None, (node.op, attrs)))}: {low} to {high}, precision {precision}"
+    kind = " ".join(filter(None, (node.op, attrs)))
+    return f"{kind}: {proof.low} to {proof.high}, precision {proof.precision}"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import prod
 
 import numpy as np
-from cvm.ops.base import Array
+from cvm.errors import CVMError
+from cvm.ops.base import MAX_DIM, Array
 
-from mrt.targets.onnx.writer import Call, Dims, Made, Tensor
+from mrt.targets.onnx.writer import BoundError, Call, Made, Tensor, size
 
 
 def _moved(c: Call, name: str) -> Made:
@@ -29,14 +29,14 @@ def reshape(c: Call) -> Made:
 def transpose(c: Call) -> Made:
     """The axes in another order."""
     (x,) = c.inputs
-    axes = c.operator.axes(c.attrs, len(x.shape))
+    axes = c.operator.axes(c.attrs, len(x.dims))
     return _moved(c, c.op("Transpose", c.read(x, _kept(x)), perm=list(axes)))
 
 
 def concatenate(c: Call) -> Made:
     """Inputs behind each other along an axis."""
     is_float = all(x.fits_float for x in c.inputs)
-    axis = c.attrs.axis % len(c.shapes[0])
+    axis = c.attrs.axis % len(c.dims[0])
     name = c.op("Concat", *(c.read(x, is_float) for x in c.inputs), axis=axis)
     return Made(name, is_float, max(x.reach for x in c.inputs))
 
@@ -44,8 +44,8 @@ def concatenate(c: Call) -> Made:
 def repeat(c: Call) -> Made:
     """Every entry of an axis several times."""
     (x,) = c.inputs
-    axis = c.attrs.axis % len(x.shape)
-    return _moved(c, c.columns(c.read(x, _kept(x)), _repeated(x.shape[axis], c.attrs.repeats), axis))
+    axis = c.attrs.axis % len(x.dims)
+    return _moved(c, c.columns(c.read(x, _kept(x)), _repeated(x.dims[axis], c.attrs.repeats), axis))
 
 
 def upsampling(c: Call) -> Made:
@@ -53,35 +53,43 @@ def upsampling(c: Call) -> Made:
     (x,) = c.inputs
     name = c.read(x, _kept(x))
     for axis in (2, 3):
-        name = c.columns(name, _repeated(x.shape[axis], c.attrs.scale), axis)
+        name = c.columns(name, _repeated(x.dims[axis], c.attrs.scale), axis)
     return _moved(c, name)
 
 
-def _repeated(size: int, times: int) -> Array:
-    return np.repeat(np.arange(size), times)
+def _repeated(dim: int | str, times: int) -> Array:
+    return np.repeat(np.arange(size(dim)), times)
 
 
 def tile(c: Call) -> Made:
     """The whole several times along each axis."""
     (x,) = c.inputs
-    rank = len(c.shapes[0])
-    name, more = c.read(x, _kept(x)), rank - len(x.shape)
+    rank = len(c.dims[0])
+    name, more = c.read(x, _kept(x)), rank - len(x.dims)
     if more:
         name = c.reshape(name, (*[1] * more, *x.dims))
     for axis, times in enumerate(c.attrs.reps, rank - len(c.attrs.reps)):
         if times > 1:
-            name = c.columns(name, np.tile(np.arange(x.shape[axis - more] if axis >= more else 1), times), axis)
+            there = size(x.dims[axis - more]) if axis >= more else 1
+            name = c.columns(name, np.tile(np.arange(there), times), axis)
     return _moved(c, name)
 
 
 def part(c: Call) -> Made:
     """strided_slice, slice_like: a slice of each axis."""
     x = c.inputs[0]
-    index: Sequence[slice] = c.operator.index(c.attrs, [each.shape for each in c.inputs])
+    if any(isinstance(dim, str) for pair in zip(x.dims, c.dims[0]) for dim in pair if pair[0] != pair[1]):
+        raise BoundError("it cuts the batch")
+    shapes = [tuple(MAX_DIM if isinstance(dim, str) else dim for dim in each.dims) for each in c.inputs]
+    try:
+        index = c.operator.index(c.attrs, shapes)
+    except CVMError as error:  # of the largest batch only
+        raise BoundError(str(error)) from None
     cuts = []
-    for axis, (cut, size) in enumerate(zip(index, x.shape)):
-        if (cut.start, cut.stop, cut.step or 1) != (0, size, 1):
-            cuts.append((cut.start, -size - 1 if cut.stop is None else cut.stop, axis, cut.step or 1))
+    for axis, (cut, dim, most) in enumerate(zip(index, x.dims, shapes[0])):
+        if (cut.start, cut.stop, cut.step or 1) != (0, most, 1):  # one that is whole for the largest is for all
+            end = -size(dim) - 1 if cut.stop is None else min(cut.stop, size(dim))
+            cuts.append((cut.start, end, axis, cut.step or 1))
     name = c.read(x, _kept(x))
     if cuts:
         name = c.op("Slice", name, *(c.index(column) for column in zip(*cuts)))
@@ -91,26 +99,27 @@ def part(c: Call) -> Made:
 def take(c: Call) -> Made:
     """Entries of an axis, or of all, by indices that are limited to it."""
     data, indices = c.inputs
-    flat: Dims = (prod(data.shape),) if data.dims == data.shape else ("N",)
     name = c.read(data, _kept(data))
     if c.attrs.axis is None:
-        return _moved(c, c.op("Gather", c.reshape(name, flat), _limited(c, indices, prod(data.shape)), axis=0))
-    axis = c.attrs.axis % len(data.shape)
-    return _moved(c, c.op("Gather", name, _limited(c, indices, data.shape[axis]), axis=axis))
+        count = prod(map(size, data.dims))
+        return _moved(c, c.op("Gather", c.reshape(name, (count,)), _limited(c, indices, count), axis=0))
+    axis = c.attrs.axis % len(data.dims)
+    return _moved(c, c.op("Gather", name, _limited(c, indices, size(data.dims[axis])), axis=axis))
 
 
 def cvm_lut(c: Call) -> Made:
     """Entries of a table, by indices that are limited to it."""
     indices, table = c.inputs
-    name = c.reshape(c.read(table, _kept(table)), (prod(table.shape),))
-    return Made(c.op("Gather", name, _limited(c, indices, prod(table.shape)), axis=0), _kept(table))
+    count = prod(map(size, table.dims))
+    name = c.reshape(c.read(table, _kept(table)), (count,))
+    return Made(c.op("Gather", name, _limited(c, indices, count), axis=0), _kept(table))
 
 
-def _limited(c: Call, x: Tensor, size: int) -> str:
-    """Indices in [0, size - 1], as integers."""
+def _limited(c: Call, x: Tensor, count: int) -> str:
+    """Indices in [0, count - 1], as integers."""
     if x.known is not None:
-        return c.index(np.clip(x.known, 0, size - 1))
+        return c.index(np.clip(x.known, 0, count - 1))
     name = c.read(x, x.fits_float)
-    if x.low < 0 or x.high >= size:
-        name = c.between(name, x.fits_float, 0, size - 1)
+    if x.low < 0 or x.high >= count:
+        name = c.between(name, x.fits_float, 0, count - 1)
     return c.cast(name, False) if x.fits_float else name

@@ -9,13 +9,13 @@ import numpy as np
 from cvm.ops.base import Array
 
 from mrt.errors import MRTError
-from mrt.targets.onnx.writer import EXACT, Call, Made, Tensor
+from mrt.targets.onnx.writer import EXACT, Call, Made, Tensor, size
 
 
 def conv2d(c: Call) -> Made:
     """Convolution; padding counts as 0."""
     a, groups = c.attrs, c.attrs.groups
-    inputs = c.inputs[1].shape[1]
+    inputs = size(c.inputs[1].dims[1])
     attrs = {
         "kernel_shape": list(a.kernel_size),
         "strides": list(a.strides),
@@ -42,7 +42,7 @@ def dense(c: Call) -> Made:
 
 def _part(c: Call, x: Tensor, channels: Array) -> str:
     """Some channels of a tensor, in float32."""
-    if len(channels) == x.shape[1]:
+    if len(channels) == x.dims[1]:
         return c.read(x, True)
     if x.known is None:
         return c.columns(c.read(x, True), channels, 1)
@@ -52,7 +52,7 @@ def _part(c: Call, x: Tensor, channels: Array) -> str:
 def _summed(c: Call, product: Callable[..., str], shape: tuple[int, ...]) -> Made:
     """The sum of `product(channels, *bias)` over parts of the input channels, and the bias, which has that shape."""
     weight, bias = c.inputs[1], c.inputs[2:]
-    inputs = weight.shape[1]
+    inputs = size(weight.dims[1])
     if c.accumulator <= EXACT:
         return Made(product(np.arange(inputs), *(c.read(b, True) for b in bias)), True, c.accumulator)
     parts = _parts(_reaches(c.inputs[0], weight))
@@ -68,10 +68,10 @@ def _summed(c: Call, product: Callable[..., str], shape: tuple[int, ...]) -> Mad
 def _reaches(x: Tensor, weight: Tensor) -> Array:
     """For each output and input channel, how far its products can take a sum."""
     if weight.known is None:
-        return np.full((1, weight.shape[1]), x.magnitude * weight.magnitude * prod(weight.shape[2:]), np.int64)
-    taps = np.abs(weight.known.astype(np.int64)).reshape(*weight.shape[:2], -1).sum(axis=2)
-    reaches: Array = taps * x.magnitude
-    return reaches
+        taps = prod(size(dim) for dim in weight.dims[2:])
+        return np.full((1, size(weight.dims[1])), x.magnitude * weight.magnitude * taps, np.int64)
+    sums = np.abs(weight.known.astype(np.int64)).reshape(*weight.known.shape[:2], -1).sum(axis=2)
+    return np.asarray(sums * x.magnitude, np.int64)
 
 
 def _parts(reaches: Array) -> list[Array]:

@@ -7,7 +7,7 @@ from math import prod
 import numpy as np
 
 from mrt.errors import MRTError
-from mrt.targets.onnx.writer import EXACT, Call, Made, Tensor
+from mrt.targets.onnx.writer import EXACT, Call, Made, Tensor, size
 
 _MOST = 2**16  # numbers of int32 whose sum is found in halves
 _LOWEST = np.iinfo(np.int32).min
@@ -18,7 +18,7 @@ def total(c: Call) -> Made:
     (x,), axes = c.inputs, _axes(c)
     if not axes:
         return Made(c.reshape(c.read(x, x.fits_float), c.dims[0]), x.fits_float, x.reach)
-    count = prod(x.shape[axis] for axis in axes)
+    count = prod(size(x.dims[axis]) for axis in axes)
     if x.reach * count <= EXACT:
         return Made(_kept(c, c.op("ReduceSum", c.read(x, True), c.index(axes), keepdims=1)), True, x.reach * count)
     if count > _MOST:
@@ -51,12 +51,12 @@ def largest(c: Call) -> Made:
 
 
 def _axes(c: Call) -> list[int]:
-    return list(c.operator.axes(c.attrs, len(c.inputs[0].shape)))
+    return list(c.operator.axes(c.attrs, len(c.inputs[0].dims)))
 
 
 def _kept(c: Call, name: str) -> str:
     """Without the axes of size 1 that the operator drops."""
-    return name if len(c.shapes[0]) == len(c.inputs[0].shape) else c.reshape(name, c.dims[0])
+    return name if len(c.dims[0]) == len(c.inputs[0].dims) else c.reshape(name, c.dims[0])
 
 
 def max_pool2d(c: Call) -> Made:
@@ -64,16 +64,16 @@ def max_pool2d(c: Call) -> Made:
     (x,), a = c.inputs, c.attrs
     # Padding at the end that makes every window whole, so that ceil_mode needs no other's reading of it.
     ends = [
-        max(0, (count - 1) * stride + pool - pad - size)
-        for count, stride, pool, pad, size in zip(c.shapes[0][2:], a.strides, a.pool_size, a.pads, x.shape[2:])
+        max(0, (size(count) - 1) * stride + pool - pad - size(dim))
+        for count, stride, pool, pad, dim in zip(c.dims[0][2:], a.strides, a.pool_size, a.pads, x.dims[2:])
     ]
     pads = [*a.pads, *ends]
     if x.fits_float:
         attrs = {"kernel_shape": list(a.pool_size), "strides": list(a.strides), "pads": pads}
         return Made(c.op("MaxPool", c.read(x, True), **attrs), True)
     name = c.op("Pad", c.read(x, False), c.index([0, 0, *a.pads, 0, 0, *ends]), c.number(_LOWEST, False))
-    for axis, pool, stride, count in zip((2, 3), a.pool_size, a.strides, c.shapes[0][2:]):
-        reached = (count - 1) * stride + 1
+    for axis, pool, stride, count in zip((2, 3), a.pool_size, a.strides, c.dims[0][2:]):
+        reached = (size(count) - 1) * stride + 1
         taps = [
             c.op("Slice", name, *(c.index([end]) for end in (tap, tap + reached, axis, stride))) for tap in range(pool)
         ]

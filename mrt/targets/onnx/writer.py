@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Union
 
 import numpy as np
 import onnx
-from cvm.ops.base import Array, Shape
+from cvm.ops.base import Array
 
 from mrt.errors import MRTError
 
@@ -18,6 +18,17 @@ EXACT = 2**24
 """Every integer of at most this magnitude is a float32."""
 _FEW = 64  # numbers in a constant that is written as it is read
 Numbers = Union[Array, Sequence[Any], int, float]
+
+
+class BoundError(MRTError):
+    """The graph is bound to one batch."""
+
+
+def size(dim: int | str) -> int:
+    """A dimension that is the same for any batch; `BoundError` for others."""
+    if isinstance(dim, str):
+        raise BoundError(f"what it does depends on the batch ({dim})")
+    return dim
 
 
 class Made(NamedTuple):
@@ -34,8 +45,7 @@ class Tensor:
 
     Attributes:
         name: in the ONNX graph.
-        shape: for the batch at hand.
-        dims: for any batch.
+        dims: its shape, for any batch.
         low: its smallest possible value.
         high: its largest.
         reach: the largest magnitude of the sums and products that give it, in any order. An engine may join layers.
@@ -44,7 +54,6 @@ class Tensor:
     """
 
     name: str
-    shape: Shape
     dims: Dims
     low: int
     high: int
@@ -133,8 +142,7 @@ class Call:
         operator: the target's.
         attrs: its attributes, typed.
         inputs: what it reads.
-        shapes: of its outputs, for the batch at hand.
-        dims: of its outputs, for any batch.
+        dims: the shapes of its outputs, for any batch.
         low: the smallest value of its first output.
         high: the largest.
         accumulator: the largest magnitude of its sums and products, in any order.
@@ -142,7 +150,6 @@ class Call:
 
     def __init__(self, writer: Writer, operator: Any, attrs: Any, inputs: list[Tensor]) -> None:
         self.writer, self.operator, self.attrs, self.inputs = writer, operator, attrs, inputs
-        self.shapes: list[Shape] = []
         self.dims: list[Dims] = []
         self.low = self.high = self.accumulator = 0
 
@@ -180,9 +187,9 @@ class Call:
         return x.name if x.is_float == is_float else self.cast(x.name, is_float)
 
     def reshape(self, name: str, dims: Dims) -> str:
-        """A tensor in another shape; `MRTError` where that depends on the batch more than once."""
+        """A tensor in another shape; `BoundError` where that depends on the batch more than once."""
         if sum(isinstance(dim, str) for dim in dims) > 1:
-            raise MRTError(f"the shape {dims} cannot be said for any batch")
+            raise BoundError(f"the shape {dims} cannot be said for any batch")
         return self.op("Reshape", name, self.index([-1 if isinstance(dim, str) else dim for dim in dims]))
 
     def columns(self, name: str, indices: Numbers, axis: int) -> str:
@@ -192,9 +199,14 @@ class Call:
     def between(self, name: str, is_float: bool, low: int, high: int) -> str:
         """A tensor limited to [low, high]. Not by Clip in int32, which some engines compute in float32."""
         if is_float:
-            ends = (max(low, -EXACT), min(high, EXACT))
-            return self.op("Clip", name, *(self.number(end, True) for end in ends))
-        return self.op("Min", self.op("Max", name, self.number(low, False)), self.number(high, False))
+            low, high = max(low, -EXACT), min(high, EXACT)
+            return self.op("Clip", name, self.number(low, True), self.number(high, True))
+        least, most = (self.number(end, False) if abs(end) <= EXACT else self.held(end, name) for end in (low, high))
+        return self.op("Min", self.op("Max", name, least), most)
+
+    def held(self, value: int, beside: str) -> str:
+        """A constant of int32 that depends on a tensor: what engines make of constants goes by float32 in some."""
+        return self.op("Add", self.op("BitwiseAnd", beside, self.number(0, False)), self.number(value, False))
 
     def halves(self, x: Tensor) -> tuple[str, str]:
         """(h, l) in float32 with x = 65536 * h + l and 0 <= l < 65536, both exact."""
