@@ -92,6 +92,19 @@ def test_a_shift_rounds_as_the_target_does(shift: int, precision: int) -> None:
         check(model, np.clip(x, -bound, bound).astype(np.int32))
 
 
+@pytest.mark.parametrize("divisor", [1, 3, -17, 0, 4097])
+def test_a_division_is_corrected_to_the_integer(divisor: int) -> None:
+    """Around multiples of the divisor, and where quotients are large."""
+    nodes = [Node("null", "data"), Node("null", "p"), Node("broadcast_div", "y", ((0, 0), (1, 0)))]
+    rng = np.random.default_rng(9)
+    for bits in (12, 25, 32):
+        bound = 2 ** (bits - 1) - 1
+        x = rng.integers(-bound, bound + 1, (1, 400))
+        x[:, 200:] = np.clip(x[:, 200:] // (divisor or 1) * divisor + rng.integers(-1, 2, 200), -bound, bound)
+        params = {"p": np.full((1, 1), divisor, np.int32)}
+        check(Model(nodes, [(2, 0)], params, {"data": bits, "p": 14}, (1, 400)), x.astype(np.int32))
+
+
 def test_sums_of_products_beyond_float32_are_taken_in_parts() -> None:
     rng = np.random.default_rng(3)
     for groups in (1, 2):

@@ -1,7 +1,7 @@
 """Elementwise operators, exactly: in float32 where that holds all values, else in int32.
 
-Int32 is left to operators that engines compute in it: Add, Sub, Mul, Max, Min, Abs, Neg, Div of two run-time tensors
-and the bitwise ones. Clip, comparisons and reductions of int32 go by way of float32 in some.
+Int32 is left to operators that engines compute in it: Add, Sub, Mul, Max, Min, Abs, Neg and the bitwise ones. Clip,
+comparisons, reductions and divisions of int32 go by way of float32 in some.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import onnx
 from cvm.ops.base import INT32_MAX, limit
 
 from mrt.targets.onnx.writer import EXACT, Call, Made, Tensor
+
+_NEAR = 2**20  # quotients up to this are right to 1 in float32
 
 
 def relu(c: Call) -> Made:
@@ -160,16 +162,27 @@ def greater(c: Call) -> Made:
 
 
 def divide(c: Call) -> Made:
-    """a / b truncated toward 0, and 0 where b is 0; by the division of int32."""
+    """a / b truncated toward 0, and 0 where b is 0.
+
+    Engines may divide int32 in float32, where the quotient is near: what is left of the dividend corrects it.
+    """
     x, y = c.inputs
     a, b = c.read(x, False), c.read(y, False)
-    if y.known is not None:  # engines turn a division by a constant into a product: not exact. This keeps it one.
-        b = c.op("Add", b, c.held(0, a))
-    if y.low > 0 or y.high < 0:
-        return Made(c.op("Div", a, b), False)
-    is_divisor = c.cast(c.op("Cast", b, to=onnx.TensorProto.BOOL), False)
-    divisor = c.op("Add", b, c.op("Sub", c.number(1, False), is_divisor))
-    return Made(c.op("Mul", c.op("Div", a, divisor), is_divisor), False)
+    dividend = a if x.low >= 0 else c.op("Abs", a)
+    divisor = b if y.low > 0 else c.op("Max", c.op("Abs", b), c.number(1, False))
+    quotient = c.op("Div", dividend, divisor)
+    rest = c.op("Sub", dividend, c.op("Mul", quotient, divisor))
+    if x.magnitude > _NEAR:
+        more = c.op("Div", rest, divisor)
+        quotient = c.op("Add", quotient, more)
+        rest = c.op("Sub", rest, c.op("Mul", more, divisor))
+    too_little = c.op("Sub", c.op("Add", rest, c.number(1, False)), divisor)
+    quotient = c.op("Add", quotient, c.between(too_little, False, 0, 1))
+    quotient = c.op("Add", quotient, c.between(rest, False, -1, 0))
+    for name, operand in ((a, x), (b, y)):
+        if operand.low < 0 or (operand is y and operand.low == 0):
+            quotient = c.op("Mul", quotient, c.between(name, False, -1, 1))
+    return Made(quotient, False)
 
 
 def where(c: Call) -> Made:
