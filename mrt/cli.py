@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from cvm import verification
+from cvm.ending import BAD_INPUT, ended
 from cvm.errors import CVMError
 from rich.console import Console
 from rich.logging import RichHandler
@@ -56,8 +56,6 @@ _EXAMPLES = {
     "ablate": "mrt ablate net.ini --quick",
     "train": "mrt train net.ini --set TRAIN.Epochs=10",
 }
-_BAD_INPUT = 2
-_INTERRUPTED = 130
 _PICTURES = 100
 _RAY_PARTS = 16  # nodes may come and go: more parts than one would have processes
 
@@ -66,7 +64,7 @@ class _Parser(argparse.ArgumentParser):
     """argparse, with errors in one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(_BAD_INPUT, f"mrt: {message}; see {self.prog} --help\n")
+        self.exit(BAD_INPUT, f"mrt: {message}; see {self.prog} --help\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -74,44 +72,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     0: done; 1: a check failed; 2: bad input, named in one line on standard error; 130: interrupted.
     """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    return ended("mrt", lambda: _command(given), (MRTError, CVMError), advised)
+
+
+def _command(arguments: list[str]) -> int:
     console = Console(stderr=True)
-    try:
-        options = _parse(list(sys.argv[1:] if arguments is None else arguments))
-        _log_to(console, logging.WARNING)
-        if options.command == "ops":
-            _ops()
-        elif options.command == "zoo":
-            return zoo_command.execute(options, console)
-        elif options.command == "completion":
-            _completion(options.shell)
-        elif options.command in _OWN:
-            return int(_OWN[options.command].execute(options))
-        else:
-            shape = shape_in_words(options.config) if is_onnx(options.config) else ""
-            config = load(options.config, options.set, options.start, options.device, options.data, shape)
-            _log_to(
-                console, max(logging.WARNING, config.default.verbosity) if options.quiet else config.default.verbosity
-            )
-            progress = Progress(console)
-            _ACTIONS[options.command](config, progress, options)
-        sys.stdout.flush()
-    except (MRTError, CVMError) as error:
-        print(f"mrt: {advised(error)}", file=sys.stderr)
-        return _BAD_INPUT
-    except OSError as error:  # what no part of MRT expects of its files: a full disk or standard output, a closed pipe
-        print(f"mrt: {error.filename or 'standard output'}: {error.strerror or error}", file=sys.stderr)
-        _silence()
-        return _BAD_INPUT
-    except KeyboardInterrupt:
-        print("mrt: interrupted", file=sys.stderr)
-        return _INTERRUPTED
+    options = _parse(arguments)
+    _log_to(console, logging.WARNING)
+    if options.command == "ops":
+        _ops()
+    elif options.command == "zoo":
+        return zoo_command.execute(options, console)
+    elif options.command == "completion":
+        _completion(options.shell)
+    elif options.command in _OWN:
+        return int(_OWN[options.command].execute(options))
+    else:
+        shape = shape_in_words(options.config) if is_onnx(options.config) else ""
+        config = load(options.config, options.set, options.start, options.device, options.data, shape)
+        _log_to(console, max(logging.WARNING, config.default.verbosity) if options.quiet else config.default.verbosity)
+        progress = Progress(console)
+        _ACTIONS[options.command](config, progress, options)
     return 0
-
-
-def _silence() -> None:
-    """Let what is left of standard output go nowhere: Python writes it at exit, and would complain again."""
-    if sys.__stdout__ is not None:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:

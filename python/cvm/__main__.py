@@ -14,6 +14,7 @@ import numpy as np
 
 import cvm
 from cvm import bench, verification
+from cvm.ending import ended
 from cvm.errors import CVMError
 from cvm.files import read_file, write_files
 from cvm.formal import join_outputs
@@ -29,20 +30,22 @@ _OWN: Mapping[str, Any] = {"verify": verification, "bench": bench}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command: 0 on success, 1 where `inspect --strict` or `verify` found something, 2 for bad input."""
-    options = _parser().parse_args(arguments)
+    """Run the command; return the exit status.
+
+    0: done; 1: `inspect --strict` or `verify` found something; 2: bad input, named in one line; 130: interrupted.
+    """
+    return ended("cvm", lambda: _command(_parser().parse_args(arguments)), (CVMError,))
+
+
+def _command(options: argparse.Namespace) -> int:
     with warnings.catch_warnings():
         warnings.simplefilter("default", cvm.errors.CVMWarning)
         warnings.showwarning = _show_warning_once()
-        try:
-            if options.command == "inspect":
-                return _inspect(options)
-            if options.command in _OWN:
-                return int(_OWN[options.command].execute(options))
-            _run(options)
-        except CVMError as error:
-            print(f"cvm: {error}", file=sys.stderr)
-            return 2
+        if options.command == "inspect":
+            return _inspect(options)
+        if options.command in _OWN:
+            return int(_OWN[options.command].execute(options))
+        _run(options)
     return 0
 
 
