@@ -129,6 +129,12 @@ onnx-networks: $(READY_DEV)
 reproducible: $(READY_DEV)
 	$(PYTHON) tests/compiled_bytes.py $(REPRODUCIBLE)
 
+# Networks compiled by MXNet for AArch64 under qemu, and here: the hash of every file (apt-get install mmdebstrap
+# qemu-user-static, on Debian 12). Minutes each; `ARM='NAME ...'` for other networks of mrt/zoo than digits.
+.PHONY: reproducible-arm
+reproducible-arm: $(READY_DEV)
+	PYTHONPATH=.:tests $(PYTHON) -W ignore tests/arm_bytes.py $(ARM)
+
 # One network of each family of GluonCV, with seeded weights, to a compiled model or to the line that refuses it; writes the
 # end of docs/zoo.md.
 families: $(READY)

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[1]
 NETWORKS = ("digits", "mnist", "cifar_resnet20_v1")
@@ -39,7 +40,19 @@ model.save(sys.argv[2])
 
 
 def compiled_bytes(name: str, threads: int, processor: str, setting: str = "", by_hand: bool = False) -> str:
-    """The SHA-256 of the compiled model, as its manifest gives it, made in a process of its own.
+    """The SHA-256 of the whole of `manifest`."""
+    return str(manifest(name, threads, processor, setting, by_hand)["sha256"])
+
+
+def manifest(
+    name: str,
+    threads: int = 1,
+    processor: str = "this one",
+    setting: str = "",
+    by_hand: bool = False,
+    python: Sequence[str] = (sys.executable,),
+) -> dict[str, Any]:
+    """The manifest of the compiled model, made in a process of its own.
 
     Args:
         name: of the configuration.
@@ -47,6 +60,7 @@ def compiled_bytes(name: str, threads: int, processor: str, setting: str = "", b
         processor: one of `PROCESSORS`.
         setting: one of `SETTINGS`.
         by_hand: by `mrt.quantize` in place of `mrt CONFIG`.
+        python: the command that runs it.
     """
     with tempfile.TemporaryDirectory() as folder:
         asked = {**SETTINGS[setting], "DEFAULT.Output_dir": folder, "COMPILATION.Dump_dir": folder}
@@ -56,12 +70,12 @@ def compiled_bytes(name: str, threads: int, processor: str, setting: str = "", b
         else:
             command = ["mrt/main.py", f"mrt/zoo/{name}.ini", *(part for text in sets for part in ("--set", text))]
         environment = {**os.environ, **PROCESSORS[processor], "OMP_NUM_THREADS": str(threads)}
-        line = [sys.executable, "-W", "ignore", *command]
+        line = [*python, "-W", "ignore", *command]
         done = subprocess.run(line, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"{name}: {done.stderr.strip()[-500:]}")
         (made,) = Path(folder).glob("*_cvm")
-        return str(json.loads((made / "manifest.json").read_text())["sha256"])
+        return dict(json.loads((made / "manifest.json").read_text()))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
