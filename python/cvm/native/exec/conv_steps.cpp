@@ -95,7 +95,7 @@ void ConvStep::run(const Call& call, int task) const {
                 const Block& next = blocks[is_first && size_t(b) + 1 < blocks.size() ? size_t(b) + 1 : size_t(b)];
                 const ConvTile tile = {from, span.rows, block.input_channel, block.channel, taps.data(), int(taps.size()), steps,
                                        weights->data() + block.weights, block.blocks, init.data() + part.init + block.channel,
-                                       weights->data() + next.weights};
+                                       weights->data() + next.weights, fetches->data() + block.first_fetch, block.fetches};
                 bound.run(*kernels, tile, registers);
             }
             is_first = false;
@@ -122,7 +122,7 @@ void DepthwiseStep::run(const Call& call, int task) const {
     uint8_t* base = call.at(in.place);
     BoundEnding bound(ending, call);
     Registers registers;
-    const int64_t block_bytes = int64_t(taps.size()) * form.width;
+    const int64_t block_bytes = int64_t(taps.size()) / form.taps * form.width * kDepthwiseBytes;
     Meter meter(call.watch);
     each_span(parts, out_n, first_row, last_row, form.rows, [&](const Span& span, const Part& part) {
         bound.move_to(span);
@@ -130,7 +130,7 @@ void DepthwiseStep::run(const Call& call, int task) const {
         span.addresses(base, in.sn, step_y, step_x, from);
         for (int64_t channel = 0; channel < channels; channel += form.width) {
             const int blocks = int(std::min<int64_t>(form.width / form.lanes, ceil_div(channels - channel, form.lanes)));
-            const DepthwiseTile tile = {from, span.rows, channel, taps.data(), int(taps.size()) / kQuad,
+            const DepthwiseTile tile = {from, span.rows, channel, taps.data(), int(taps.size()) / form.taps,
                                         weights->data() + channel / form.width * block_bytes,
                                         init.data() + part.init + channel, blocks};
             bound.run(*kernels, tile, registers);

@@ -129,6 +129,8 @@ public:
         int blocks;              // of 16 channels
         int64_t weights;         // byte offset in the packed weights
         int64_t input_channel;   // first input channel (groups)
+        int64_t first_fetch = 0; // where Tile::paired
+        int fetches = 0;
     };
 
     const Kernels* kernels = nullptr;
@@ -141,6 +143,7 @@ public:
     Aligned<int32_t> init;   // what sums begin with: of every part, per output channel (padded)
     std::vector<Part> parts; // of all pixels
     std::vector<Block> blocks;
+    std::shared_ptr<const std::vector<Fetch>> fetches;  // of the blocks
     int64_t row_chunks = 1, block_chunk = 0, block_chunks = 1;
     bool many_weights = false;   // a task's weights do not stay in the cache beside its pixels
 
@@ -157,7 +160,7 @@ public:
     View in;
     int64_t out_n = 1, out_h = 1, out_w = 1;
     int64_t step_y = 0, step_x = 0;
-    std::vector<int64_t> taps;   // padded to whole quads
+    std::vector<int64_t> taps;   // padded to whole steps
     std::shared_ptr<const Aligned<int8_t>> weights;
     Aligned<int32_t> init;
     std::vector<Part> parts;

@@ -359,7 +359,7 @@ inline void transpose_lanes(__m512i v[4]) {
 // weights are packed in that order. QUADS = 0: any number.
 template <int QUADS>
 inline void depthwise_row(const DepthwiseTile& tile, const uint8_t* x, __m512i sums[4]) {
-    const int quads = QUADS ? QUADS : tile.quads;
+    const int quads = QUADS ? QUADS : tile.steps;
     const int8_t* w = tile.weights;
     const int64_t* offsets = tile.tap_offsets;
 #pragma GCC unroll 3
@@ -418,11 +418,11 @@ void depthwise_rows_u8(const DepthwiseTile& tile, const Affine& post, uint8_t* c
 }
 
 void depthwise_u8(const DepthwiseTile& tile, const Affine& post, uint8_t* const* out) {
-    if (tile.quads == 3) depthwise_rows_u8<3>(tile, post, out);
+    if (tile.steps == 3) depthwise_rows_u8<3>(tile, post, out);
     else depthwise_rows_u8<0>(tile, post, out);
 }
 
-constexpr Tile kTile = {kTileRows, kTileWidth, kLanes, 4, 128, true};
+constexpr Tile kTile = {kTileRows, kTileWidth, kLanes, 4, 4, 128, true, false};
 constexpr Kernels kTable = {"avx512", kTile, conv, depthwise, conv_u8, depthwise_u8, conv_joint, run_program,
                              run_max_pool, run_sum, run_interleave3};
 

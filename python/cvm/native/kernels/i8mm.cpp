@@ -83,7 +83,7 @@ struct Loops {
         const uint8_t* x = tile.pixels[first] + tile.channel + block * kLanes;
         const int8_t* w = tile.weights + block * 64;
         const int64_t* offsets = tile.tap_offsets;
-        for (int q = 0; q < tile.quads; ++q, w += kTileWidth * 4, offsets += 4) {
+        for (int q = 0; q < tile.steps; ++q, w += kTileWidth * 4, offsets += 4) {
             uint8x16_t v[4];
             interleave4(x, offsets, v);
             for (int i = 0; i < 4; ++i) acc[0][i] = vusdotq_s32(acc[0][i], v[i], vld1q_s8(w + 16 * i));

@@ -20,11 +20,13 @@ struct Tile {
     int rows, width;   // pixels and channels of a tile, within the limits below
     int lanes;         // channels of a pixel are padded to a multiple of this; a block has so many
     int depth;         // bytes of input that one step of `conv` multiplies and adds
+    int taps;          // taps that one step of `depthwise` multiplies and adds: four with weights of 8 bits, or two of 16
     int offset;        // what `conv` and `depthwise` add to the values that they multiply: 128, or 0 where they remove the bias
-    bool interleaved;  // depthwise weights in the order [quads][4][4 x 16 channels in fours][4]
+    bool interleaved;  // depthwise weights in the order [steps][4][blocks of 16 channels][four of these][4 bytes]
+    bool paired;       // `conv` takes its input by `Fetch`es, in an order in which any two neighbouring products fit int16
 };
 
-constexpr int kQuad = 4;           // taps that one step of `depthwise` multiplies and adds
+constexpr int kDepthwiseBytes = 4;      // of a channel's weights in a step of `depthwise`
 constexpr int kMaxTileRows = 32;
 constexpr int kMaxTileValues = 24 * 64;
 
@@ -114,6 +116,13 @@ struct JointRows {
     uint8_t* const* narrow;
 };
 
+// Sixteen bytes of a tap of the input, put in another order: byte i is the one at index[i], or zero where that is 128.
+struct Fetch {
+    uint8_t index[16];
+    int32_t tap, first;  // where in the input: bytes first .. first + 15 of this tap
+    int32_t bytes;       // how many are made, a multiple of 4
+};
+
 // --- the table ------------------------------------------------------------------------------------------
 
 // A convolution as a product of pixels and taps: acc[r][o] = init[o] + sum over taps t, steps s, bytes j of
@@ -129,17 +138,19 @@ struct ConvTile {
     int blocks;                  // as many as the channels need, at most width / lanes
     const int32_t* init;         // [blocks * lanes]
     const int8_t* ahead;         // the weights of the next tile, to be fetched meanwhile
+    const Fetch* fetches;        // where Tile::paired: what takes the place of all steps of all taps, one after another
+    int fetch_count;
 };
 
 // Depthwise: acc[r][c] = init[c] + sum over taps t of (pixels[r][channel + tap_offsets[t] + c] - 128 + offset) *
-// weights[t / kQuad][c][t % kQuad], for the channels of a tile.
+// weights[t / Tile::taps][c][t % Tile::taps], for the channels of a tile.
 struct DepthwiseTile {
     const uint8_t* const* pixels;
     int rows;
     int64_t channel;
-    const int64_t* tap_offsets;  // [quads * kQuad]
-    int quads;
-    const int8_t* weights;       // [quads][width][kQuad]
+    const int64_t* tap_offsets;  // [steps * Tile::taps]
+    int steps;
+    const int8_t* weights;       // [steps][width][kDepthwiseBytes]
     const int32_t* init;         // [width]
     int blocks;                  // how many blocks of channels exist
 };

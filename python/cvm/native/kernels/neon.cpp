@@ -62,7 +62,7 @@ struct Loops {
             for (int i = 0; i < 4; ++i) acc[r][i] = vld1q_s32(tile.init + block * kLanes + 4 * i);
         const int8_t* w = tile.weights + block * 64;
         const int64_t* offsets = tile.tap_offsets;
-        for (int q = 0; q < tile.quads; ++q, w += kTileWidth * 4, offsets += 4) {
+        for (int q = 0; q < tile.steps; ++q, w += kTileWidth * 4, offsets += 4) {
             const int8x16x4_t taps = vld4q_s8(w);
             for (int r = 0; r < ROWS; ++r) {
                 const uint8_t* x = tile.pixels[first + r] + tile.channel + block * kLanes;

@@ -166,7 +166,7 @@ struct Table {
         conv_any<Loops>(tile, ToJoint(post, tile.channel, rows));
     }
     static constexpr Kernels named(const char* name) {
-        return {name,       {kTileRows, kTileWidth, kLanes, Loops::kDepth, Loops::kOffset, false},
+        return {name,       {kTileRows, kTileWidth, kLanes, Loops::kDepth, 4, Loops::kOffset, false, false},
                 conv,       depthwise,    conv_u8, depthwise_u8, conv_joint, run_program,
                 run_max_pool, run_sum, run_interleave3};
     }

@@ -36,7 +36,7 @@ void depthwise(const DepthwiseTile& tile, int32_t* acc) {
     for (int r = 0; r < tile.rows; ++r) {
         int32_t* __restrict sum = acc + r * kTileWidth;
         for (int c = 0; c < width; ++c) sum[c] = tile.init[c];
-        for (int q = 0; q < tile.quads; ++q) {
+        for (int q = 0; q < tile.steps; ++q) {
             const int8_t* __restrict w = tile.weights + q * kTileWidth * 4;
             const int64_t* offsets = tile.tap_offsets + 4 * q;
             for (int j = 0; j < 4; ++j) {
@@ -83,7 +83,7 @@ void conv_joint(const ConvTile& tile, const Joint& post, const JointRows& rows) 
     }
 }
 
-constexpr Tile kTile = {kTileRows, kTileWidth, kLanes, 4, 128, false};
+constexpr Tile kTile = {kTileRows, kTileWidth, kLanes, 4, 4, 128, false, false};
 constexpr Kernels kTable = {"portable", kTile, conv, depthwise, conv_u8, depthwise_u8, conv_joint, run_program,
                              run_max_pool, run_sum, run_interleave3};
 

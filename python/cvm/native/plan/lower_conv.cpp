@@ -54,7 +54,7 @@ void Lowering::lower_conv(const Group& group) {
         const auto packed = packed_depthwise(group, repeat);
         step->weights = packed->weights;
         step->init = packed->init;
-        while (taps.size() % kQuad) taps.push_back(taps.back());
+        while (int(taps.size()) % kernels_.tile.taps) taps.push_back(taps.back());
         step->taps = std::move(taps);
         step->channels = conv.outputs;
         std::vector<int64_t> repeated;
@@ -73,6 +73,7 @@ void Lowering::lower_conv(const Group& group) {
     step->steps = packed->steps;
     step->weights = packed->weights;
     step->blocks = packed->blocks;
+    step->fetches = packed->fetches;
     step->init = packed->init;
     if (packed->row_taps) {
         taps.clear();

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <map>
 
+#include "plan/pairs.h"
 
 namespace cvm {
 
@@ -179,6 +181,26 @@ bool takes_rows(const Convolution& conv, int64_t pixel_bytes) {
     return conv.groups == 1 && conv.dilation_w == 1 && pixel_bytes == conv.inputs;
 }
 
+namespace {
+
+// Weights of a block of output channels as [taps][tap_bytes][width], zero where a channel meets no input.
+std::vector<int8_t> plain_weights(const Convolution& conv, const ConvStep::Block& block, int64_t width, bool row_taps, int64_t taps, int64_t tap_bytes) {
+    std::vector<int8_t> plain(size_t(taps * tap_bytes * width), int8_t(0));
+    const int64_t end = std::min(block.channel + width, conv.outputs);
+    for (int64_t o = block.channel; o < end; ++o) {
+        const int64_t shift = o / (conv.outputs / conv.groups) * conv.inputs - block.input_channel;
+        for (int64_t ky = 0; ky < conv.kernel_h; ++ky)
+            for (int64_t kx = 0; kx < conv.kernel_w; ++kx) {
+                const int64_t first = row_taps ? ky * tap_bytes + kx * conv.inputs : (ky * conv.kernel_w + kx) * tap_bytes + shift;
+                for (int64_t i = 0; i < conv.inputs; ++i)
+                    plain[size_t((first + i) * width + o - block.channel)] = int8_t(conv.weight(o, i, ky, kx));
+            }
+    }
+    return plain;
+}
+
+}  // namespace
+
 PackedConv pack_conv(const Convolution& conv, int64_t pixel_bytes, const Tile& tile, Share& share) {
     const int64_t lanes = tile.lanes, depth = tile.depth;
     PackedConv packed;
@@ -200,58 +222,67 @@ PackedConv pack_conv(const Convolution& conv, int64_t pixel_bytes, const Tile& t
     const int64_t tap_bytes = packed.row_taps ? conv.kernel_w * conv.inputs : window;
     packed.steps = int(ceil_div(tap_bytes, depth));
 
+    std::vector<PairedOrder> orders;
+    auto fetches = std::make_shared<std::vector<Fetch>>();
     int64_t bytes = 0;
     for (ConvStep::Block& block : packed.blocks) {
+        const int64_t width = block.blocks * lanes;
         block.weights = bytes;
-        bytes += taps * packed.steps * block.blocks * lanes * depth;
+        if (!tile.paired) {
+            bytes += taps * packed.steps * depth * width;
+            continue;
+        }
+        orders.push_back(pair_inputs(plain_weights(conv, block, width, packed.row_taps, taps, tap_bytes), taps, tap_bytes, width));
+        const std::vector<Fetch>& found = orders.back().fetches;
+        block.first_fetch = int64_t(fetches->size());
+        block.fetches = int(found.size());
+        share.take(int64_t(found.size() * sizeof(Fetch)), "packed weights");
+        fetches->insert(fetches->end(), found.begin(), found.end());
+        bytes += orders.back().bytes * width;
     }
     share.take(bytes, "packed weights");
     auto weights = std::make_shared<Aligned<int8_t>>(size_t(bytes), int8_t(0));
     packed.init.assign(size_t(round_up(conv.outputs, lanes)), 0);
-    for (const ConvStep::Block& block : packed.blocks) {
+    for (size_t b = 0; b < packed.blocks.size(); ++b) {
+        const ConvStep::Block& block = packed.blocks[b];
         const int64_t width = block.blocks * lanes;
-        const int64_t end = std::min(block.channel + width, conv.outputs);
-        for (int64_t o = block.channel; o < end; ++o) {
-            const int64_t shift = o / group_outputs * conv.inputs - block.input_channel;
-            int64_t sum = 0;
-            for (int64_t ky = 0; ky < conv.kernel_h; ++ky)
-                for (int64_t kx = 0; kx < conv.kernel_w; ++kx) {
-                    const int64_t tap = packed.row_taps ? ky : ky * conv.kernel_w + kx;
-                    const int64_t first = packed.row_taps ? kx * conv.inputs : shift;  // byte of the tap
-                    int64_t row = tap * packed.steps + first / depth, byte = first % depth;
-                    for (int64_t i = 0; i < conv.inputs; ++i) {
-                        const int64_t w = conv.weight(o, i, ky, kx);
-                        (*weights)[size_t(block.weights + (row * width + o - block.channel) * depth + byte)] = int8_t(w);
-                        sum += w;
-                        if (++byte == depth) {
-                            byte = 0;
-                            ++row;
-                        }
-                    }
-                }
-            packed.init[size_t(o)] = wrap(-tile.offset * sum);
+        const std::vector<int8_t> plain = plain_weights(conv, block, width, packed.row_taps, taps, tap_bytes);
+        std::vector<int64_t> sums(size_t(width), 0);
+        for (int64_t i = 0; i < taps * tap_bytes; ++i) {
+            const int64_t place = tile.paired ? orders[b].places[size_t(i)] : i / tap_bytes * packed.steps * depth + i % tap_bytes;
+            int8_t* to = weights->data() + block.weights + place / depth * width * depth + place % depth;
+            for (int64_t o = 0; o < width; ++o) {
+                to[o * depth] = plain[size_t(i * width + o)];
+                sums[size_t(o)] += to[o * depth];
+            }
         }
+        const int64_t end = std::min(width, conv.outputs - block.channel);
+        for (int64_t o = 0; o < end; ++o) packed.init[size_t(block.channel + o)] = wrap(-tile.offset * sums[size_t(o)]);
     }
     packed.weights = weights;
+    packed.fetches = fetches;
     return packed;
 }
 
 PackedDepthwise pack_depthwise(const Convolution& conv, int64_t repeat, const Tile& tile, Share& share) {
-    const int64_t width = tile.width, lanes = tile.lanes, depth = kQuad;
-    const int64_t taps = conv.kernel_h * conv.kernel_w, quads = ceil_div(taps, depth);
+    const int64_t width = tile.width, lanes = tile.lanes;
+    const int64_t taps = conv.kernel_h * conv.kernel_w, steps = ceil_div(taps, tile.taps);
     const int64_t tiles = ceil_div(conv.outputs * repeat, width);
-    share.take(tiles * quads * width * depth, "packed weights");
-    auto weights = std::make_shared<Aligned<int8_t>>(size_t(tiles * quads * width * depth), int8_t(0));
+    share.take(tiles * steps * width * kDepthwiseBytes, "packed weights");
+    auto weights = std::make_shared<Aligned<int8_t>>(size_t(tiles * steps * width * kDepthwiseBytes), int8_t(0));
     PackedDepthwise packed;
     packed.init.assign(size_t(tiles * width), 0);
     for (int64_t channel = 0; channel < conv.outputs * repeat; ++channel) {
         const int64_t o = channel % conv.outputs, at = channel / width, c = channel % width;
-        // Interleaved: sums[i] of a 512-bit kernel holds channels 4 i .. 4 i + 3 of every 16.
-        const int64_t slot = tile.interleaved ? c % lanes / 4 * lanes + c / lanes * 4 + c % 4 : c;
+        // Interleaved: sums[i] of a kernel holds channels 4 i .. 4 i + 3 of every 16.
+        const int64_t slot = tile.interleaved ? c % lanes / 4 * (width / 4) + c / lanes * 4 + c % 4 : c;
         int64_t sum = 0;
         for (int64_t t = 0; t < taps; ++t) {
             const int64_t w = conv.weight(o, 0, t / conv.kernel_w, t % conv.kernel_w);
-            (*weights)[size_t(((at * quads + t / depth) * width + slot) * depth + t % depth)] = int8_t(w);
+            int8_t* to = weights->data() + ((at * steps + t / tile.taps) * width + slot) * kDepthwiseBytes;
+            const int16_t word = int16_t(w);
+            if (tile.taps == 2) std::memcpy(to + t % 2 * 2, &word, 2);
+            else to[t % 4] = int8_t(w);
             sum += w;
         }
         packed.init[size_t(channel)] = wrap(-tile.offset * sum);

@@ -68,6 +68,7 @@ struct PackedConv {
     int steps = 0;
     bool row_taps = false;   // a tap is a whole row of the kernel
     std::vector<ConvStep::Block> blocks;
+    std::shared_ptr<const std::vector<Fetch>> fetches;  // of the blocks, where Tile::paired
     std::shared_ptr<const Aligned<int8_t>> weights;
     Aligned<int32_t> init;
 };
