@@ -17,8 +17,8 @@ constexpr int kTileRows = 32, kTileWidth = kLanes * kMaxBlocks;
 namespace cvm {
 namespace {
 
-constexpr int kRows = 4;        // pixels whose sums are in registers at a time
-constexpr int kMostBytes = 384; // of a pixel's input at a time: those of a tile and their weights stay in the first cache
+constexpr int kRows = 4;           // pixels whose sums are in registers at a time
+constexpr int kMostBytes = 384;  // of a pixel's input at a time: those of a tile and their weights stay in the first cache
 constexpr int kPitch = kMostBytes + 16;
 
 // A part of a tile's input in the order of its weights.
