@@ -61,6 +61,14 @@ test-engines: $(READY_DEV)
 	$(PYTHON) -c 'import openvino' 2>/dev/null || $(PIP) install 'openvino>=2024.6'
 	$(PYTHON) tests/everywhere_engines.py $(MODELS)
 
+# The same by TVM, for this machine and as C source, in an environment of its own: `make test-tvm MODELS="DIR …"`.
+.PHONY: test-tvm
+test-tvm: $(READY_DEV)
+	$(PYTHON) tests/everywhere_engines.py --record build/everywhere/tvm $(MODELS)
+	test -x .venv-tvm/bin/python || $(PYTHON) -m venv .venv-tvm
+	.venv-tvm/bin/python -m pip --disable-pip-version-check --quiet install 'apache-tvm>=0.27,<0.28' onnx
+	.venv-tvm/bin/python tests/everywhere_tvm.py build/everywhere/tvm
+
 # What the integers cost beside ONNX Runtime, OpenVINO and MXNet, for the networks whose data and weights are there; writes
 # docs/accuracy.*: MRT_DATA=FOLDER MODELS=FOLDER make accuracy; `ACCURACY=--help make accuracy`.
 accuracy: $(READY) $(READY_BENCH)
@@ -170,7 +178,7 @@ package: | $(PYTHON)
 	cd build/package/away && ../cvm/bin/python -m cvm run data/digits_cvm --input data/digits_cvm/data.npy
 
 clean:
-	rm -rf $(VENV) $(BENCH_VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(BENCH_VENV) .venv-tvm build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # mrt and cvm, as they stand in this folder. What builds them is installed beside them, so that what was compiled is kept.
 $(READY): pyproject.toml $(NATIVE_SOURCES) | $(PYTHON)

@@ -36,7 +36,7 @@ def inputs(package: Package, folder: Path, samples: int) -> list[np.ndarray]:
     made = [rng.integers(-bound, bound + 1, shape), rng.choice([-bound, bound], shape)]
     sample = folder / "data.npy"
     if sample.exists():
-        made.insert(0, np.load(sample)[:samples])
+        made.insert(0, np.resize(np.load(sample), shape))
     return [x.astype(np.int8 if bound < 128 else np.int32) for x in made]
 
 
@@ -90,12 +90,29 @@ def verdict(engine: Engine | None, feeds: list[np.ndarray], wanted: list[Outputs
     return str(different)
 
 
+def record(target: Path, folder: Path, samples: int) -> None:
+    """Write a model of one batch size, inputs and what the specification gives for them."""
+    package = load_package(folder)
+    feeds = inputs(package, folder, samples)
+    target.mkdir(parents=True, exist_ok=True)
+    onnx.save(to_onnx(package.model, package.description, samples), target / f"{folder.name}.onnx")
+    arrays = {f"x{k}": x for k, x in enumerate(feeds)}
+    for k, x in enumerate(feeds):
+        arrays |= {f"y{k}_{i}": y for i, y in enumerate(formal.run(package.model, x))}
+    np.savez(target / f"{folder.name}.npz", **arrays)
+
+
 def main() -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description="Compares the engines on compiled models.")
     parser.add_argument("models", nargs="+", type=Path, metavar="DIR", help="a compiled model's folder")
     parser.add_argument("--samples", type=int, default=2, help="samples of each kind of input (default 2)")
+    parser.add_argument("--record", type=Path, metavar="FOLDER", help="only write what everywhere_tvm.py reads")
     options = parser.parse_args()
+    if options.record:
+        for folder in options.models:
+            record(options.record, folder, options.samples)
+        return 0
     header = ["model", "integers", *KERNELS, "ONNX Runtime", "OpenVINO"]
     print(f"| {' | '.join(header)} |\n|{'---|' * len(header)}", flush=True)
     equal = True
