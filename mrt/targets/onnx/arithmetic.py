@@ -67,14 +67,14 @@ def cvm_right_shift(c: Call) -> Made:
     if shift > 31:
         return Made(c.op("Mul", c.read(x, False), c.number(0, False)), False)
     if x.magnitude + half <= EXACT:
-        scaled = c.op("Mul", c.read(x, True), c.number(2.0**-shift, True))
+        scaled = c.op("Mul", c.read(x, True), c.power(-shift))
         name, is_float = c.op("Floor", c.op("Add", scaled, c.number(0.5, True))), True
     elif x.high + half <= INT32_MAX:
         name, is_float = _floor(c, c.op("Add", c.read(x, False), c.number(half, False)), shift)
     else:  # the sum would leave int32: floor(x / 2^s), and 1 where the next bit is set
         name, is_float = _floor(c, c.read(x, False), shift)
         bit = c.cast(c.op("BitwiseAnd", c.read(x, False), c.number(half, False)), True)
-        bit = c.op("Mul", bit, c.number(1.0 / half, True))
+        bit = c.op("Mul", bit, c.power(1 - shift))
         name = c.op("Add", name, bit if is_float else c.cast(bit, False))
     if -bound <= (x.low + half) >> shift and (x.high + half) >> shift <= bound:
         return Made(name, is_float)
@@ -86,7 +86,7 @@ def _floor(c: Call, name: str, shift: int) -> tuple[str, bool]:
 
     def scaled(mask: int) -> str:
         part = c.cast(c.op("BitwiseAnd", name, c.number(mask, False)), True)
-        return c.op("Mul", part, c.number(2.0**-shift, True))
+        return c.op("Mul", part, c.power(-shift))
 
     if shift >= 8:
         return scaled(-(1 << shift)), True
@@ -98,7 +98,7 @@ def cvm_left_shift(c: Call) -> Made:
     """x * 2^s, limited."""
     (x,), shift, bound = c.inputs, c.attrs.shift_bit, limit(c.attrs.precision)
     is_float = x.fits_float and min(x.magnitude << shift, bound) <= EXACT
-    factor = c.number(1 << shift, is_float)
+    factor = c.power(shift) if is_float else c.number(1 << shift, False)
     name = c.op("Mul", c.read(x, is_float), factor)
     if x.magnitude << shift <= bound:
         return Made(name, is_float)

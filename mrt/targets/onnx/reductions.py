@@ -32,7 +32,7 @@ def _in_parts(c: Call, x: Tensor, axes: list[int], count: int) -> str:
     name = c.read(x, False)
     low = c.cast(c.op("BitwiseAnd", name, c.number((1 << bits) - 1, False)), True)
     high = c.cast(c.op("BitwiseAnd", name, c.number(-(1 << bits), False)), True)
-    high = c.op("Mul", high, c.number(2.0**-bits, True))
+    high = c.op("Mul", high, c.power(-bits))
     high, low = (c.op("ReduceSum", part, c.index(axes), keepdims=1) for part in (high, low))
     return c.joined(high, low, 1 << bits)
 

@@ -166,6 +166,10 @@ class Call:
         """A small constant, in float32 or int32."""
         return self.writer.constant(np.asarray(values, np.float32 if is_float else np.int32))
 
+    def power(self, exponent: int) -> str:
+        """2^exponent in float32: of one entry, since TVM's writer of C gives scalars seven digits."""
+        return self.number([2.0**exponent], True)
+
     def index(self, values: Numbers) -> str:
         """A constant of indices, axes or sizes."""
         return self.writer.constant(np.asarray(values, np.int64))
@@ -213,7 +217,7 @@ class Call:
         name = self.read(x, False)
         high = self.cast(self.op("BitwiseAnd", name, self.number(-65536, False)), True)
         low = self.cast(self.op("BitwiseAnd", name, self.number(65535, False)), True)
-        return self.op("Mul", high, self.number(2.0**-16, True)), low
+        return self.op("Mul", high, self.power(-16)), low
 
     def joined(self, high: str, low: str, unit: int = 65536) -> str:
         """unit * high + low in int32, of two tensors of float32."""
