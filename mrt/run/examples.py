@@ -20,7 +20,7 @@ from mrt.report.details import Example
 
 _COUNT = 6
 _SIDE = 112  # pixels at most
-_LARGER_SIDE = 224  # where boxes are to be told apart
+_LARGER_SIDE = 224  # where boxes or classes of pixels are to be told apart
 _ROW = 6
 _SURE = 0.5
 _MOST_BOXES = 20
@@ -63,9 +63,11 @@ class Examples:
             self._add(_small(picture, _SIDE), truth, said, [None, None])
         elif holds_classes(first[None]) or (first.ndim == 3 and first.shape[0] > 1 and first.shape[1:] != (1, 1)):
             maps = [classes_of(output[0][None])[0] for output in (floats, integers)]
-            said = [self._shares(maps[0]), f"{self._shares(maps[1])}; {float((maps[0] == maps[1]).mean()):.2%} alike"]
             marked = self._dataset.labelled and np.shape(label) == maps[0].shape
-            self._add(_small(picture, _SIDE), None, said, [*map(_map, maps)], _map(label) if marked else None)
+            said = [self._shares(classes, named=marked) for classes in maps]  # else, names are of whole pictures
+            said[1] += f"; {float((maps[0] == maps[1]).mean()):.2%} alike"
+            large = picture.resize(_fitting(picture, _LARGER_SIDE), Image.Resampling.LANCZOS)
+            self._add(_encoded(large, "JPEG"), None, said, [*map(_map, maps)], _map(label) if marked else None)
         elif all(output.ndim == 2 for output in floats) and sum(output.shape[-1] for output in floats) == _ROW:
             found = [_boxes(np.concatenate(list(outputs), axis=-1)) for outputs in (floats, integers)]
             said = [self._listed(rows) for rows in found]
@@ -101,11 +103,12 @@ class Examples:
         names = self._dataset.labels
         return names[number] if names and 0 <= number < len(names) else f"class {number}"
 
-    def _shares(self, classes: Array) -> str:
+    def _shares(self, classes: Array, named: bool) -> str:
         """The classes of most pixels."""
         numbers, counts = np.unique(classes, return_counts=True)
         most = np.argsort(-counts, kind="stable")[:_MOST_CLASSES]
-        return ", ".join(f"{self._name(int(numbers[i]))} {counts[i] / classes.size:.0%}" for i in most)
+        names = [self._name(int(numbers[i])) if named else f"class {numbers[i]}" for i in most]
+        return ", ".join(f"{name} {counts[i] / classes.size:.0%}" for name, i in zip(names, most))
 
     def _listed(self, rows: Array) -> str:
         return ", ".join(f"{self._name(int(row[0]))} {row[1]:.0%}" for row in rows) or "no box"
@@ -131,7 +134,7 @@ def _map(classes: Array) -> str:
     """A picture with a colour for each class; black where there is none."""
     picture = Image.fromarray(np.where(classes < 0, _NONE, classes % _NONE).astype(np.uint8), mode="P")
     picture.putpalette([*(part for number in range(_NONE) for part in _color(number)), 0, 0, 0])
-    return _encoded(picture.resize(_fitting(picture, _SIDE), Image.Resampling.NEAREST), "PNG")
+    return _encoded(picture.resize(_fitting(picture, _LARGER_SIDE), Image.Resampling.NEAREST), "PNG")
 
 
 def _color(number: int) -> tuple[int, int, int]:
