@@ -295,6 +295,38 @@ def branches(random: Random, x: Any) -> Any:
     return total
 
 
+def joined(random: Random, x: Any) -> Any:
+    """Layers of one tensor, of very different sizes, beside each other."""
+    rank = len(shape_of(x))
+
+    def layer() -> Any:
+        if rank == 4:
+            made = sym.Convolution(x, num_filter=int(random.integers(1, 9)), kernel=(1, 1))
+        else:
+            made = sym.FullyConnected(x, num_hidden=int(random.integers(1, 9)))
+        return pick(random, made, sym.relu(made)) * float(10.0 ** -random.integers(4))
+
+    first = x if rank == 4 else sym.Flatten(x)
+    return pick(random, sym.relu, lambda both: both)(sym.Concat(first, layer(), layer(), dim=1))
+
+
+def sequences(random: Random, x: Any) -> Any:
+    """What ends, is masked or turned round at a length: of all samples, or of each."""
+    if int(np.prod(shape_of(x)[1:])) % 4:
+        return x
+    flat = sym.Flatten(x)
+    steps = sym.transpose(sym.Reshape(flat, shape=(0, 4, -1)), axes=(1, 0, 2))
+    lengths = [1 + pick(random, 1, 3) * (sym.mean(flat, axis=1) > 0)] if random.integers(2) else []
+    use = {"use_sequence_length": bool(lengths)}
+    return pick(
+        random,
+        lambda: sym.SequenceLast(steps, *lengths, **use),
+        lambda: sym.transpose(sym.SequenceReverse(steps, *lengths, **use), axes=(1, 0, 2)),
+        lambda: sym.transpose(sym.SequenceMask(steps, *lengths, **use), axes=(1, 0, 2)),
+        lambda: sym.SequenceMask(sym.Reshape(flat, shape=(0, 4, -1)), *lengths, value=-1, axis=1, **use),
+    )()
+
+
 ODDITIES: tuple[Oddity, ...] = (
     conv,
     split,
@@ -308,6 +340,8 @@ ODDITIES: tuple[Oddity, ...] = (
     resampled,
     attention,
     branches,
+    joined,
+    sequences,
 )
 
 

@@ -55,6 +55,14 @@ class Reshape(Mover):
     names = ("Reshape", "reshape")
     summary = "reshape"
 
+    def channels(
+        self, node: Node, given: Sequence[Array | None], before: Sequence[Shape], after: Shape
+    ) -> Array | None:
+        """Where it flattens: each channel once for each of its entries."""
+        channels, shape = sole(given), before[0]
+        flattens = len(shape) > 1 < shape[1] and after == (shape[0], int(np.prod(shape[1:])))
+        return np.repeat(channels, int(np.prod(shape[2:]))) if flattens and channels is not None else None
+
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
         """Codes that are read from the right (reverse), or the old target_shape: the shape that they lead to."""
         if integers(node, "shape", ()) and not flag(node, "reverse", False):

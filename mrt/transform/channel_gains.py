@@ -5,7 +5,8 @@
 The 8-bit form in which a layer reads x has one step for all channels, which a few large channels decide. Equalization
 (`mrt.transform.equalize`) moves gains into the layers before, which works only through functions that commute with
 them; here they are a multiplication per channel, where x becomes 8 bits. They still go into the layer that made x where
-nothing but ReLU, pooling and factors is in between. Of joined tensors each gets its own part, before they are joined.
+nothing but ReLU, pooling, flattening and factors is in between. Of joined tensors each gets its own part, before they
+are joined.
 `mrt.transform.gain_choice` says which layers get gains.
 """
 
@@ -16,9 +17,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from mrt import ops
 from mrt.executors.mxnet import infer_shapes
 from mrt.graph import Array, Graph, Node, Value
-from mrt.graph.attrs import integer, text
+from mrt.graph.attrs import integer
 from mrt.transform.base import Builder, Pass
 from mrt.transform.channel_paths import is_layer
 
@@ -38,85 +40,109 @@ class ChannelGains(Pass):
     def run(self, graph: Graph) -> Graph:
         """The graph with gains."""
         builder = Builder(graph)
-        uses = graph.use_counts()
-        scaled: dict[Node, Array] = {}  # layers whose outputs take a gain
+        places = _Places(graph)
         for node in graph.nodes():
             if node.name in self._gains:
-                _absorb(node.inputs[0], self._gains[node.name], graph, uses, scaled)
+                places.find(node, self._gains[node.name])
 
         def visit(node: Node, inputs: tuple[Value, ...]) -> Sequence[Value] | None:
-            if node.name not in self._gains and node not in scaled:
+            factors = {index: gain for (reader, index), gain in places.factors.items() if reader == node}
+            if not factors and node.name not in self._gains and node not in places.scaled:
                 return None
             builder.current = node
-            weight, *bias = (graph.params[value.node.name] for value in node.inputs[1:])
-            x = inputs[0]
-            if node.name in self._gains:
-                gain = self._gains[node.name]
-                weight = weight / _per_weight(node, weight, gain)
-                x = _multiplied(node.inputs[0], x, gain, graph, uses, scaled, builder)
-            if node in scaled:
-                after = scaled[node]
-                weight = weight * after.reshape((-1,) + (1,) * (weight.ndim - 1))
-                bias = [array * after for array in bias]
-            return [Value(replace(node, inputs=(x, *map(builder.param, (weight, *bias)))))]
+            new = list(inputs)
+            for index, gain in factors.items():
+                shape = (1, -1) + (1,) * (len(places.shapes[node.inputs[index]]) - 2)
+                new[index] = builder.op("broadcast_mul", [new[index], builder.param(gain.reshape(shape))])
+            if node.name in self._gains or node in places.scaled:
+                weight, *bias = (graph.params[value.node.name] for value in node.inputs[1:])
+                if node.name in self._gains:
+                    weight = weight / _per_weight(node, weight, self._gains[node.name])
+                if node in places.scaled:
+                    after = places.scaled[node]
+                    weight = weight * after.reshape((-1,) + (1,) * (weight.ndim - 1))
+                    bias = [array * after for array in bias]
+                new[1:] = map(builder.param, (weight, *bias))
+            return [Value(replace(node, inputs=tuple(new)))]
 
         return graph.rebuild(visit, builder.params)
 
 
-def _absorb(value: Value, gain: Array, graph: Graph, uses: Mapping[Value, int], scaled: dict[Node, Array]) -> None:
-    """Note the layers that can put a gain on their outputs themselves."""
-    if _joins(value, uses):
-        for part, own in _parts(value, gain, graph):
-            _absorb(part, own, graph, uses, scaled)
-    elif (layer := _maker(value, graph, uses)) is not None and (gain != 1).any():
-        scaled[layer] = gain
+class _Places:
+    """Where gains go: into the layers that made what is read, or as factors on inputs of nodes.
 
+    Attributes:
+        scaled: the gain of each layer's outputs that takes one.
+        factors: the gain of a node's input, by the node and the input's number.
+        shapes: of all values, at batch 1.
+    """
 
-def _multiplied(
-    old: Value,
-    new: Value,
-    gain: Array,
-    graph: Graph,
-    uses: Mapping[Value, int],
-    scaled: Mapping[Node, Array],
-    builder: Builder,
-) -> Value:
-    """`new`, which stands for `old`, with the gain."""
-    if _joins(old, uses):
-        parts = [
-            _multiplied(part, value, own, graph, uses, scaled, builder)
-            for (part, own), value in zip(_parts(old, gain, graph), new.node.inputs)
-        ]
-        return Value(replace(new.node, inputs=tuple(parts)))
-    if (gain == 1).all() or _maker(old, graph, uses) in scaled:
-        return new
-    rank = len(builder.shape(old))
-    return builder.op("broadcast_mul", [new, builder.param(gain.reshape((1, -1) + (1,) * (rank - 2)))])
+    def __init__(self, graph: Graph) -> None:
+        self.scaled: dict[Node, Array] = {}
+        self.factors: dict[tuple[Node, int], Array] = {}
+        self.shapes = infer_shapes(graph)
+        self._graph = graph
+        self._uses = graph.use_counts()
 
+    def find(self, layer: Node, gain: Array) -> None:
+        """Note where the gain of a layer's input goes."""
+        self._enter(layer, 0, gain, commit=self._enters(layer.inputs[0], gain))
 
-def _joins(value: Value, uses: Mapping[Value, int]) -> bool:
-    """Whether the value is of tensors joined along the channels that no one else reads joined."""
-    return value.node.op == "Concat" and integer(value.node, "dim", 1) == 1 and uses[value] == 1
+    def _enter(self, reader: Node, index: int, gain: Array, commit: bool) -> None:
+        """Put the gain on what makes a node's input, or on the input itself unless it goes in there (`commit`)."""
+        if (gain == 1).all():
+            return
+        if not commit:
+            self.factors[reader, index] = gain
+            return
+        node = reader.inputs[index].node
+        if is_layer(node, self._graph):
+            self.scaled[node] = gain
+            return
+        parts = self._before(node, gain) or []
+        for number, part in parts:
+            self._enter(node, number, part, commit=self._enters(node.inputs[number], part))
 
+    def _enters(self, value: Value, gain: Array) -> bool:
+        """Whether something before the value takes the gain, and no one else reads any of it: a layer, or tensors that
+        are joined, each of which gets its own part.
+        """
+        if self._uses[value] != 1:
+            return False
+        if is_layer(value.node, self._graph):
+            return True
+        parts = self._before(value.node, gain)
+        if parts is None:
+            return False
+        return len(parts) > 1 or self._enters(value.node.inputs[parts[0][0]], parts[0][1])
 
-def _parts(value: Value, gain: Array, graph: Graph) -> list[tuple[Value, Array]]:
-    shapes = infer_shapes(graph)
-    edges = np.cumsum([shapes[part][1] for part in value.node.inputs])[:-1]
-    return list(zip(value.node.inputs, np.split(gain, edges)))
-
-
-def _maker(value: Value, graph: Graph, uses: Mapping[Value, int]) -> Node | None:
-    """The layer that makes the value, where a gain passes through all in between, and no one else reads any of it."""
-    while uses[value] == 1:
-        node = value.node
-        if is_layer(node, graph):
-            return node
-        scales = node.op == "broadcast_mul" and graph.constant(node.inputs[1]) is not None
-        clamps = node.op == "Activation" and text(node, "act_type") == "relu"
-        if not (scales or clamps or node.op == "Pooling"):
+    def _before(self, node: Node, gain: Array) -> list[tuple[int, Array]] | None:
+        """The gains of a node's inputs that become this one of its output; None where none do."""
+        before = [self.shapes[value] for value in node.inputs]
+        given: list[Array | None] = []
+        count = 0
+        for value, shape in zip(node.inputs, before):
+            if self._graph.constant(value) is not None:
+                given.append(None)
+                continue
+            if len(shape) < 2:
+                return None
+            given.append(np.arange(count, count + shape[1]))
+            count += shape[1]
+        operator = ops.of(node)
+        clamp = operator.bounds(node)
+        if clamp is not None:
+            carried = given[0] if clamp in ((0.0, np.inf), (-np.inf, np.inf)) else None
+        else:
+            carried = operator.channels(node, given, before, self.shapes[Value(node)])
+        if carried is None or len(carried) != len(gain):
             return None
-        value = node.inputs[0]
-    return None
+        low, high = np.full(count, np.inf), np.full(count, -np.inf)
+        np.minimum.at(low, carried, gain)
+        np.maximum.at(high, carried, gain)
+        if (low != high).any():
+            return None
+        return [(index, low[ids].astype(gain.dtype)) for index, ids in enumerate(given) if ids is not None]
 
 
 def _per_weight(node: Node, weight: Array, gain: Array) -> Array:

@@ -10,6 +10,7 @@ and by rounding its weights W, which have a step per output channel o,
 
 A depthwise layer reads one channel for each output, so there gains cost the weights nothing. A layer gets gains where
 they take off most of that, and do so on pictures that had no part in choosing them: what is unseen reaches further.
+What a dense layer reads of flattened pictures has one gain for all entries of a channel, so that it can go in before.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from mrt import ops
 from mrt.calibrate.thresholds import LEVELS, mse
 from mrt.executors.mxnet import Executor, infer_shapes
 from mrt.graph import Array, Graph, Node, Shape, Value
@@ -33,6 +35,7 @@ _WORTH = 0.4  # of a layer's error, what may be left
 _POOR = 10**-3.5  # of a layer's output's power, the error that is worth a multiplication
 _LARGEST_GAIN = 2.0**10
 _POWERS = (0.5, 0.75, 1.0)  # of what would make all channels alike
+_FLATTENS = ("Flatten", "flatten", "Reshape", "reshape")
 _BUDGET_BYTES = 256 * 2**20
 
 
@@ -90,7 +93,8 @@ def find_gains(graph: Graph, pictures: Feed, context: Any | None = None) -> dict
         weight = _felt(layer, graph, seen[layer])
         before, after = (_error(layer, weight, trial, seen[layer]) for trial in (plain, gained))
         if before > _POOR and after < _WORTH * before:
-            found[layer.name] = gained.gain.astype(np.float32)
+            entries = graph.params[layer.inputs[1].node.name].shape[1] // weight.shape[1]
+            found[layer.name] = np.repeat(gained.gain, entries).astype(np.float32)
     return found
 
 
@@ -99,7 +103,7 @@ def _look(
 ) -> dict[Node, _Seen]:
     seen = {}
     for layer in layers:
-        inputs, outputs = shapes[layer.inputs[0]][1], shapes[Value(layer)][1]
+        inputs, outputs = _channels(layer, shapes), shapes[Value(layer)][1]
         seen[layer] = _Seen(np.zeros(inputs), np.zeros(inputs), np.zeros(outputs))
     bounds = clamps(graph, layers)
     for layer, x, y, share in _arrays(graph, layers, pictures, shapes, context):
@@ -127,7 +131,22 @@ def _arrays(
     for feed in samples.pieces(pictures, fitting((shapes[value] for value in values), _BUDGET_BYTES)):
         arrays = executor(feed)
         for layer, x, y in zip(layers, arrays[0::2], arrays[1::2]):
-            yield layer, x, y, samples.count(feed) / count
+            yield layer, _by_channel(x, _channels(layer, shapes)), y, samples.count(feed) / count
+
+
+def _channels(layer: Node, shapes: Mapping[Value, Shape]) -> int:
+    """How many channels the layer reads; of flattened pictures, what were their channels."""
+    value = layer.inputs[0]
+    before, after = [shapes[source] for source in value.node.inputs], shapes[value]
+    if value.node.op in _FLATTENS and len(after) == 2 and before[0][1] > 1:
+        carried = ops.of(value.node).channels(value.node, [np.arange(before[0][1])], before, after)
+        return after[1] if carried is None else before[0][1]
+    return after[1]
+
+
+def _by_channel(array: Array, channels: int) -> Array:
+    """Inputs (N, I, …), or weights, with the flattened entries of each channel along an axis of their own."""
+    return array if array.shape[1] == channels else array.reshape(len(array), channels, -1)
 
 
 def _proposed(layer: Node, weight: Array, seen: _Seen) -> Array | None:
@@ -150,8 +169,10 @@ def _proposed(layer: Node, weight: Array, seen: _Seen) -> Array | None:
 
 
 def _felt(layer: Node, graph: Graph, seen: _Seen) -> Array:
-    """The layer's weights (O, I / groups, …), less what the clamp after it hides."""
+    """The layer's weights (O, I / groups, …) by channel, less what the clamp after it hides."""
     weight = graph.params[layer.inputs[1].node.name]
+    if layer.op == "FullyConnected":
+        weight = _by_channel(weight, len(seen.largest))
     felt: Array = weight * np.sqrt(seen.passed).reshape((-1,) + (1,) * (weight.ndim - 1))
     return felt
 
