@@ -86,6 +86,33 @@ def test_joined_branches_of_different_size(ratio: float, function: str) -> None:
         assert [node.op for node in gained.nodes()] == [node.op for node in plain.nodes()]
 
 
+FLATTENED = {
+    "dense": lambda x: x,
+    "reshape": lambda x: sym.Reshape(x, shape=(0, -1)),
+    "pool": lambda x: sym.Pooling(relu(x), kernel=(2, 2), stride=(2, 2), pool_type="max"),
+}
+
+
+@pytest.mark.parametrize("ratio", [10, 300, 1000])
+@pytest.mark.parametrize("way", FLATTENED)
+def test_joined_branches_that_a_dense_layer_reads(ratio: float, way: str) -> None:
+    """Three of them; the gains of flattened channels go into the branches, before they share a scale."""
+    x, sizes = sym.Variable("data"), (1.0, ratio**-0.5, 1 / ratio)
+    both = sym.Concat(*(relu(conv(x, 8, name=f"branch{i}")) for i in range(3)), dim=1)
+    network = random_network(dense(FLATTENED[way](both), 10, name="last"), PICTURE)
+    params = dict(network.params)
+    for i, size in enumerate(sizes):
+        params[f"branch{i}_weight"], params[f"branch{i}_bias"] = (
+            params[f"branch{i}_{part}"] * np.float32(size) for part in ("weight", "bias")
+        )
+    weight = params["last_weight"].reshape(10, 3, -1)
+    params["last_weight"] = (weight / np.array(sizes, np.float32).reshape(1, 3, 1)).reshape(10, -1)
+    network = Graph(network.outputs, params, network.inputs)
+    gained = with_gains(equalized(network))
+    assert unseen_noise(network, gained) > 33
+    assert multiplications(gained) == 0
+
+
 @pytest.mark.parametrize("spread", [0.0, 2.0])
 def test_a_depthwise_layer_whose_input_channels_differ(spread: float) -> None:
     """A function that no gain passes through is in between, and one channel reaches far beyond the others."""
