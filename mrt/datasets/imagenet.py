@@ -84,6 +84,11 @@ class ImageNet(Dataset):
             if record is None:
                 raise ValueError("the file ends before it")
             header, encoded = mx.recordio.unpack(record)
+            if not encoded:
+                raise MRTError(
+                    f"dataset {self.name}: record {key} of {self._path} has no picture, as a header has none; leave it "
+                    f"out of {self._path.with_suffix('.idx').name}"
+                )
             size: tuple[int, int] = self.input_shape[2:]  # type: ignore[assignment]
             pixels = resize_and_crop(mx.image.imdecode(encoded), size, float(self.preprocess.crop or 1))
         except (mx.MXNetError, ValueError, struct.error) as error:

@@ -28,6 +28,7 @@ from mrt.transform.drop_labels import DropLabels
 from mrt.transform.free_batch import FreeBatch
 
 _PARAMETERS = ("weight", "bias", "gamma", "beta", "mean", "var", "parameters", "constant")  # how MXNet ends their names
+_MARKED_LOSSES = ("MakeLoss", "make_loss")
 
 
 def read_network(net: Any, shapes: InputShape) -> Graph:
@@ -101,10 +102,11 @@ def network_of_symbol(
 
     `alone` takes a network that holds for one sample at a time as it is: to be run so, or cut before what makes it so.
     """
-    nodes = loads(symbol.tojson())["nodes"]
+    document = loads(symbol.tojson())
+    nodes = document["nodes"]
     unknown = [node["name"] for node in nodes if node["op"] == "null" and node["name"] not in params]
     named = shapes if isinstance(shapes, Mapping) else {}
-    losses = _labels_of_losses(nodes)
+    losses = _labels_of_losses(nodes) | _read_by_losses_only(nodes, [head[0] for head in document["heads"]])
     labels = [name for name in unknown if name not in named and ("label" in name.lower() or name in losses)]
     names = _inputs([name for name in unknown if name not in labels], unknown, where, named)
     inputs: dict[str, Shape] = dict(named) if isinstance(shapes, Mapping) else {names[0]: shapes}
@@ -194,6 +196,19 @@ def _labels_of_losses(nodes: list[Any]) -> set[str]:
     """The names of what training losses compare with."""
     losses = [node for node in nodes if ops.known(node["op"]) and ops.get(node["op"]).compares]
     return {nodes[node["inputs"][-1][0]]["name"] for node in losses if len(node["inputs"]) > 1}
+
+
+def _read_by_losses_only(nodes: list[Any], heads: list[int]) -> set[str]:
+    """The names of variables that no output reads but what is marked as a loss; none where all outputs are."""
+    reached: set[int] = set()
+    waiting = [head for head in heads if nodes[head]["op"] not in _MARKED_LOSSES]
+    if not waiting:
+        return set()
+    while waiting:
+        if (number := waiting.pop()) not in reached:
+            reached.add(number)
+            waiting += [read[0] for read in nodes[number]["inputs"]]
+    return {node["name"] for number, node in enumerate(nodes) if node["op"] == "null" and number not in reached}
 
 
 def _inputs(names: list[str], unknown: list[str], where: str, given: Mapping[str, Shape]) -> list[str]:

@@ -116,6 +116,14 @@ def test_refuses_a_record_that_is_no_picture(tmp_path: Path) -> None:
         list(imagenet(tmp_path).batches("evaluation", 1))
 
 
+def test_a_record_without_picture_is_said_to_have_none(tmp_path: Path) -> None:
+    records = mx.recordio.MXIndexedRecordIO(str(tmp_path / "val.idx"), str(tmp_path / "val.rec"), "w")
+    records.write_idx(0, mx.recordio.pack(mx.recordio.IRHeader(0, 4.0, 0, 0), b""))
+    records.close()
+    with pytest.raises(MRTError, match=r"record 0 of .* has no picture, as a header has none; leave it out of val.idx"):
+        list(imagenet(tmp_path).batches("evaluation", 1))
+
+
 def test_the_header_of_insightfaces_files_is_no_picture(tmp_path: Path, pictures: list[np.ndarray]) -> None:
     records = mx.recordio.MXIndexedRecordIO(str(tmp_path / "val.idx"), str(tmp_path / "val.rec"), "w")
     header = mx.recordio.IRHeader

@@ -76,6 +76,13 @@ def test_a_ctc_loss_gives_way_to_what_it_reads(tmp_path: Path) -> None:
     assert_computes(compiled(tmp_path), *outputs(read, tmp_path, data=PICTURES))
 
 
+def test_what_only_a_loss_reads_is_a_label_whatever_its_name(tmp_path: Path) -> None:
+    loss = sym.MakeLoss(sym.sum(sym.square(head(conv()) - sym.Variable("truth", shape=(2, 10)))))
+    save(sym.Group([head(sym.relu(conv(name="c2")), "fc2"), loss]), tmp_path, inputs={"truth": (2, 10)})
+    network = loaded(tmp_path)
+    assert set(network.inputs) == {"data"} and len(network.outputs) == 1
+
+
 def test_a_second_input_is_named(tmp_path: Path) -> None:
     other = sym.FullyConnected(sym.Variable("age", shape=(2, 5)), num_hidden=10, name="f2")
     save(head(conv()) + other, tmp_path, inputs={"age": (2, 5)})
