@@ -31,8 +31,8 @@ class Reduction(Operator):
     def channels(
         self, node: Node, given: Sequence[Array | None], before: Sequence[Shape], after: Shape
     ) -> Array | None:
-        """They stay where they are not reduced."""
-        return None if 1 in reduced_axes(node, len(before[0])) else sole(given)
+        """They stay on axis 1 where neither that nor the one before it is reduced."""
+        return None if {0, 1}.intersection(reduced_axes(node, len(before[0]))) else sole(given)
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """The batch axis stays."""
@@ -70,8 +70,8 @@ class Mean(Operator):
     def channels(
         self, node: Node, given: Sequence[Array | None], before: Sequence[Shape], after: Shape
     ) -> Array | None:
-        """They stay where they are not reduced."""
-        return None if 1 in reduced_axes(node, len(before[0])) else sole(given)
+        """They stay on axis 1 where neither that nor the one before it is reduced."""
+        return None if {0, 1}.intersection(reduced_axes(node, len(before[0]))) else sole(given)
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """The batch axis stays."""
