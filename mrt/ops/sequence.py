@@ -79,7 +79,7 @@ class SequenceReverse(_Sequenced):
     summary = "take; with lengths: a matrix product that puts the places in order"
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
-        """Place t gets place s where s + t + 1 = length, or where s = t >= length: a matrix (N, T, T) times the data."""
+        """A matrix (N, T, T) times the data: t gets place s where s + t + 1 = length, or s = t >= length."""
         shape = rw.shape(node.inputs[0])
         length = shape[0]
         if not _has_lengths(node):

@@ -158,3 +158,15 @@ def test_a_network_without_two_layers_in_a_row_is_left_alone() -> None:
     graph = wild(conv(DATA, "a"), "a")
     assert measured(graph) == []
     assert [type(node) for node in equalized(graph).nodes()] == [Node] * len(graph.nodes())
+
+
+def test_a_mean_over_the_first_axis_moves_the_channels() -> None:
+    """Steps first, as in recurrent networks: what was on axis 1 are the samples."""
+    steps = sym.transpose(sym.Reshape(relu(conv(DATA, "before")), shape=(0, CHANNELS, -1)), axes=(1, 0, 2))
+    mean = sym.mean(sym.FullyConnected(steps, num_hidden=5, flatten=False, name="each"), axis=0)
+    joined = sym.Concat(mean, relu(sym.FullyConnected(mean, num_hidden=4)), dim=1)
+    network = random_network(sym.FullyConnected(joined, num_hidden=3), IMAGE)
+    data = pictures(network, 8, 1)
+    prepared = PassManager(PREPARE, verify=data[:2]).run(network)
+    largest = largest_per_channel(prepared, measured(prepared), [data])
+    PassManager([Equalize(largest)], verify=data[:2]).run(prepared)
