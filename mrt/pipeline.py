@@ -15,7 +15,6 @@ import numpy as np
 from mrt.analysis.costs import costly
 from mrt.config import Config
 from mrt.errors import MRTError
-from mrt.executors import instruction_set
 from mrt.report import Progress, Report
 from mrt.report.loss import is_poor, notice
 from mrt.run.details import Fusions, Spreads, layer_noise
@@ -41,7 +40,7 @@ from mrt.run.products import (
 )
 from mrt.run.split_evaluation import SplitEvaluate
 from mrt.run.stage import Product, Products, Stage, run_stages
-from mrt.run.stages import compiled_stages, configured_stages
+from mrt.run.stages import compiled_stages, configured_stages, hold_instructions
 from mrt.tasks import Executor
 from mrt.version import __version__
 
@@ -71,8 +70,7 @@ def run(
         raise MRTError("random weights: a structural run is evaluated in one; leave --jobs and --ray out")
     if random_weights and config.default.start:
         raise MRTError("random weights: a structural run starts at the beginning; leave Start out")
-    if not config.compressing:  # training depends on the machine anyway, and takes hours
-        instruction_set.hold()
+    hold_instructions(config)
     pictures = Pictures(config, synthetic=random_weights)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)

@@ -1,4 +1,7 @@
-"""Compiles networks of mrt/zoo on several numbers of threads, as on several processors, and compares the hashes."""
+"""Compiles networks of mrt/zoo on several numbers of threads, as on several processors, and compares the hashes.
+
+By `mrt` and by `mrt.quantize`. With `--once`: on one thread of this processor, by default all of docs/accuracy.md.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,29 +29,34 @@ PROCESSORS = {  # what oneDNN, BLAS, numpy and the C library's mathematics may u
         "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-FMA,-FMA4,-AVX512F,-AVX2_Usable,-FMA_Usable",
     },
 }
-SETTINGS = {"": {}, "learned": {"QUANTIZATION.Rounding": "learned"}}
+SETTINGS: dict[str, dict[str, object]] = {"": {}, "learned": {"QUANTIZATION.Rounding": "learned"}}
 _BY_HAND = """
 import sys, mrt
-from mrt import datasets
 from mrt.config import load
+from mrt.run.pictures import open_dataset
 config = load(sys.argv[1], sys.argv[3:])
-network, calibration = config.default, config.calibration
-data = datasets.load(calibration.dataset, calibration.dataset_dir, network.input_shape)
-model = mrt.quantize(network.model_dir / network.model_name, data, recipe=mrt.Recipe.from_config(config))
-model.save(sys.argv[2])
+data = open_dataset(config, config.calibration.dataset, config.calibration.dataset_dir)
+net = config.default.model_dir / config.default.model_name
+mrt.quantize(net, data, recipe=mrt.Recipe.from_config(config)).save(sys.argv[2])
 """
 
 
-def compiled_bytes(name: str, threads: int, processor: str, setting: str = "", by_hand: bool = False) -> str:
+def compiled_bytes(
+    name: str,
+    threads: int = 1,
+    processor: str = "this one",
+    keys: Mapping[str, object] | None = None,
+    by_hand: bool = False,
+) -> str:
     """The SHA-256 of the whole of `manifest`."""
-    return str(manifest(name, threads, processor, setting, by_hand)["sha256"])
+    return str(manifest(name, threads, processor, keys, by_hand)["sha256"])
 
 
 def manifest(
     name: str,
     threads: int = 1,
     processor: str = "this one",
-    setting: str = "",
+    keys: Mapping[str, object] | None = None,
     by_hand: bool = False,
     python: Sequence[str] = (sys.executable,),
 ) -> dict[str, Any]:
@@ -58,13 +66,13 @@ def manifest(
         name: of the configuration.
         threads: how many of OpenMP.
         processor: one of `PROCESSORS`.
-        setting: one of `SETTINGS`.
+        keys: `SECTION.Key` that differ from the configuration's.
         by_hand: by `mrt.quantize` in place of `mrt CONFIG`.
         python: the command that runs it.
     """
     with tempfile.TemporaryDirectory() as folder:
-        asked = {**SETTINGS[setting], "DEFAULT.Output_dir": folder, "COMPILATION.Dump_dir": folder}
-        sets = [f"{key}={value}" for key, value in {**asked, "EVALUATION.Iter_num": 0}.items()]
+        written = {"DEFAULT.Output_dir": folder, "COMPILATION.Dump_dir": folder, "EVALUATION.Iter_num": 0}
+        sets = [f"{key}={value}" for key, value in {**(keys or {}), **written}.items()]
         if by_hand:
             command = ["-c", _BY_HAND, f"mrt/zoo/{name}.ini", f"{folder}/{name}_cvm", *sets]
         else:
@@ -80,25 +88,37 @@ def manifest(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the hashes; return 1 if those of a network differ."""
+    from accuracy.__main__ import NETWORKS as ACCURACY
+    from accuracy.networks import problem  # imports mxnet, which takes seconds
+    from mrt.zoo.settings import settings
+
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", default=NETWORKS, help="configurations of mrt/zoo")
+    parser.add_argument("names", nargs="*", help=f"configurations of mrt/zoo ({', '.join(NETWORKS)})")
     parser.add_argument("--threads", type=int, nargs="+", default=THREADS)
     parser.add_argument("--setting", choices=SETTINGS, default="", help="of the configuration's keys (as they are)")
-    parser.add_argument("--by-hand", action="store_true", help="by mrt.quantize, too, on one thread: the same hash")
+    parser.add_argument("--once", action="store_true", help="one thread of this processor, by both doors")
+    parser.add_argument("--models", type=Path, help="a folder in which weights are looked for first")
     options = parser.parse_args(arguments)
-    differ = 0
-    for name in options.names:
-        ways = [(threads, processor, False) for processor in PROCESSORS for threads in options.threads]
-        if options.by_hand:
-            ways += [(1, processor, True) for processor in PROCESSORS]
+    processors, threads = (["this one"], [1]) if options.once else (list(PROCESSORS), options.threads)
+    ways = [(number, processor, False) for processor in processors for number in threads]
+    ways += [(1, processor, True) for processor in processors]
+    names = options.names or (ACCURACY if options.once else NETWORKS)
+    compared = differ = 0
+    for name in names:
+        lacking = problem(name, options.models)
+        if lacking:
+            print(f"{name:20} left out: {lacking}", flush=True)
+            continue
+        keys = {**SETTINGS[options.setting], "DEFAULT.Model_dir": settings(name, options.models).default.model_dir}
         found = set()
-        for threads, processor, by_hand in ways:
-            digest = compiled_bytes(name, threads, processor, options.setting, by_hand)
+        for number, processor, by_hand in ways:
+            digest = compiled_bytes(name, number, processor, keys, by_hand)
             found.add(digest)
             door = "mrt.quantize" if by_hand else "mrt"
-            print(f"{name:20} {options.setting:8} {door:12} {processor:8} {threads} threads  {digest[:16]}", flush=True)
+            print(f"{name:20} {options.setting:8} {door:12} {processor:8} {number} threads  {digest[:16]}", flush=True)
+        compared += 1
         differ += len(found) > 1
-    print(f"{differ} of {len(options.names)} networks differ" if differ else "the same bytes everywhere")
+    print(f"{differ} of {compared} networks differ" if differ else f"{compared} networks: the same bytes everywhere")
     return min(differ, 1)
 
 

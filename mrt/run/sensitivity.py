@@ -16,7 +16,7 @@ from mrt.run.load import Load
 from mrt.run.pictures import Pictures
 from mrt.run.products import JUDGE, PREPARED, QUANTIZED
 from mrt.run.stage import Product, run_stages
-from mrt.run.stages import checkpoints_of, configured_stages
+from mrt.run.stages import checkpoints_of, configured_stages, hold_instructions
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +38,7 @@ def sensitivity(config: Config, progress: Progress, count: int) -> Sensitivity:
     """
     if config.quantization.restore_name:
         raise MRTError("[QUANTIZATION] Restore_name: sensitivity leaves each operator in float in turn; leave it out")
+    hold_instructions(config)  # a run may go on from the checkpoints that this one leaves
     pictures = Pictures(config)
     start = min(config.default.start, Start.CALIBRATION)
     if start == Start.DEFAULT:

@@ -12,7 +12,6 @@ import numpy as np
 from mrt.config import Config
 from mrt.config import Stage as Start
 from mrt.errors import MRTError
-from mrt.executors import instruction_set
 from mrt.graph import Array
 from mrt.graph.batch import Feed, Samples
 from mrt.report import BitExact, OfEach, Progress, Report
@@ -24,7 +23,7 @@ from mrt.run.pictures import Pictures
 from mrt.run.products import EVALUATED, FOLDER, JUDGE, QUANTIZED
 from mrt.run.recording import Batch, Recording, parts
 from mrt.run.stage import Made, Products, Stage, run_stages
-from mrt.run.stages import compiled_stages, configured_stages
+from mrt.run.stages import compiled_stages, configured_stages, hold_instructions
 from mrt.tasks import Executor, Task
 
 _MEMORY = 1_500_000_000
@@ -108,8 +107,7 @@ class SplitEvaluate(Stage):
 def evaluate_part(part: Part) -> tuple[Recording, Report]:
     """One part, in a process of its own."""
     config, recording = part.config, Recording(part.offset, part.count)
-    if not config.compressing:
-        instruction_set.hold()
+    hold_instructions(config)
     pictures = Pictures(config)
     with tempfile.TemporaryDirectory() as scratch:
         stages: list[Stage] = [

@@ -9,6 +9,7 @@ from mrt.config import Config
 from mrt.config import Stage as Start
 from mrt.config.compression import Finetune
 from mrt.datasets import Dataset
+from mrt.executors import instruction_set
 from mrt.recipe import Recipe
 from mrt.run.calibrate import Calibrate, Moments
 from mrt.run.checkpoints import Checkpoints
@@ -26,6 +27,12 @@ from mrt.run.sharing import Share
 from mrt.run.stage import Checkpoint, Stage
 from mrt.run.train_integers import IntegerTrainer
 from mrt.run.training import Training
+
+
+def hold_instructions(config: Config) -> None:
+    """Make the floats of a run the same on any processor, but where it trains: that takes hours, and differs anyway."""
+    if not config.compressing:
+        instruction_set.hold()
 
 
 def recipe_stages(

@@ -47,14 +47,22 @@ def model(project: Path, digits: datasets.Dataset) -> mrt.IntegerModel:
     return mrt.quantize(project / "data" / "digits-symbol.json", digits)
 
 
-def test_it_is_the_recipe_of_the_command_line(project: Path, digits: datasets.Dataset, tmp_path: Path) -> None:
-    sets = ["--set", f"DEFAULT.Output_dir={tmp_path}", "--set", f"COMPILATION.Dump_dir={tmp_path}"]
-    config = project / "mrt/zoo/digits.ini"
-    assert cli.main([str(config), *sets, "--set", "EVALUATION.Iter_num=0"]) == 0
-    model = mrt.quantize(project / "data" / "digits", digits, recipe=mrt.Recipe.from_config(load(config)))
+@pytest.mark.parametrize(
+    "name, shape, keys", [("digits", SHAPE, []), ("mnist", (-1, 1, 28, 28), ["CALIBRATION.Batch=40"])]
+)
+def test_it_is_the_recipe_of_the_command_line(
+    project: Path, name: str, shape: Any, keys: list[str], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    folder = request.getfixturevalue("shared") / "data" if name == "mnist" else None
+    keys = [*keys, *([f"CALIBRATION.Dataset_dir={folder}"] if folder else []), "EVALUATION.Iter_num=0"]
+    sets = [*keys, f"DEFAULT.Output_dir={tmp_path}", f"COMPILATION.Dump_dir={tmp_path}"]
+    config = project / "mrt/zoo" / f"{name}.ini"
+    assert cli.main([str(config), *(part for text in sets for part in ("--set", text))]) == 0
+    recipe = mrt.Recipe.from_config(load(config, keys))
+    model = mrt.quantize(project / "data" / name, datasets.load(name, folder, shape), recipe=recipe)
     saved = model.save(tmp_path / "by_hand")
-    for name in ("symbol", "params", "data.npy", "ext.json"):
-        assert (saved / name).read_bytes() == (tmp_path / "digits_cvm" / name).read_bytes(), name
+    for file in ("symbol", "params", "data.npy", "ext.json"):
+        assert (saved / file).read_bytes() == (tmp_path / f"{name}_cvm" / file).read_bytes(), file
 
 
 def test_a_call_gives_what_the_saved_model_computes(model: mrt.IntegerModel, pictures: Any, tmp_path: Path) -> None:
