@@ -20,6 +20,8 @@ struct Grid {
 // Rank 4 is (n, c, h, w), rank 2 is (n, c); other ranks stay row-major.
 std::optional<Grid> grid_of(const Shape& shape);
 
+inline Form form_of(const Node& node) { return operator_of(node.op).form; }
+
 // An entry that consists of picked pixels of another one, which is no such entry itself.
 struct Pick {
     Entry source;
@@ -75,6 +77,7 @@ public:
 
 private:
     void add(int node, Share& share);
+    void begin(Group group);  // one of its own, built around an operator
     Group::Kind kind_of(const Node& node, const Shape& out) const;  // of what is neither element-wise nor a convolution
     bool try_alias(int node);
     bool try_pick(int node, Share& share);

@@ -108,7 +108,7 @@ void Lowering::lower_pool(const Group& group) {
     step->kernels = &kernels_;
     step->in = placing_.get_view(node.inputs[0]);
     step->out = placing_.make_view({group.node, 0});
-    if (operator_of(node.op).form == Form::MaxPool) {
+    if (form_of(node) == Form::MaxPool) {
         step->pool_y = node.attrs.kernel[0];
         step->pool_x = node.attrs.kernel[1];
         step->stride_y = node.attrs.strides[0];
