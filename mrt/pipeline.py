@@ -14,7 +14,7 @@ import numpy as np
 
 from mrt.analysis.costs import costly
 from mrt.config import Config
-from mrt.errors import MRTError
+from mrt.errors import MRTError, Remedy
 from mrt.report import Progress, Report
 from mrt.report.loss import is_poor, notice
 from mrt.run.details import Fusions, Spreads, layer_noise
@@ -67,9 +67,9 @@ def run(
         MRTError: bad input, named.
     """
     if random_weights and parts:
-        raise MRTError("random weights: a structural run is evaluated in one; leave --jobs and --ray out")
+        raise MRTError("random weights: a structural run is evaluated in one", Remedy.WHOLE_RUN)
     if random_weights and config.default.start:
-        raise MRTError("random weights: a structural run starts at the beginning; leave Start out")
+        raise MRTError("random weights: a structural run starts at the beginning", Remedy.WHOLE_RUN)
     hold_instructions(config)
     pictures = Pictures(config, synthetic=random_weights)
     with tempfile.TemporaryDirectory() as scratch:

@@ -70,8 +70,8 @@ def tensor_names(value: Value) -> tuple[str, ...]:
     return tuple(dict.fromkeys((value.name, value.node.name, *value.node.origin)))
 
 
-def check_names(graph: Graph, patterns: Iterable[str], where: str) -> None:
-    """Refuse names and patterns that fit no node of the network.
+def check_names(graph: Graph, patterns: Iterable[str], switch: str) -> None:
+    """Refuse names and patterns, those of a switch, that fit no node of the network.
 
     Raises:
         MRTError: one fits none; names that are near are listed.
@@ -79,7 +79,7 @@ def check_names(graph: Graph, patterns: Iterable[str], where: str) -> None:
     known = {name for node in graph.nodes() for name in tensor_names(Value(node))}
     for pattern in patterns:
         if pattern not in known and not any(fnmatchcase(name, pattern) for name in known):
-            raise MRTError(f"{where}: the network has no node {pattern}{near(pattern, known)}")
+            raise MRTError(f"the network has no node {pattern}{near(pattern, known)}", switch=switch)
 
 
 def near(name: str, known: Iterable[str]) -> str:

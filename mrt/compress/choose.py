@@ -10,7 +10,7 @@ import numpy as np
 
 from mrt.compress.groups import ChannelGroups, Group
 from mrt.compress.measure import Cost, CostOfPruned
-from mrt.errors import MRTError
+from mrt.errors import MRTError, Remedy
 from mrt.graph import Array
 
 _HALVINGS = 30
@@ -107,8 +107,9 @@ class Chooser:
     def _require(self, group: Group, ratio: float) -> None:
         if round((1 - ratio) * self._total(group)) < 1:
             raise MRTError(
-                f"[PRUNING] Ratio {ratio:.3g}: nothing would be left of the {self._total(group)} channels of layer "
-                f"{group.name}; lower it, or name the layer in Keep"
+                f"at {ratio:.3g}, nothing would be left of the {self._total(group)} channels of layer {group.name}",
+                Remedy.PRUNE_LESS,
+                "pruning.ratio",
             )
 
     def _total(self, group: Group) -> int:
@@ -124,8 +125,9 @@ class Chooser:
 
         if not target.met(cost(at(1.0))):
             raise MRTError(
-                f"[PRUNING] {target.kind.capitalize()} {target.kept:.3g}: more is left even when all that can be "
-                "pruned is pruned as far as it can be; raise it, or shorten Keep"
+                f"more than {target.kept:.3g} is left even when all that can be pruned is pruned as far as it can be",
+                Remedy.PRUNE_MORE,
+                f"pruning.{target.kind}",
             )
         low, high = 0.0, 1.0
         for _ in range(_HALVINGS):

@@ -71,14 +71,16 @@ class Distilled:
         shapes, others = _shapes(student, mine), _shapes(teacher, theirs)
         if [shapes[v] for v in student.outputs] != [others[v] for v in teacher.outputs]:
             raise MRTError(
-                f"[DISTILLATION] Teacher: its outputs are {_listed(teacher, others)}, the network's are "
-                f"{_listed(student, shapes)}; they must be of one shape"
+                f"its outputs are {_listed(teacher, others)}, the network's are {_listed(student, shapes)}; they must "
+                "be of one shape",
+                switch="distillation.teacher",
             )
         for name, one, other in zip(named, mine, theirs):
             if shapes[one] != others[other]:
                 raise MRTError(
-                    f"[DISTILLATION] Pairs: {name} is {shapes[one][1:]}, the teacher's {other.name} is "
-                    f"{others[other][1:]}; they must be of one shape"
+                    f"{name} is {shapes[one][1:]}, the teacher's {other.name} is {others[other][1:]}; they must be "
+                    "of one shape",
+                    switch="distillation.pairs",
                 )
         self._names = list(named)
         self.learner = GraphLearner(student, mine, learned=learned)
@@ -145,7 +147,7 @@ def _value(graph: Graph, name: str, whose: str) -> Value:
     for node in graph.nodes():
         if node.name == name:
             return Value(node)
-    raise MRTError(f"[DISTILLATION] Pairs: the {whose} has no node {name}")
+    raise MRTError(f"the {whose} has no node {name}", switch="distillation.pairs")
 
 
 def _shapes(graph: Graph, also: list[Value]) -> dict[Value, tuple[int, ...]]:

@@ -130,15 +130,15 @@ class IntegerLearner:
     Args:
         quantized: the integer network.
         layers: whose constants are learned.
-        section: of the configuration, named in errors.
+        section: that asks for it, named in errors.
 
     Raises:
         MRTError: there are none.
     """
 
-    def __init__(self, quantized: Quantized, layers: list[Constants], section: str = "QAT") -> None:
+    def __init__(self, quantized: Quantized, layers: list[Constants], section: str = "qat") -> None:
         if not layers:
-            raise MRTError(f"[{section}]: the integer network has no layer that could be trained")
+            raise MRTError("the integer network has no layer that could be trained", switch=section)
         self._quantized = quantized
         self._start: dict[str, Array] = {}
         graph, self._constants = _trainable(quantized.graph, layers, self._start)

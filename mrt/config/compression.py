@@ -55,11 +55,9 @@ class Pruning(Section):
     @model_validator(mode="after")
     def _one_target(self) -> "Pruning":
         if [self.ratio, self.macs, self.size].count(None) != 2:
-            raise ValueError(
-                "[PRUNING] needs one of Ratio, Macs and Size; allowed: one of them, a number above 0, below 1"
-            )
+            raise ValueError("needs one of ratio, macs and size; allowed: one of them, a number above 0, below 1")
         if self.sparsity and self.method != "bn":
-            raise ValueError(f"[PRUNING] Sparsity is unused with Method = {self.method}; allowed: 0, or Method = bn")
+            raise ValueError(f"sparsity is unused with the method {self.method}; allowed: 0, or the method bn")
         return self
 
 
@@ -127,9 +125,7 @@ class Distillation(Section):
     def _pairs_where_needed(self) -> "Distillation":
         for loss in ("l2", "patient"):
             if loss in self.losses and not self.pairs:
-                raise ValueError(f"[DISTILLATION] {loss} needs Pairs; allowed: `student node: teacher node` items")
+                raise ValueError(f"{loss} needs pairs; allowed: `student node: teacher node` items")
         if "fsp" in self.losses and (len(self.fsp_pairs) < 2 or len(self.fsp_pairs) % 2):
-            raise ValueError(
-                "[DISTILLATION] fsp needs Fsp_pairs; allowed: two `student node: teacher node` items a flow"
-            )
+            raise ValueError("fsp needs fsp_pairs; allowed: two `student node: teacher node` items a flow")
         return self

@@ -193,7 +193,7 @@ def _message(raw: Raw, error: pydantic.ValidationError) -> str:
     problem = first["msg"].replace("Value error, ", "").replace("Input should", "should").rstrip(".")
     location = [str(part) for part in first["loc"]]
     if len(location) < 2:
-        return f"{raw.source}: {problem}"
+        return f"{raw.source}: {''.join(f'[{section}] ' for section in location)}{problem}"
     section, key, *inside = location
     entry = raw.get(section, key)
     if entry is None:

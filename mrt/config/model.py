@@ -176,11 +176,9 @@ class CalibrationSwitches(OnDevice):
     def _lambda_belongs_to_its_calibrator(self) -> "CalibrationSwitches":
         chosen = (self.calibrator, *self.calibrators.values())
         if self.lambda_ is None and "lambda" in chosen:
-            raise ValueError("the calibrator lambda needs a number of standard deviations, [CALIBRATION] Lambda")
+            raise ValueError("the calibrator lambda needs a number of standard deviations, lambda")
         if self.lambda_ is not None and not {"lambda", "auto"} & set(chosen):
-            raise ValueError(
-                f"[CALIBRATION] Lambda is unused with Calibrator = {self.calibrator}; leave one of them out"
-            )
+            raise ValueError(f"lambda is unused with the calibrator {self.calibrator}; leave one of them out")
         return self
 
 
@@ -223,7 +221,7 @@ class QuantizationSwitches(OnDevice):
     @model_validator(mode="after")
     def _float_has_no_precision(self) -> "QuantizationSwitches":
         if self.precision == "auto" and self.restore_name:
-            raise ValueError("[QUANTIZATION] Precision = auto cannot go with Restore_name; leave one of them out")
+            raise ValueError("precision auto cannot go with restore_name; leave one of them out")
         return self
 
 

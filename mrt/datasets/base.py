@@ -94,8 +94,8 @@ class Dataset(ABC):
         self.inputs = dict(input_shape) if isinstance(input_shape, Mapping) else {"data": tuple(input_shape)}
         if len(self.inputs) > 1 and not self.several_inputs:
             raise UnfitError(
-                f"dataset {self.name}: it gives one input, but the network reads {', '.join(self.inputs)}; take "
-                "Dataset=npz, or a class of your own"
+                f"dataset {self.name}: it gives one input, but the network reads {', '.join(self.inputs)}",
+                Remedy.ANY_INPUTS,
             )
         self.input_shape = next(iter(self.inputs.values()))
         try:

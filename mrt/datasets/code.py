@@ -17,17 +17,17 @@ from mrt.errors import MRTError
 _NOT_THEIRS = (str(Path(__file__).resolve().parents[1]), "importlib", "site-packages")
 
 
-def named(key: str, place: str) -> Any:
-    """What a key's value such as `my_module:name` or `folder/my_module.py:name` names. Its module is run.
+def named(what: str, place: str) -> Any:
+    """What `my_module:name` or `folder/my_module.py:name`, a dataset or a metric by `what`, names. Its module is run.
 
     Raises:
         MRTError: there is no such module, it cannot be imported, or it has no such name.
     """
     module, _, name = place.rpartition(":")
-    with blamed(f"{key}={place}: cannot be imported"):
+    with blamed(f"{what} {place}: cannot be imported"):
         loaded = _from_file(Path(module)) if module.endswith(".py") else importlib.import_module(module)
     if not hasattr(loaded, name):
-        raise MRTError(f"{key}={place}: {module} has no {name}")
+        raise MRTError(f"{what} {place}: {module} has no {name}")
     return getattr(loaded, name)
 
 

@@ -40,7 +40,7 @@ class Own(Ready):
         self, place: str, root: Path | None, input_shape: InputShape, preprocess: Preprocess | None = None
     ) -> None:
         self.name = place
-        self._make = named("Dataset", place)
+        self._make = named("dataset", place)
         self._arguments = () if root is None else (root,)
         self._splits: dict[str, Any] = {}
         super().__init__(root, input_shape, preprocess)
@@ -51,7 +51,7 @@ class Own(Ready):
 
     def size(self, split: str) -> int:
         """See `Dataset.size`."""
-        with blamed(f"Dataset={self.name}: len() of split {split}"):
+        with blamed(f"dataset {self.name}: len() of split {split}"):
             return len(self._split(split))
 
     def read(self, split: str, indices: NDArray[Any]) -> tuple[Any, NDArray[Any]]:
@@ -76,7 +76,7 @@ class Own(Ready):
     def _split(self, split: str) -> Any:
         self._require_split(split)
         if split not in self._splits:
-            with blamed(f"Dataset={self.name}: split {split}"):
+            with blamed(f"dataset {self.name}: split {split}"):
                 self._splits[split] = self._make(split, *self._arguments)
             if split == "evaluation" and self.size(split):
                 self._look_at_evaluation()
@@ -90,13 +90,13 @@ class Own(Ready):
             other, _ = self._sample("calibration", 0)
             if all(np.array_equal(data[name], other[name]) for name in self.inputs):
                 logger.warning(
-                    "Dataset=%s: calibration and evaluation begin with the same sample; is it evaluated on what "
+                    "dataset %s: calibration and evaluation begin with the same sample; is it evaluated on what "
                     "it was calibrated on?",
                     self.name,
                 )
 
     def _sample(self, split: str, index: int) -> tuple[Mapping[str, NDArray[Any]], Any]:
-        what = f"Dataset={self.name}: sample {index} of split {split}"
+        what = f"dataset {self.name}: sample {index} of split {split}"
         with blamed(what):
             sample = self._split(split)[index]
         if not isinstance(sample, Sequence) or len(sample) != 2:
@@ -117,7 +117,7 @@ class Own(Ready):
     def _stacked(self, name: str, arrays: list[NDArray[Any]], axis: int) -> NDArray[Any]:
         shapes = {array.shape for array in arrays}
         if len(shapes) > 1:
-            raise MRTError(f"Dataset={self.name}: {self.where(name)} has different shapes: {sorted(shapes)}; pad them")
+            raise MRTError(f"dataset {self.name}: {self.where(name)} has different shapes: {sorted(shapes)}; pad them")
         return np.stack(arrays, axis)
 
 
@@ -175,5 +175,5 @@ def own_metric(place: str) -> Callable[[], Metric]:
     Raises:
         MRTError: there is none.
     """
-    make = named("Metric", place)
-    return lambda: OwnMetric(f"Metric={place}", make)
+    make = named("metric", place)
+    return lambda: OwnMetric(f"metric {place}", make)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from mrt.errors import MRTError
+from mrt.errors import MRTError, Remedy
 
 _BILINEAR = 1
 _DEEP = ("I", "F")  # how Pillow's modes of more than 8 bits begin
@@ -79,7 +79,7 @@ def _opened(path: Path, decode: Callable[[Any], Any]) -> NDArray[Any]:
     try:
         with Image.open(path) as picture:
             if picture.mode.startswith(_DEEP):
-                raise MRTError(f"{path}: has more than 8 bits for a pixel; save it with 8, or take Dataset=npz")
+                raise MRTError(f"{path}: has more than 8 bits for a pixel", Remedy.OWN_ARRAYS)
             return np.asarray(decode(picture))
     except UnidentifiedImageError:
         raise MRTError(f"{path}: is no picture that can be read") from None

@@ -7,11 +7,11 @@ from typing import Any
 import mxnet as mx
 
 from mrt.config.model import OnDevice
-from mrt.errors import MRTError
+from mrt.errors import MRTError, Remedy
 
 
 def context(settings: OnDevice) -> Any:
-    """MXNet's context for a section's Device_type and Device_ids.
+    """MXNet's context for a section's type of device and its numbers.
 
     Raises:
         MRTError: this mxnet does not see such a GPU.
@@ -19,8 +19,5 @@ def context(settings: OnDevice) -> Any:
     if settings.device_type == "cpu":
         return mx.cpu()
     if mx.context.num_gpus() <= max(settings.device_ids):
-        raise MRTError(
-            f"Device_type=gpu, Device_ids={max(settings.device_ids)}: this mxnet sees {mx.context.num_gpus()} GPUs; "
-            "use --device cpu, or install the gpu extra"
-        )
+        raise MRTError(f"GPU {max(settings.device_ids)}: this mxnet sees {mx.context.num_gpus()} GPUs", Remedy.DEVICE)
     return mx.gpu(settings.device_ids[0])

@@ -12,7 +12,7 @@ from typing import Any
 
 import mxnet as mx
 
-from mrt.errors import MRTError
+from mrt.errors import MRTError, Remedy
 from mrt.frontends import mxnet as mxnet_files
 from mrt.frontends.onnx.reader import read_onnx
 from mrt.graph import Array, Shape
@@ -63,7 +63,7 @@ def of_files(symbol_path: Path, params_path: Path) -> InputGuess:
         return InputGuess(known, True, outputs)
     if len(said) > 1:
         missing = ", ".join(name for name in said if name not in known)
-        raise MRTError(f"{symbol_path}: the files do not say the shapes of {missing}; write Input_shape yourself")
+        raise MRTError(f"{symbol_path}: the files do not say the shapes of {missing}", Remedy.SHAPE_OF_EACH)
     (name,) = said
     return _fitting(symbol_path, symbol, params, nodes, name)
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from mrt import ops
 from mrt.config.paths import spellings
-from mrt.errors import MRTError
+from mrt.errors import MRTError, Remedy
 from mrt.executors.guarded import first_forward, first_shapes
 from mrt.executors.symbol import loads
 from mrt.frontends import mxnet as mxnet_files
@@ -148,7 +148,8 @@ def network_of_block(net: mx.gluon.HybridBlock, shapes: InputShape, alone: bool 
         net(*(mx.nd.zeros(tuple(1 if d == -1 else d for d in size)) for size in sizes))
     except (ValueError, TypeError, AssertionError, RuntimeError, mx.MXNetError) as error:
         reason = next((line for line in str(error).splitlines() if "rror:" in line), " ".join(str(error).split()))
-        raise MRTError(f"Input_shape={shapes}: {net.name} cannot take one such input ({reason[:160]})") from None
+        problem = f"input shape {shapes}: {net.name} cannot take one such input ({reason[:160]})"
+        raise MRTError(problem, Remedy.INPUT_SHAPE) from None
     with tempfile.TemporaryDirectory() as folder:
         net.export(str(Path(folder) / "net"))
         files = Path(folder) / "net-symbol.json", Path(folder) / "net-0000.params"
@@ -232,8 +233,7 @@ def _inputs(names: list[str], unknown: list[str], where: str, given: Mapping[str
     if strange:
         raise MRTError(f"{where}: the network has no input {strange[0]}; its inputs are {listed}")
     raise MRTError(
-        f"{where}: the network has {len(names)} inputs ({listed}); give a shape for each, such as "
-        f"Input_shape = {', '.join(f'{name}: (-1, …)' for name in names[:2])}"
+        f"{where}: the network has {len(names)} inputs ({listed}), and not each is given a shape", Remedy.SHAPE_OF_EACH
     )
 
 

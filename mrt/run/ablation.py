@@ -9,7 +9,7 @@ from typing import Any
 
 from mrt.analysis.ablation import FloatOutputs, variants
 from mrt.config import Config
-from mrt.errors import MRTError
+from mrt.errors import MRTError, Remedy
 from mrt.executors.device import context
 from mrt.executors.mxnet import Executor
 from mrt.recipe import Recipe
@@ -41,15 +41,15 @@ def ablation(config: Config, progress: Progress, quick: bool = False) -> Ablatio
     """
     settings = config.evaluation
     if settings is None or settings.iter_num == 0:
-        raise MRTError("mrt ablate compares on the pictures of [EVALUATION], which the configuration has none of")
+        raise MRTError("an ablation compares on pictures to evaluate on, and there are none", Remedy.EVALUATION)
     if config.quantization.restore_name:
-        raise MRTError("[QUANTIZATION] Restore_name: what is left in float does not compile; leave it out")
+        raise MRTError("what is left in float does not compile", Remedy.NOTHING_RESTORED, "quantization.restore_name")
     pictures = Pictures(config)
     wanted: list[Product[Any]] = [NETWORK, CUT, BASE, JUDGE]
     loaded = run_stages([Load(config), FindJudge(config, pictures), Cut(config)], wanted, progress)
     judge = loaded[JUDGE]
     if judge.metric is None:
-        raise MRTError(f"mrt ablate compares by a metric: {judge.reason or 'set [EVALUATION] Metric'}")
+        raise MRTError(f"an ablation compares by a metric: {judge.reason or 'there is none'}", Remedy.EVALUATION)
     network = {product: loaded[product] for product in wanted}
     dataset, start, count = pictures.compared()
     outcomes = []

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mrt.atomic import atomic_write
 from mrt.config import Stage as Start
-from mrt.errors import MRTError
+from mrt.errors import MRTError, Remedy
 from mrt.frontends import mxnet as mxnet_files
 from mrt.graph import Graph, Shape
 from mrt.integer.tensor_info import TensorInfo
@@ -242,8 +242,5 @@ class Checkpoints:
     def _existing(self, suffix: str, stage: str) -> Path:
         path = self.path(suffix)
         if not path.is_file():
-            raise MRTError(
-                f"{path}: no such checkpoint; run once with an earlier Start and Dump=True in the section of the "
-                f"{stage} stage"
-            )
+            raise MRTError(f"{path}: no such checkpoint of the {stage} stage", Remedy.CHECKPOINT)
         return path

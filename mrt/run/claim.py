@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from mrt.errors import MRTError
+from mrt.errors import MRTError, Remedy
 
 
 @contextmanager
@@ -25,17 +25,14 @@ def claimed(folder: Path, name: str) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
     except OSError as error:
-        raise MRTError(
-            f"Output_dir={folder}: cannot be written ({error.strerror}); by default it is Model_dir, name another"
-        ) from None
+        raise MRTError(f"{folder}: cannot be written in ({error.strerror})", Remedy.OUTPUT_DIR) from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             holder = os.read(descriptor, 20).decode(errors="replace").strip() or "unknown"
             raise MRTError(
-                f"Output_dir={folder}: another run (process {holder}) is writing {name} there; wait for it, or name "
-                "another folder"
+                f"{folder}: another run (process {holder}) is writing {name} there; wait for it, or name another folder"
             ) from None
         os.ftruncate(descriptor, 0)
         os.write(descriptor, str(os.getpid()).encode())

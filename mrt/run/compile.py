@@ -56,7 +56,7 @@ class Compile(Stage):
         """The model, or MRTError where it could overflow."""
         quantized = have[QUANTIZED]
         if self._in_float:
-            logger.warning("[QUANTIZATION] Restore_name keeps operators in float: the model is not compiled")
+            logger.warning("operators are left in float: the model is not compiled")
             return {COMPILED: None}
         with progress.stage("compile"):
             model = compile_model(quantized, self._batch)

@@ -127,7 +127,7 @@ class Trainer:
                 self.dataset,
                 checkpoint,
                 lambda epoch: show(epoch.number),
-                section="FINETUNE",
+                section="finetune",
             )
         self._left.append(checkpoint)
         return learner.graph
@@ -232,7 +232,7 @@ class Prune(Stage):
         names = [layer.name for group in groups.groups for layer in group.layers]
         for pattern in settings.keep:
             if not any(fnmatchcase(name, pattern) for name in names):
-                raise MRTError(f"[PRUNING] Keep: the network has no layer {pattern}")
+                raise MRTError(f"the network has no layer {pattern}", switch="pruning.keep")
         kept = [
             group
             for group in groups.groups
@@ -242,14 +242,14 @@ class Prune(Stage):
         chooser = Chooser(groups, found, kept, settings.multiple)
         left = [group for group in groups.groups if group not in kept and group not in chooser.prunable]
         if not chooser.prunable:
-            raise MRTError(f"[PRUNING] Method={settings.method}: nothing can be pruned; {self._first(left)}")
+            raise MRTError(f"{settings.method}: nothing can be pruned; {self._first(left)}", switch="pruning.method")
         return chooser, left
 
     def _reason(self, group: Group) -> str:
-        return group.reason or f"Method={self._settings.method} says nothing of it"
+        return group.reason or f"the method {self._settings.method} says nothing of it"
 
     def _first(self, left: Sequence[Group]) -> str:
-        return f"{left[0].name}: {self._reason(left[0])}" if left else "all groups are named in Keep"
+        return f"{left[0].name}: {self._reason(left[0])}" if left else "all groups are to be kept"
 
     def _units(self, groups: ChannelGroups, chooser: Chooser, target: Target, advance: Callable[[int], None]) -> Array:
         strategy = self._settings.strategy

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from mrt import ops
-from mrt.errors import MRTError
+from mrt.errors import MRTError, Remedy
 from mrt.graph import Graph, Node, Value
 from mrt.graph.attrs import number
 from mrt.run.split import Split, split
@@ -25,6 +25,7 @@ from mrt.transform.free_batch import FreeBatch
 logger = logging.getLogger(__name__)
 
 _AUTO = ("auto",)
+_SWITCH = "split_model.keys"
 _SHAPE_ONLY = ("zeros_like", "ones_like", "shape_array")
 
 
@@ -39,7 +40,7 @@ def split_as_configured(network: Graph, keys: Sequence[str]) -> Split | None:
     fixed = FixShapes().run(network)  # anchors read the data for its shape: without that, a cut leaves a way around
     if tuple(keys) == _AUTO:
         keys = find_keys(fixed)
-        logger.info("[SPLIT_MODEL] Keys = auto: %s", ", ".join(keys))
+        logger.info("split at %s", ", ".join(keys))
     kept = {node.name for node in fixed.nodes()}
     cut = split(fixed if kept.issuperset(keys) else network, keys)
     return replace(cut, base=FreeBatch().run(cut.base))  # the rest may be for one sample at a time
@@ -57,7 +58,7 @@ def find_keys(graph: Graph) -> tuple[str, ...]:
     dynamic = graph.dynamic()
     head = _head(graph, dynamic)
     if not head:
-        raise MRTError("[SPLIT_MODEL] Keys = auto: every operator of the network has an integer form; leave Keys empty")
+        raise MRTError("every operator of the network has an integer form", Remedy.NO_KEYS, _SWITCH)
     shape_only = _shape_only(graph, dynamic)
 
     def back(value: Value, joined: bool) -> Iterator[Value]:
@@ -80,8 +81,9 @@ def find_keys(graph: Graph) -> tuple[str, ...]:
     other = [value.name for value in keys if value.index]
     if other or any(value.node.is_variable for value in keys):
         raise MRTError(
-            f"[SPLIT_MODEL] Keys = auto: the head reads {', '.join(other) or 'the input itself'}, where a network "
-            "cannot be split; name the keys"
+            f"the head reads {', '.join(other) or 'the input itself'}, where a network cannot be split",
+            Remedy.NAME_KEYS,
+            _SWITCH,
         )
     names = {value.node.name for value in keys}
     return tuple(node.name for node in graph.nodes() if node.name in names)

@@ -16,6 +16,8 @@ from mrt.quantizer.quantize import Quantized
 
 logger = logging.getLogger(__name__)
 
+_DEPS = "merge_model.attribute_deps"
+
 
 def merge(
     quantized: Quantized,
@@ -71,15 +73,14 @@ def _check(top: Graph, attribute_deps: Mapping[str, Mapping[str, str]], oscale_m
     operators = {node.op for node in top.nodes()}
     for operator, attributes in attribute_deps.items():
         if operator not in operators:
-            logger.warning("[MERGE_MODEL] Attribute_deps: the top has no operator %s", operator)
+            logger.warning("the top has no operator %s", operator, extra={"switch": _DEPS})
         for attribute, source in attributes.items():
             if source not in top.inputs:
                 raise MRTError(
-                    f"[MERGE_MODEL] Attribute_deps: {operator}: {attribute}: {source} is not one of the keys "
-                    f"({', '.join(top.inputs)})"
+                    f"{operator}: {attribute}: {source} is not one of the keys ({', '.join(top.inputs)})", switch=_DEPS
                 )
     for output, name in oscale_maps.items():
         if name is not None and name not in top.inputs:
             raise MRTError(
-                f"[MERGE_MODEL] Oscale_maps: {output}: {name} is not one of the keys ({', '.join(top.inputs)})"
+                f"{output}: {name} is not one of the keys ({', '.join(top.inputs)})", switch="merge_model.oscale_maps"
             )

@@ -10,7 +10,7 @@ from mrt import datasets
 from mrt.config import Config
 from mrt.config.base import Fit
 from mrt.datasets import Dataset, MissingDataError, Preprocess, Synthetic, UnfitError
-from mrt.errors import MRTError
+from mrt.errors import MRTError, Remedy
 from mrt.graph import Array
 from mrt.graph.batch import Feed
 from mrt.integer.pixels import Pixels
@@ -89,8 +89,8 @@ class Pictures:
         available = dataset.size("evaluation") - start
         if available <= 0:
             raise MRTError(
-                f"[EVALUATION] Dataset={settings.dataset}: calibration uses all {start} pictures; lower "
-                "[CALIBRATION] Batch or Calibrate_num, or evaluate on another split"
+                f"dataset {dataset.title}: calibration uses all {start} pictures, so that none is left to evaluate on",
+                Remedy.FEWER_CALIBRATED,
             )
         return dataset, start, available
 

@@ -54,7 +54,7 @@ def bits_of(prepared: Graph, section: QatSection | None) -> dict[str, int]:
     for pattern, bits in section.layer_bits.items():
         fitting = [name for name in names if fnmatchcase(name, pattern)]
         if not fitting:
-            raise MRTError(f"[QAT] Layer_bits: the prepared network has no layer {pattern}")
+            raise MRTError(f"the prepared network has no layer {pattern}", switch="qat.layer_bits")
         found.update(dict.fromkeys(fitting, bits))
     return {name: bits for name, bits in found.items() if bits < 8}
 

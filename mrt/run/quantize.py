@@ -12,7 +12,7 @@ from mrt.analysis.sensitivity import operators_of
 from mrt.calibrate.coverage import Coverage, check_names, near, tensor_names
 from mrt.calibrate.thresholds import AUTO
 from mrt.config.model import QuantizationSwitches
-from mrt.errors import MRTError
+from mrt.errors import MRTError, Remedy
 from mrt.executors.device import context
 from mrt.graph import Graph, Value
 from mrt.graph.batch import Feed, Samples
@@ -88,7 +88,7 @@ class Settle(Stage):
 
     def _coverage(self, prepared: Graph) -> Coverage:
         switches = self._recipe.calibration
-        check_names(prepared, switches.calibrators, "[CALIBRATION] Calibrators")
+        check_names(prepared, switches.calibrators, "calibration.calibrators")
         default = _FALLBACK if switches.calibrator == AUTO else switches.calibrator
         return Coverage(default, switches.calibrators, self._recipe.quantization.thresholds, switches.lambda_)
 
@@ -150,15 +150,16 @@ class Quantize(Stage):
             return True
         shares = [_per_cent(each.share) for each in (first, second) if each.share is not None]
         said = f" (top-1 as the float network's: {shares[0]}, with {_FALLBACK} {shares[1]})" if len(shares) > 1 else ""
-        kept = f": {_FALLBACK} is taken" if self._calibration.calibrator == AUTO else f": try {_FALLBACK}, or auto"
         name = self._calibration.calibrator
+        kept = f": {_FALLBACK} is taken" if name == AUTO else ""
         logger.warning(
-            "[CALIBRATION] Calibrator=%s does worse than %s on %d held-out pictures%s%s",
+            "calibrator %s does worse than %s on %d held-out pictures%s%s",
             name,
             _FALLBACK,
             count,
             said,
             kept,
+            extra={"remedy": None if name == AUTO else Remedy.CALIBRATOR},
         )
         return False
 
@@ -207,6 +208,6 @@ def _check_thresholds(prepared: Graph, thresholds: Mapping[str, float]) -> None:
     unused = [name for name in thresholds if name not in known]
     for name in unused:
         if not name.startswith("mrt_rewrite_"):
-            raise MRTError(f"[QUANTIZATION] Thresholds: the network has no node {name}{near(name, known)}")
+            raise MRTError(f"the network has no node {name}{near(name, known)}", switch="quantization.thresholds")
     if unused:
-        logger.warning("[QUANTIZATION] Thresholds: ignored for %s, nodes of MRT's own rewriting", ", ".join(unused))
+        logger.warning("thresholds of %s are ignored: nodes of MRT's own rewriting", ", ".join(unused))

@@ -8,7 +8,7 @@ from typing import Any
 from mrt.analysis.sensitivity import measure, operators_of
 from mrt.config import Config
 from mrt.config import Stage as Start
-from mrt.errors import MRTError
+from mrt.errors import MRTError, Remedy
 from mrt.report import Progress
 from mrt.report.sensitivity import Sensitivity
 from mrt.run.evaluation import FindJudge
@@ -37,7 +37,9 @@ def sensitivity(config: Config, progress: Progress, count: int) -> Sensitivity:
         MRTError: bad input, named.
     """
     if config.quantization.restore_name:
-        raise MRTError("[QUANTIZATION] Restore_name: sensitivity leaves each operator in float in turn; leave it out")
+        raise MRTError(
+            "sensitivity leaves each operator in float in turn", Remedy.NOTHING_RESTORED, "quantization.restore_name"
+        )
     hold_instructions(config)  # a run may go on from the checkpoints that this one leaves
     pictures = Pictures(config)
     start = min(config.default.start, Start.CALIBRATION)

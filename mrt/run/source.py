@@ -83,7 +83,7 @@ def _tell_epoch(folder: Path, name: str, taken: Path) -> None:
     if taken not in numbered or numbered == [folder / f"{name}-0000.params"]:
         return
     others = f", the last of {len(numbered)}" if len(numbered) > 1 else ""
-    logger.warning("Model_name=%s: the parameters are those of %s%s", name, taken.name, others)
+    logger.warning("model %s: the parameters are those of %s%s", name, taken.name, others)
 
 
 def _from_zoo(name: str, tried: list[Path], shape: InputShape, alone: bool) -> Graph:
@@ -92,9 +92,9 @@ def _from_zoo(name: str, tried: list[Path], shape: InputShape, alone: bool) -> G
 
     where = " or ".join(str(path) for path in tried)
     if name.lower() not in model_zoo.get_model_list():
-        raise MRTError(f"Model_name={name}: neither {where} exists, nor a Gluon zoo model of that name")
+        raise MRTError(f"model {name}: neither {where} exists, nor a Gluon zoo model of that name")
     logger.info("no %s: taking %s from the Gluon zoo", where, name)
-    problem = f"Model_name={name}: {where} does not exist, and the Gluon zoo's weights cannot be had"
+    problem = f"model {name}: {where} does not exist, and the Gluon zoo's weights cannot be had"
     net = _built(
         partial(model_zoo.get_model, name, pretrained=True), problem, "export the network there with net.export"
     )

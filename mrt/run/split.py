@@ -9,6 +9,8 @@ from mrt.errors import MRTError
 from mrt.executors.mxnet import infer_shapes
 from mrt.graph import Graph, Node, Value
 
+_SWITCH = "split_model.keys"
+
 
 @dataclass(frozen=True)
 class Split:
@@ -27,10 +29,10 @@ def split(graph: Graph, keys: Sequence[str]) -> Split:
     by_name = {node.name: node for node in graph.nodes()}
     unknown = [key for key in keys if key not in by_name]
     if unknown:
-        raise MRTError(f"[SPLIT_MODEL] Keys: the network has no node {unknown[0]}")
+        raise MRTError(f"the network has no node {unknown[0]}", switch=_SWITCH)
     parameters = [key for key in keys if by_name[key].is_variable]
     if parameters:
-        raise MRTError(f"[SPLIT_MODEL] Keys: {parameters[0]} is a variable, not an operator")
+        raise MRTError(f"{parameters[0]} is a variable, not an operator", switch=_SWITCH)
     cuts = tuple(Value(by_name[key]) for key in dict.fromkeys(keys))
     shapes = infer_shapes(Graph((*graph.outputs, *cuts), graph.params, graph.inputs))
     base = Graph(cuts, graph.params, graph.inputs).pruned()
@@ -43,7 +45,5 @@ def split(graph: Graph, keys: Sequence[str]) -> Split:
     rebuilt = Graph(graph.outputs, graph.params, {**inputs, **graph.inputs}).rebuild(visit)
     leftover = [node.name for node in rebuilt.nodes() if node.name in graph.inputs]
     if leftover:
-        raise MRTError(
-            f"[SPLIT_MODEL] Keys: the network's outputs still depend on {leftover[0]} past the keys; add keys"
-        )
+        raise MRTError(f"the network's outputs still depend on {leftover[0]} past the keys; add keys", switch=_SWITCH)
     return Split(base, Graph(rebuilt.outputs, rebuilt.params, inputs))

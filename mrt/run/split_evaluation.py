@@ -11,7 +11,7 @@ import numpy as np
 
 from mrt.config import Config
 from mrt.config import Stage as Start
-from mrt.errors import MRTError
+from mrt.errors import MRTError, Remedy
 from mrt.graph import Array
 from mrt.graph.batch import Feed, Samples
 from mrt.report import BitExact, OfEach, Progress, Report
@@ -55,7 +55,7 @@ class SplitEvaluate(Stage):
             MRTError: the quantize stage leaves no checkpoint.
         """
         if not config.quantization.dump:
-            raise MRTError("an evaluation in parts needs the checkpoint of [QUANTIZATION]: set its Dump=True")
+            raise MRTError("an evaluation in parts needs the checkpoint of the quantize stage", Remedy.DUMP)
         self._config = config
         self._pictures = pictures
         self._executor = executor

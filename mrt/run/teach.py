@@ -48,7 +48,9 @@ def train_with_teacher(
         MRTError: as there; the dataset is a detector's; or the teacher does not fit.
     """
     if isinstance(dataset, Detection):
-        raise MRTError(f"[DISTILLATION]: only networks that classify are taught, and {dataset.name} is for detectors")
+        raise MRTError(
+            f"only networks that classify are taught, and {dataset.name} is for detectors", switch="distillation"
+        )
     make_folder(out_prefix.parent)
     with tempfile.TemporaryDirectory() as folder:
         written = Path(folder) / "student"

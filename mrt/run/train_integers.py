@@ -53,19 +53,20 @@ class IntegerTrainer:
         Raises:
             MRTError: too few pictures are left to train on, or no layer can be trained.
         """
-        section, title = self._section, type(self._section).__name__.upper()
+        section, title = self._section, type(self._section).__name__.lower()
         dataset = self._training.of(section)
         count = dataset.size("train") - section.held_out
         if count < section.batch:
             raise MRTError(
-                f"[{title}] Held_out={section.held_out}: of {dataset.size('train')} training pictures {max(count, 0)} "
-                "are left to train on; lower it"
+                f"{section.held_out}: of {dataset.size('train')} training pictures {max(count, 0)} are left to train "
+                "on; lower it",
+                switch=f"{title}.held_out",
             )
         learner = IntegerLearner(quantized, list(layers), title)
         before = self.accuracy(learner.network())
         learner.keep_if_best(before)
         found: list[float] = []
-        origin = {f"[{title}] {key.capitalize()}": str(value) for key, value in section.model_dump().items()}
+        origin = {f"[{title.upper()}] {key.capitalize()}": str(value) for key, value in section.model_dump().items()}
         origin["the integer network"] = digest(quantized.graph.params)
         checkpoint = TrainingCheckpoint(self._training.folder / f"{self._training.name}.{name}.train.npz", origin)
         with progress.stage(name, total=max(section.epochs, 1)) as step:

@@ -26,13 +26,13 @@ class Cluster:
         try:
             import ray
         except ImportError:
-            raise MRTError("--ray: Ray is not installed; pip install 'mrt[ray]'") from None
+            raise MRTError("Ray is not installed; pip install 'mrt[ray]'") from None
         self._ray = ray
         try:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
             told = " ".join(str(error).split())[:120]
-            raise MRTError(f"--ray {address}: no such cluster ({told}); start one with ray start --head") from None
+            raise MRTError(f"Ray: there is no cluster at {address} ({told}); start one with ray start --head") from None
 
     def run(self, tasks: Sequence[Task], started: Callable[[str], None]) -> Iterator[Finished]:
         """See `Executor`. Each task is a process of its own; one that dies with its node begins anew on another."""

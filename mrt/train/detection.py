@@ -31,7 +31,9 @@ class SSDObjective:
         with autograd.train_mode():
             outputs = network(mx.nd.zeros(shape))
         if not isinstance(outputs, (list, tuple)) or len(outputs) != 3 or outputs[2].shape[-1] != 4:
-            raise MRTError(f"[TRAIN] network {network.name}: only networks of GluonCV's SSD kind learn to detect")
+            raise MRTError(
+                f"{network.name}: only networks of GluonCV's SSD kind learn to detect", switch="train.network"
+            )
         self._network = network
         self._anchors = outputs[2]
         self._targets = SSDTargetGenerator(negative_mining_ratio=-1)  # the loss itself picks hard negatives

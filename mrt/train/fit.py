@@ -52,7 +52,7 @@ def fit(
     checkpoint: TrainingCheckpoint | None = None,
     progress: Callable[[Epoch], None] | None = None,
     count: int | None = None,
-    section: str = "TRAIN",
+    section: str = "train",
 ) -> float:
     """Train in place; the same settings give the same weights on the same machine, interrupted or not.
 
@@ -64,7 +64,7 @@ def fit(
         checkpoint: written after every epoch, resumed where it is there, dropped by whoever keeps the result.
         progress: called after each epoch; once, for the last one done, on resuming.
         count: train on the first `count` pictures of the split; None: on all.
-        section: of the configuration, named in errors.
+        section: whose switches the settings are, named in errors.
 
     Returns:
         The mean loss of the last epoch.
@@ -76,7 +76,8 @@ def fit(
     count = dataset.size("train") if count is None else count
     steps = count // settings.batch
     if steps == 0:
-        raise MRTError(f"[{section}] batch {settings.batch}: dataset {dataset.name} has only {count} training pictures")
+        few = f"{settings.batch}: dataset {dataset.name} has only {count} training pictures"
+        raise MRTError(few, switch=f"{section}.batch")
     rng = np.random.default_rng(settings.seed)
     standing = checkpoint.load() if checkpoint else None
     moments: dict[str, list[NDArray[Any]]] = {}
@@ -100,8 +101,9 @@ def fit(
             value = float(losses.mean().asscalar())  # MXNet runs ahead otherwise, and holds every batch in memory
             if not np.isfinite(value):
                 raise MRTError(
-                    f"[{section}] learning_rate {settings.learning_rate}: the loss is {value} in epoch {number}, "
-                    f"batch {index + 1} of {steps}; lower it"
+                    f"at {settings.learning_rate}, the loss is {value} in epoch {number}, batch {index + 1} of "
+                    f"{steps}; lower it",
+                    switch=f"{section}.learning_rate",
                 )
             total += value
         loss = total / steps

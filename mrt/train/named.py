@@ -16,7 +16,7 @@ from mrt import nets
 from mrt.atomic import atomic_write
 from mrt.datasets import Dataset
 from mrt.datasets.detection import Detection
-from mrt.errors import MRTError
+from mrt.errors import MRTError, Remedy
 from mrt.nets.pretrained import read_weights, weights_file
 from mrt.packages import prepare_gluoncv
 from mrt.train.fit import Epoch, Objective, cross_entropy, fit
@@ -92,7 +92,7 @@ def make_folder(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise MRTError(f"{folder}: cannot be written in: {error.strerror}; name another Model_dir") from None
+        raise MRTError(f"{folder}: cannot be written in: {error.strerror}", Remedy.MODEL_DIR) from None
 
 
 def initial_network(settings: TrainSettings, dataset: Dataset) -> gluon.HybridBlock:

@@ -44,11 +44,11 @@ class FitSettings:
         for field, allowed in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
             value = getattr(self, field)
             if value not in allowed:
-                raise MRTError(f"[TRAIN] {field} {value!r}: must be one of {', '.join(allowed)}")
+                raise MRTError(f"{value!r}: must be one of {', '.join(allowed)}", switch=f"train.{field}")
         for field in ("epochs", "batch", "learning_rate"):
             value = getattr(self, field)
             if value <= 0:
-                raise MRTError(f"[TRAIN] {field} {value}: must be positive")
+                raise MRTError(f"{value}: must be positive", switch=f"train.{field}")
 
     def make_optimizer(self, steps: int, done: int = 0) -> Any:
         """MXNet's optimizer for `steps` updates an epoch, of which `done` are behind."""

@@ -51,14 +51,14 @@ def test_a_name_that_no_file_can_have(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_said_before_the_work(tmp_path: Path) -> None:
     status, told = run(configuration(tmp_path), "--quiet", "--set", f"DEFAULT.Output_dir={__file__}")
     assert status == 2
-    assert told.startswith(f"mrt: Output_dir={__file__}: cannot be written (") and told.count("\n") == 1
+    assert told.startswith(f"mrt: {__file__}: cannot be written in (") and told.count("\n") == 1
 
 
 def test_the_second_of_two_runs_names_the_first(tmp_path: Path) -> None:
     with claimed(tmp_path, "net"):
         status, told = run(configuration(tmp_path), "--quiet")
         assert status == 2
-        assert told.startswith(f"mrt: Output_dir={tmp_path}: another run (process {os.getpid()}) is writing net there")
+        assert told.startswith(f"mrt: {tmp_path}: another run (process {os.getpid()}) is writing net there")
         with claimed(tmp_path, "other"):
             pass
     with claimed(tmp_path, "net"):

@@ -105,16 +105,16 @@ def test_sections_run_in_the_order_in_which_they_stand(project: Path, tmp_path: 
     ("settings", "message"),
     [
         (("PRUNING.Ratio=0.99",), "nothing would be left of the 16 channels of layer digits_conv0_fwd; lower it"),
-        (("PRUNING.Macs=0.01",), "Macs 0.01: more is left even when all that can be pruned is pruned"),
-        (("PRUNING.Ratio=0.5", "PRUNING.Macs=0.5"), "needs one of Ratio, Macs and Size"),
-        (("PRUNING.Method=bn",), "needs one of Ratio, Macs and Size"),
+        (("PRUNING.Macs=0.01",), "[PRUNING] Macs: more than 0.01 is left even when all that can be pruned is pruned"),
+        (("PRUNING.Ratio=0.5", "PRUNING.Macs=0.5"), "[PRUNING] needs one of ratio, macs and size"),
+        (("PRUNING.Method=bn",), "[PRUNING] needs one of ratio, macs and size"),
         (("PRUNING.Ratio=0.5", "PRUNING.Keep=convolution"), "Keep: the network has no layer convolution"),
         (("PRUNING.Ratio=0.5", "PRUNING.Keep=digits_conv*"), "digits_dense0_fwd: they are the output"),
-        (("PRUNING.Ratio=0.5", "PRUNING.Sparsity=1"), "Sparsity is unused with Method = conv_avg"),
+        (("PRUNING.Ratio=0.5", "PRUNING.Sparsity=1"), "[PRUNING] sparsity is unused with the method conv_avg"),
         (("DEFAULT.Start=PRUNING",), r"Start = PRUNING needs a section \[PRUNING\]"),
         (("DISTILLATION.Teacher=net",), r"needs \[FINETUNE\] or \[TRAIN\]"),
         (("FINETUNE.Epochs=1", "DISTILLATION.Teacher=data/mnist"), "Teacher|input"),
-        (("FINETUNE.Epochs=1", "FINETUNE.Learning_rate=1e30"), r"\[FINETUNE\] learning_rate 1e\+30: the loss is"),
+        (("FINETUNE.Epochs=1", "FINETUNE.Learning_rate=1e30"), r"\[FINETUNE\] Learning_rate: at 1e\+30, the loss is"),
     ],
 )
 def test_bad_settings_end_in_one_line(

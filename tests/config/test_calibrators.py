@@ -65,5 +65,5 @@ def test_bad_values_are_one_line(path: Path, given: str, wrong: str) -> None:
 
 
 def test_lambda_that_nothing_uses_is_refused(path: Path) -> None:
-    with pytest.raises(MRTError, match="Lambda is unused with Calibrator = mse"):
+    with pytest.raises(MRTError, match=r"\[CALIBRATION\] lambda is unused with the calibrator mse"):
         loaded(path, "CALIBRATION.Lambda=25", "CALIBRATION.Calibrator=mse")

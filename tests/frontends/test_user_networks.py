@@ -86,7 +86,7 @@ def test_what_only_a_loss_reads_is_a_label_whatever_its_name(tmp_path: Path) -> 
 def test_a_second_input_is_named(tmp_path: Path) -> None:
     other = sym.FullyConnected(sym.Variable("age", shape=(2, 5)), num_hidden=10, name="f2")
     save(head(conv()) + other, tmp_path, inputs={"age": (2, 5)})
-    with pytest.raises(MRTError, match=r"the network has 2 inputs \(data, age\); give a shape for each"):
+    with pytest.raises(MRTError, match=r"the network has 2 inputs \(data, age\), and not each is given a shape"):
         loaded(tmp_path)
 
 
@@ -194,7 +194,7 @@ def test_the_last_of_several_epochs_is_taken_and_said(tmp_path: Path, caplog: py
     first = tmp_path / f"{NAME}-0000.params"
     first.rename(tmp_path / f"{NAME}-0080.params")
     loaded(tmp_path)
-    assert caplog.messages == [f"Model_name={NAME}: the parameters are those of {NAME}-0080.params"]
+    assert caplog.messages == [f"model {NAME}: the parameters are those of {NAME}-0080.params"]
     (tmp_path / f"{NAME}-0009.params").write_bytes(b"never read")
     loaded(tmp_path)
     assert caplog.messages[-1].endswith(f"{NAME}-0080.params, the last of 2")

@@ -105,7 +105,7 @@ def test_keys_may_be_typed_in_found_or_none() -> None:
 
 
 def test_a_network_without_head_is_not_split() -> None:
-    with pytest.raises(MRTError, match="every operator of the network has an integer form; leave Keys empty"):
+    with pytest.raises(MRTError, match="every operator of the network has an integer form"):
         keys_of(conv(DATA, "only"))
 
 

@@ -64,4 +64,7 @@ def test_a_part_that_fails_is_named(project: Path, tmp_path: Path, capsys: pytes
     config = str(project / "mrt" / "zoo" / "digits.ini")
     command = [config, "--quiet", "--jobs", "2", "--set", f"DEFAULT.Output_dir={tmp_path}"]
     assert cli.main([*command, "--set", "QUANTIZATION.Dump=False"]) == 2
-    assert "an evaluation in parts needs the checkpoint of [QUANTIZATION]: set its Dump=True" in capsys.readouterr().err
+    assert (
+        "an evaluation in parts needs the checkpoint of the quantize stage; set [QUANTIZATION] Dump=True"
+        in capsys.readouterr().err
+    )

@@ -134,7 +134,7 @@ def test_in_the_pipeline(project: Path, tmp_path: Path, capsys: pytest.CaptureFi
         ("QUANTIZATION.Precision=most", "default, auto or 8"),
         ("QUANTIZATION.Precision_budget=0", "above 0"),
         ("QUANTIZATION.Precision_target=-3", "above 0"),
-        ("QUANTIZATION.Restore_name=digits_conv0_fwd", "cannot go with Restore_name"),
+        ("QUANTIZATION.Restore_name=digits_conv0_fwd", "[QUANTIZATION] precision auto cannot go with restore_name"),
     ],
 )
 def test_bad_settings_are_one_line(

@@ -32,10 +32,9 @@ def input_shapes(model: onnx.ModelProto, given: InputShape | None = None) -> dic
     elif given is not None and len(inputs) == 1:
         named = {names[0]: tuple(given)}
     elif given is not None:
-        listed = ", ".join(f"{name}: (-1, …)" for name in names[:3])
+        listed = ", ".join(names[:5])
         raise MRTError(
-            f"the ONNX model has {len(names)} inputs; give a shape for each, such as Input_shape = {listed}",
-            Remedy.INPUT_SHAPE,
+            f"the ONNX model has {len(names)} inputs ({listed}), and one shape is given", Remedy.SHAPE_OF_EACH
         )
     else:
         named = {}
