@@ -22,6 +22,7 @@ import numpy as np
 from mxnet import autograd
 from scipy.spatial.distance import cdist
 
+from mrt import ops
 from mrt.compress.groups import ChannelGroups
 from mrt.graph import Array, Node
 from mrt.graph.attrs import flag
@@ -58,7 +59,7 @@ def scores(
 
     if method == "bn":
         for node, needs in groups.needs.items():
-            if node.op == "BatchNorm" and not flag(node, "fix_gamma", True):
+            if ops.of(node).normalizes and not flag(node, "fix_gamma", True):
                 for position, _, ids in needs.cuts:
                     if position == 1:
                         gamma = groups.graph.params[node.inputs[1].node.name]

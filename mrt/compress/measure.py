@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
+from mrt import ops
 from mrt.compress.groups import ChannelGroups
 from mrt.executors.mxnet import infer_shapes
 from mrt.graph import Array, Graph, Value
-
-_LAYERS = ("Convolution", "Deconvolution", "FullyConnected")
 
 
 @dataclass(frozen=True)
@@ -35,11 +32,10 @@ def cost(graph: Graph) -> Cost:
     shapes = infer_shapes(graph)
     macs = 0
     for node in graph.nodes():
-        weight = graph.constant(node.inputs[1]) if node.op in _LAYERS else None
-        if weight is not None:
-            positions = shapes[node.inputs[0] if node.op == "Deconvolution" else Value(node)]
-            plane = positions[2:] if node.op != "FullyConnected" else positions[1:-1]
-            macs += int(weight.size) * int(np.prod(plane))
+        layer = ops.layer(node)
+        weight = graph.constant(node.inputs[1]) if layer else None
+        if layer and weight is not None:
+            macs += int(weight.size) * layer.positions(shapes[node.inputs[0]], shapes[Value(node)])
     parameters = sum(int(array.size) for array in graph.params.values())
     return Cost(macs, parameters, sum(int(array.nbytes) for array in graph.params.values()))
 
@@ -56,11 +52,11 @@ class CostOfPruned:
         for node, needs in groups.needs.items():
             for position, axis, ids in needs.cuts:
                 self._cuts.setdefault(node.inputs[position].node.name, {})[axis] = groups.units_of(ids)
-            if node.op in _LAYERS and graph.constant(node.inputs[1]) is not None:
-                shape = groups.shapes[node.inputs[0] if node.op == "Deconvolution" else Value(node)]
-                plane = shape[2:] if node.op != "FullyConnected" else shape[1:-1]
-                name = node.inputs[1].node.name
-                self._positions[name] = self._positions.get(name, 0) + int(np.prod(plane))
+            layer = ops.layer(node)
+            if layer and graph.constant(node.inputs[1]) is not None:
+                name, shapes = node.inputs[1].node.name, groups.shapes
+                often = layer.positions(shapes[node.inputs[0]], shapes[Value(node)])
+                self._positions[name] = self._positions.get(name, 0) + often
 
     def __call__(self, gone: Array) -> Cost:
         """`gone` says of each unit whether it is removed."""

@@ -22,6 +22,7 @@ class Activation(Operator):
     names = ("Activation",)
     summary = "relu: clamp; sigmoid, tanh, softsign, softrelu: table"
     form = Form.SAME
+    passes_factors = True
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """Only the kinds listed."""

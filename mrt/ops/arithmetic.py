@@ -46,6 +46,7 @@ class Add(Operator):
     summary = "both operands on one scale, elemwise_add / broadcast_add; a constant joins the requantization"
     adds = True
     affine = True
+    spreading = "broadcast_add"
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """At most 6 axes."""
@@ -80,6 +81,7 @@ class Subtract(Operator):
     names = ("broadcast_sub", "elemwise_sub", "_minus", "_sub", "_Minus", "broadcast_minus")
     summary = "as addition"
     adds = True
+    spreading = "broadcast_sub"
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """At most 6 axes."""
@@ -108,6 +110,8 @@ class Multiply(Operator):
     names = ("broadcast_mul", "elemwise_mul", "_mul", "_Mul")
     summary = "broadcast_mul of two 16-bit tensors; a uniform constant only changes the scale"
     affine = True
+    passes_factors = True
+    spreading = "broadcast_mul"
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """At most 6 axes."""

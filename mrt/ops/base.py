@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -60,6 +60,16 @@ class Operator:
     """Which of its inputs training changes; every other parameter, such as a detector's anchors, is a constant."""
     compares: ClassVar[bool] = False
     """Whether it is a training loss, which compares its first input with labels, its last."""
+    normalizes: ClassVar[bool] = False
+    """Whether it normalizes by moving statistics: after its data it reads gamma, beta, mean and variance."""
+    passes_factors: ClassVar[bool] = False
+    """Whether a factor above 0 of its first input is one of its output; near enough where it bends smoothly."""
+    drops: ClassVar[bool] = False
+    """Whether it leaves values out at random in training, and passes them on at inference."""
+    spreading: ClassVar[str | None] = None
+    """The name of the same operator of two tensors for shapes that differ."""
+    sized: ClassVar[bool] = False
+    """Whether its `rewrite` rule needs sizes of what it reads, which loading settles (`mrt.transform.fix_shapes`)."""
 
     def check(self, node: Node) -> None:
         """Refuse attributes that MXNet itself dies of, before it sees them."""
@@ -81,6 +91,22 @@ class Operator:
     def moved(self, node: Node) -> tuple[Value, ...]:
         """The inputs whose values it moves, where it only moves values."""
         return node.inputs
+
+    def looked_into(self, node: Node) -> tuple[Value, ...]:
+        """The inputs whose values matter to it; of the others, only the shapes do."""
+        return node.inputs
+
+    def counts(self, node: Node) -> bool:
+        """Whether it makes whole numbers of what it reads, as a detection head may."""
+        return False
+
+    def settled(self, node: Node, rw: Rewriter) -> bool:
+        """Whether the size of the batch does not matter to what a `sized` operator gives."""
+        return True
+
+    def reads(self, node: Node, place: int, used: Callable[[Value], bool]) -> bool:
+        """Whether it may read the entry at a place of a vector; `used` says it of a value that it gives."""
+        return True
 
     def channels(
         self, node: Node, given: Sequence[Array | None], before: Sequence[Shape], after: Shape
@@ -131,8 +157,8 @@ class Layer(Operator):
         scaled: Array = weight * factor.reshape((-1,) + (1,) * (weight.ndim - 1))
         return scaled
 
-    def positions(self, out: Shape) -> int:
-        """How often it uses each of its weights for one picture, given the shape of its output at batch 1."""
+    def positions(self, data: Shape, out: Shape) -> int:
+        """How often it uses each of its weights for one picture, given the shapes of input and output at batch 1."""
         raise NotImplementedError
 
     def patches(self, node: Node, data: Array, weight: Array, limit: int, generator: np.random.Generator) -> Array:

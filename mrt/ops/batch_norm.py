@@ -17,6 +17,7 @@ class BatchNorm(Operator):
     names = ("BatchNorm", "BatchNorm_v1")
     summary = "multiplication and addition per channel, folded into the layer before it where there is one"
     learned = (1, 2)
+    normalizes = True
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """The mean and variance outputs are not served."""

@@ -40,6 +40,15 @@ class Chain(Operator):
         return look_up(node, ctx, node.inputs[0], composed)
 
 
+def step_of(node: Node, constant: Array | None) -> Step | None:
+    """The node as a step, or None where it cannot be one; `constant` is its second operand where that is one."""
+    scalar = {"broadcast_mul": "_mul_scalar", "broadcast_add": "_plus_scalar"}.get(node.op)
+    if scalar:
+        alone = constant is not None and constant.size == 1
+        return (scalar, {"scalar": repr(float(constant.reshape(())))}) if constant is not None and alone else None
+    return (node.op, dict(node.attrs)) if step_function(node.op, node.attrs) else None
+
+
 def chain_attributes(steps: Sequence[Step]) -> dict[str, str]:
     """The attributes of a chain."""
     return {"steps": json.dumps(steps)}

@@ -31,7 +31,7 @@ class Convolution(Layer):
         """num_group."""
         return positive(node, "num_group", 1)
 
-    def positions(self, out: Shape) -> int:
+    def positions(self, data: Shape, out: Shape) -> int:
         """Rows times columns."""
         return int(np.prod(out[2:]))
 

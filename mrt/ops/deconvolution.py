@@ -26,6 +26,10 @@ class Deconvolution(Layer):
         """The weights are (I, O / groups, …)."""
         return weight.shape[1] * self.groups(node)
 
+    def positions(self, data: Shape, out: Shape) -> int:
+        """Rows times columns of what it reads: each of these is multiplied with every weight."""
+        return int(np.prod(data[2:]))
+
     def scaled(self, node: Node, weight: Array, factor: Array) -> Array:
         """The weights are (I, O / groups, …)."""
         groups = self.groups(node)

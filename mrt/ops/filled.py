@@ -10,8 +10,19 @@ from mrt.graph import Node, Value
 from mrt.graph.attrs import axis_of, number, positive, refuse
 from mrt.ops.base import Operator, Rewriter
 
+FILLED = {"_zeros": 0.0, "zeros": 0.0, "_ones": 1.0, "ones": 1.0}
+"""MXNet's tensors of one number in a shape of their own, which loading makes constants."""
 
-class ZerosLike(Operator):
+
+class Filled(Operator):
+    """One number in the shape of x."""
+
+    def looked_into(self, node: Node) -> tuple[Value, ...]:
+        """Nothing: the shape decides."""
+        return ()
+
+
+class ZerosLike(Filled):
     """0 in the shape of x."""
 
     names = ("zeros_like",)
@@ -38,7 +49,7 @@ class ArangeLike(Operator):
         return [rw.param(number(node, "start", 0.0) + number(node, "step", 1.0) * steps)]
 
 
-class OnesLike(Operator):
+class OnesLike(Filled):
     """1 in the shape of x."""
 
     names = ("ones_like",)

@@ -21,7 +21,7 @@ class FullyConnected(Layer):
     names = ("FullyConnected",)
     summary = "dense with per-unit integer weights, then requantization"
 
-    def positions(self, out: Shape) -> int:
+    def positions(self, data: Shape, out: Shape) -> int:
         """Rows of its output."""
         return int(np.prod(out[:-1]))
 

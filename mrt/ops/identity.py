@@ -26,8 +26,12 @@ class Identity(Operator):
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """A cast must be to a float type."""
-        if node.op in ("Cast", "cast") and not text(node, "dtype").startswith("float"):
+        if self.counts(node):
             raise refuse(node, f"a cast to {text(node, 'dtype')} is not supported (to float types it is)")
+
+    def counts(self, node: Node) -> bool:
+        """A cast to an integer type does."""
+        return node.op in ("Cast", "cast") and not text(node, "dtype").startswith("float")
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """The input."""
@@ -51,6 +55,8 @@ class Dropout(Operator):
 
     names = ("Dropout",)
     summary = "removed"
+    drops = True
+    passes_factors = True
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """mode=always is random at inference."""

@@ -10,6 +10,7 @@ import numpy as np
 from mrt.graph import Node, Shape, Value
 from mrt.graph.attrs import flag, integer, refuse, text
 from mrt.ops.base import Operator, Rewriter
+from mrt.ops.filled import FILLED
 from mrt.ops.shape import stacked
 
 _GATES = {"rnn_relu": 1, "rnn_tanh": 1, "lstm": 4, "gru": 3}
@@ -31,6 +32,7 @@ class RNN(Operator):
     names = ("RNN",)
     summary = "unrolled: FullyConnected, sigmoid and tanh by table, products, sums"
     learned = (1,)
+    sized = True
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """Plain layers."""
@@ -50,7 +52,7 @@ class RNN(Operator):
         """
         for state in inputs[2:]:
             known = rw.constant(state)
-            if state.node.op not in ("_zeros", "zeros") and (known is None or known.any()):
+            if FILLED.get(state.node.op) != 0.0 and (known is None or known.any()):
                 raise refuse(node, "only states that begin with zeros are supported")
         steps, _, width = rw.shape(node.inputs[0])
         both = flag(node, "bidirectional", False)

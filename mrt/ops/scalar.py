@@ -56,6 +56,10 @@ class MultiplyScalar(Operator):
     names = ("_mul_scalar", "_MulScalar")
     summary = "broadcast_mul with a constant"
 
+    def looked_into(self, node: Node) -> tuple[Value, ...]:
+        """Nothing where it multiplies by 0."""
+        return () if number(node, "scalar", 1.0) == 0 else node.inputs
+
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """broadcast_mul; * 1 vanishes."""
         if number(node, "scalar", 1.0) == 1:

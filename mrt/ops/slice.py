@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from mrt.graph import Node, Shape, Value
 from mrt.graph.attrs import axes_of, axis_of, flag, integer, integers, optional_integers, positive, refuse, text
@@ -19,6 +19,11 @@ class Slice(Mover):
 
     names = ("slice", "crop")
     summary = "strided_slice; backwards: take"
+
+    def reads(self, node: Node, place: int, used: Callable[[Value], bool]) -> bool:
+        """Where its bounds hold the place."""
+        ((begin, *_), (end, *_)) = (optional_integers(node, key) or (None,) for key in ("begin", "end"))
+        return (begin or 0) <= place and (end is None or end > place or end < 0)
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
         """Explicit, non-negative bounds on every axis but an untouched batch axis."""
@@ -66,6 +71,11 @@ class SliceAxis(Operator):
     summary = "slice"
     moves = True
 
+    def reads(self, node: Node, place: int, used: Callable[[Value], bool]) -> bool:
+        """Where its bounds hold the place."""
+        last = node.attrs.get("end", "None")
+        return integer(node, "begin") <= place and (last == "None" or int(last) > place or int(last) < 0)
+
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """slice."""
         shape = rw.open_shape(node.inputs[0])
@@ -101,12 +111,22 @@ class SliceLike(Operator):
     names = ("slice_like",)
     summary = "slice, from the shape that the second input has"
     moves = True
+    sized = True
+
+    def looked_into(self, node: Node) -> tuple[Value, ...]:
+        """What it cuts."""
+        return node.inputs[:1]
+
+    def settled(self, node: Node, rw: Rewriter) -> bool:
+        """Where it is not cut along the other's batch."""
+        shape, like = (rw.open_shape(value) for value in node.inputs)
+        return all(like[axis] != -1 or shape[axis] == -1 for axis in _axes(node, shape))
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """slice; an axis as long as the batch stays."""
         shape, like = rw.open_shape(node.inputs[0]), rw.open_shape(node.inputs[1])
-        axes = set(axes_of(node, "axes", len(shape), ())) or set(range(len(shape)))
-        if any(like[axis] == -1 and shape[axis] != -1 for axis in axes):
+        axes = _axes(node, shape)
+        if not self.settled(node, rw):
             raise refuse(node, "what a sample gives depends on its place in the batch")
         ends = tuple(like[i] if i in axes and like[i] != -1 else None for i in range(len(shape)))
         return [rw.op("slice", [inputs[0]], {"begin": (None,) * len(shape), "end": ends})]
@@ -118,6 +138,10 @@ class SliceChannel(Operator):
     names = ("SliceChannel", "split")
     summary = "one slice per part"
     moves = True
+
+    def reads(self, node: Node, place: int, used: Callable[[Value], bool]) -> bool:
+        """Where it parts a vector into its entries, what is done with that one decides."""
+        return not flag(node, "squeeze_axis", False) or used(Value(node, place))
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """Equal parts."""
@@ -159,6 +183,11 @@ class SplitUnevenly(Operator):
             integers(node, "indices", ()) if not sections else tuple(range(0, shape[axis], shape[axis] // sections))
         )
         return _pieces(node, inputs[0], axis, begins, shape[axis], rw)
+
+
+def _axes(node: Node, shape: Shape) -> set[int]:
+    """Along which slice_like cuts."""
+    return set(axes_of(node, "axes", len(shape), ())) or set(range(len(shape)))
 
 
 def _require_whole_batch(node: Node, begin: int | None, end: int | None, step: int = 1) -> None:

@@ -82,7 +82,7 @@ def positions(layer: Node, shapes: Mapping[Value, Shape]) -> int:
     """How often a convolution or dense layer uses each of its weights for one picture."""
     operator = ops.layer(layer)
     assert operator is not None
-    return operator.positions(shapes[Value(layer)])
+    return operator.positions(shapes[layer.inputs[0]], shapes[Value(layer)])
 
 
 def multiply_accumulates(layer: Node, graph: Graph, shapes: Mapping[Value, Shape]) -> int:

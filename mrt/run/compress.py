@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mrt import ops
 from mrt.compress.choose import Chooser, Target
 from mrt.compress.criteria import scores
 from mrt.compress.distill import Distilled
@@ -158,7 +159,7 @@ class Trainer:
 
 def batch_norm_scales(network: Graph) -> list[str]:
     """The names of the parameters that scale BatchNorms' outputs."""
-    return [node.inputs[1].node.name for node in network.nodes() if node.op == "BatchNorm"]
+    return [node.inputs[1].node.name for node in network.nodes() if ops.of(node).normalizes]
 
 
 class Tune(Stage):

@@ -17,7 +17,6 @@ from dataclasses import replace
 from mrt import ops
 from mrt.errors import MRTError, Remedy
 from mrt.graph import Graph, Node, Value
-from mrt.graph.attrs import number
 from mrt.run.split import Split, split
 from mrt.transform.fix_shapes import FixShapes
 from mrt.transform.free_batch import FreeBatch
@@ -26,7 +25,6 @@ logger = logging.getLogger(__name__)
 
 _AUTO = ("auto",)
 _SWITCH = "split_model.keys"
-_SHAPE_ONLY = ("zeros_like", "ones_like", "shape_array")
 
 
 def split_as_configured(network: Graph, keys: Sequence[str]) -> Split | None:
@@ -100,17 +98,15 @@ def _head(graph: Graph, dynamic: set[Node]) -> set[Node]:
 
 def _of_a_head(node: Node) -> bool:
     """Whether the operator has no integer form, or selects, or makes the numbers of entries."""
-    whole = node.op in ("Cast", "cast") and not node.attrs.get("dtype", "").startswith("float")
-    return whole or not ops.known(node.op) or ops.get(node.op).selects
+    operator = ops.of(node)
+    return not ops.known(node.op) or operator.counts(node) or operator.selects
 
 
 def _shape_only(graph: Graph, dynamic: set[Node]) -> set[Node]:
     """The nodes of which the input's shape decides all values, such as x * 0."""
     found: set[Node] = set()
     for node in graph.nodes():
-        sources = [value.node for value in node.inputs if value.node in dynamic]
-        zero = node.op == "_mul_scalar" and number(node, "scalar", 1.0) == 0
-        cut = node.op == "slice_like" and node.inputs[0].node not in dynamic
-        if node.op in _SHAPE_ONLY or zero or cut or (sources and all(source in found for source in sources)):
+        sources = [value.node for value in ops.of(node).looked_into(node) if value.node in dynamic]
+        if node in dynamic and not node.is_variable and all(source in found for source in sources):
             found.add(node)
     return found

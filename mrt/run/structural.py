@@ -33,13 +33,11 @@ from mrt.graph.attrs import number
 from mrt.graph.batch import Feed
 from mrt.integer.row_blocks import row_blocks
 
-_NORMS = ("BatchNorm", "BatchNorm_v1")
 _BIAS_STD = 0.1
 _DEPTHWISE_WIDTH = 1.0  # of the covariance between taps, in taps
 _BETA_MEAN, _BETA_STD = 0.5, 0.25
 _GAMMA_RANGE = (0.5, 1.5)
 _BRANCH = np.float32(0.5)
-_HOMOGENEOUS = ("Activation", "LeakyReLU", "Dropout", "broadcast_mul", "elemwise_mul")
 _GAMMA, _BETA, _MEAN, _VARIANCE = 1, 2, 3, 4
 
 
@@ -72,7 +70,7 @@ def seed_weights(network: Graph, seed: int = 0) -> Graph:
             params[names[1]] = _weight(weight.shape, rng(names[1]))
             for bias in names[2:]:
                 params[bias] = rng(bias).normal(0, _BIAS_STD, params[bias].shape).astype(np.float32)
-        elif node.op in _NORMS:
+        elif ops.of(node).normalizes:
             gamma, beta = names[_GAMMA], names[_BETA]
             params[gamma] = rng(gamma).uniform(*_GAMMA_RANGE, params[gamma].shape).astype(np.float32)
             params[beta] = rng(beta).normal(_BETA_MEAN, _BETA_STD, params[beta].shape).astype(np.float32)
@@ -92,9 +90,9 @@ def _branch_ends(network: Graph) -> list[Node]:
         if not ops.of(node).adds or len(node.inputs) != 2:
             continue
         shorter, longer = sorted(node.inputs, key=lambda value: depth[value.node])
-        while longer.node.op in _HOMOGENEOUS and uses[longer] == 1:
+        while ops.of(longer.node).passes_factors and uses[longer] == 1:
             longer = longer.node.inputs[0]
-        ends_branch = ops.layer(longer.node) is not None or longer.node.op in _NORMS
+        ends_branch = ops.layer(longer.node) is not None or ops.of(longer.node).normalizes
         if depth[shorter.node] < depth[longer.node] and ends_branch and uses[longer] == 1:
             ends[longer.node] = None
     return list(ends)
@@ -126,9 +124,9 @@ def fit_batch_norm(network: Graph, pictures: Feed) -> Graph:
     found: list[Node] = []
 
     def visit(node: Node, inputs: tuple[Value, ...]) -> list[Value] | None:
-        if node.op == "Dropout":
+        if ops.of(node).drops:
             return [inputs[0]]
-        if node.op not in _NORMS:
+        if not ops.of(node).normalizes:
             return None
         norm = replace(node, inputs=inputs, attrs={**node.attrs, "output_mean_var": "True"})
         found.append(norm)

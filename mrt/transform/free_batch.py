@@ -25,7 +25,6 @@ from mrt.transform.base import Pass
 
 _RESHAPES = ("Reshape", "reshape")
 _SLICES = ("slice", "crop")
-_LAYERS = ("Convolution", "Deconvolution", "FullyConnected")
 _MOST_SAMPLES = 32
 _TRIED = 8
 _SECONDS = 60.0
@@ -280,7 +279,7 @@ def _random_weights(graph: Graph, random: np.random.Generator) -> dict[str, Arra
     """Weights for the layers, by which samples that meet show: trained ones may be zero."""
     found: dict[str, Array] = {}
     for node in graph.nodes():
-        array = graph.constant(node.inputs[1]) if node.op in _LAYERS else None
+        array = graph.constant(node.inputs[1]) if ops.layer(node) else None
         if array is not None:
             fan_in = max(1, int(np.prod(array.shape[1:])))
             found[node.inputs[1].node.name] = random.standard_normal(array.shape, np.float32) / np.float32(fan_in**0.5)

@@ -11,11 +11,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mrt.graph import Graph, Node, Value, origins
-from mrt.ops.chain import CHAIN, Step, chain_attributes, step_function
+from mrt.ops.chain import CHAIN, Step, chain_attributes, step_of
 from mrt.ops.unary import function_of
 from mrt.transform.base import Pass
-
-_SCALARS = {"broadcast_mul": "_mul_scalar", "broadcast_add": "_plus_scalar"}
 
 
 class FuseFunctions(Pass):
@@ -49,12 +47,9 @@ class FuseFunctions(Pass):
 
 def _step(node: Node, graph: Graph) -> Step | None:
     """The node as a step of a chain, or None."""
-    if node.op in _SCALARS:
-        constant = graph.constant(node.inputs[1])
-        if constant is None or constant.size != 1 or graph.constant(node.inputs[0]) is not None:
-            return None
-        return _SCALARS[node.op], {"scalar": repr(float(constant.reshape(())))}
-    return (node.op, dict(node.attrs)) if step_function(node.op, node.attrs) else None
+    if not node.inputs or graph.constant(node.inputs[0]) is not None:
+        return None
+    return step_of(node, graph.constant(node.inputs[1]) if len(node.inputs) > 1 else None)
 
 
 def _chain(last: Node, steps: dict[Node, Step], uses: dict[Value, int]) -> list[Node]:
