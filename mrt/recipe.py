@@ -5,7 +5,7 @@ from typing import Any, Optional, Union
 import pydantic
 from pydantic import PrivateAttr
 
-from mrt.config import Config, Stage
+from mrt.config import Config, Start
 from mrt.config.base import Fit, Section
 from mrt.config.compression import Distillation, Finetune, Pruning, Qat, Sharing
 from mrt.config.model import CalibrationSwitches, PrepareSwitches, QuantizationSwitches
@@ -53,11 +53,11 @@ class Recipe(Section):
     distillation: Optional[Distillation] = None
     qat: Optional[Qat] = None
     sharing: Optional[Sharing] = None
-    _order: tuple[Stage, ...] = PrivateAttr(())
+    _order: tuple[Start, ...] = PrivateAttr(())
 
     def __init__(self, **switches: Any) -> None:
         """Sections by name, or single switches of theirs."""
-        order = tuple(Stage[name.upper()] for name in switches if name in _ORDERED and switches[name] is not None)
+        order = tuple(Start[name.upper()] for name in switches if name in _ORDERED and switches[name] is not None)
         for name, section in _COMPRESSION.items():
             if issubclass(section, Fit) and isinstance(switches.get(name), dict):
                 switches[name] = {"dataset": GIVEN, **switches[name]}
@@ -88,7 +88,7 @@ class Recipe(Section):
         )
 
     @property
-    def compressing(self) -> tuple[Stage, ...]:
+    def compressing(self) -> tuple[Start, ...]:
         """The stages that compress the float network, in the order in which they run."""
         return self._order
 
@@ -113,7 +113,7 @@ class Recipe(Section):
         return type(self)(**changed, **{**_in_order(self, self._order), **given})
 
 
-def _in_order(holder: Union[Config, Recipe], order: tuple[Stage, ...]) -> dict[str, Section]:
+def _in_order(holder: Union[Config, Recipe], order: tuple[Start, ...]) -> dict[str, Section]:
     """The sections that compress which are there, those of the float network in their order."""
     names = [*(stage.name.lower() for stage in order), *(name for name in _COMPRESSION if name not in _ORDERED)]
     found = {name: getattr(holder, name) for name in names if getattr(holder, name) is not None}

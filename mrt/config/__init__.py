@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from mrt.config.load import load
-from mrt.config.model import Config, Stage
+from mrt.config.model import Config, Start
 
-__all__ = ["Config", "Stage", "load"]
+__all__ = ["Config", "Start", "load"]

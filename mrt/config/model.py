@@ -51,12 +51,12 @@ __all__ = [
     "Prepare",
     "Quantization",
     "SplitModel",
-    "Stage",
+    "Start",
     "Train",
 ]
 
 
-class Stage(enum.IntEnum):
+class Start(enum.IntEnum):
     """The checkpoint that a run resumes after, in the order of the stages.
 
     PRUNING and FINETUNE come in the order in which their sections stand.
@@ -72,11 +72,11 @@ class Stage(enum.IntEnum):
     MERGE_MODEL = 7
 
 
-def _stage(value: Any) -> Stage:
-    if isinstance(value, Stage):
+def _stage(value: Any) -> Start:
+    if isinstance(value, Start):
         return value
     try:
-        return Stage[str(value).strip().upper()]
+        return Start[str(value).strip().upper()]
     except KeyError:
         raise ValueError("is not a stage") from None
 
@@ -110,8 +110,8 @@ class Default(OnDevice):
             "inputs, such as data: (-1, 3, 224, 224), extra: (-1, 7)"
         )
     )
-    start: Annotated[Stage, BeforeValidator(_stage), PlainSerializer(lambda stage: stage.name, return_type=str)] = (
-        Field(default=Stage.DEFAULT, description=", ".join(stage.name for stage in Stage))
+    start: Annotated[Start, BeforeValidator(_stage), PlainSerializer(lambda stage: stage.name, return_type=str)] = (
+        Field(default=Start.DEFAULT, description=", ".join(stage.name for stage in Start))
     )
     batch: Batch = Field(default=16, description=BATCH)
 
@@ -322,9 +322,9 @@ class Config(Section):
         return config
 
     @property
-    def compressing(self) -> tuple[Stage, ...]:
+    def compressing(self) -> tuple[Start, ...]:
         """The stages that compress the float network, in the order in which they run."""
-        return tuple(Stage[name] for name in self._order)
+        return tuple(Start[name] for name in self._order)
 
     @model_validator(mode="after")
     def _compression_fits(self) -> "Config":
@@ -349,7 +349,7 @@ class Config(Section):
     @model_validator(mode="after")
     def _start_has_a_split(self) -> "Config":
         start = self.default.start
-        if start in (Stage.SPLIT_MODEL, Stage.MERGE_MODEL) and not self.split_model.keys:
+        if start in (Start.SPLIT_MODEL, Start.MERGE_MODEL) and not self.split_model.keys:
             raise ValueError(f"[DEFAULT] Start = {start.name} needs [SPLIT_MODEL] Keys, which is empty")
         return self
 

@@ -32,8 +32,9 @@ def with_classes(quantized: Quantized) -> Quantized:
         shape = shapes[value]
         if len(shape) not in _RANKS or shape[1] < 2:
             raise MRTError(
-                f"[QUANTIZATION] Output=argmax: output {info.name} of shape {shape} is no scores of classes, which are "
-                "(N, C) or (N, C, H, W); leave it out"
+                f"argmax: output {info.name} of shape {shape} is no scores of classes, which are (N, C) or "
+                "(N, C, H, W); leave it out",
+                switch="quantization.output",
             )
         builder.node = value.node
         scores = IntValue(value, shape, info.precision, Range.of(-limit(info.precision), limit(info.precision)))

@@ -45,7 +45,7 @@ class Calibrate(Stage):
             return {STATISTICS: calibrate(have[PREPARED], batches(), context(self._switches))}
 
 
-class Moments(Stage):
+class GatherMoments(Stage):
     """What rounding weights by their effect, and correcting biases, needs to know of the layers' inputs."""
 
     takes = (PREPARED,)

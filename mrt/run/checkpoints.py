@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mrt.atomic import atomic_write
-from mrt.config import Stage as Start
+from mrt.config import Start
 from mrt.errors import MRTError, Remedy
 from mrt.frontends import mxnet as mxnet_files
 from mrt.graph import Graph, Shape

@@ -19,7 +19,7 @@ from mrt.compress.groups import ChannelGroups, Group
 from mrt.compress.measure import Cost, CostOfPruned, cost
 from mrt.compress.prune import prune
 from mrt.compress.sensitivity import curves
-from mrt.config import Stage as Start
+from mrt.config import Start
 from mrt.config.compression import Distillation, Finetune, Pruning
 from mrt.datasets import Dataset
 from mrt.errors import MRTError

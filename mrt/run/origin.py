@@ -13,8 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mrt.config import Config
-from mrt.config import Stage as Start
+from mrt.config import Config, Start
 from mrt.config.base import Section
 from mrt.config.model import CalibrationSwitches, MergeModel, PrepareSwitches, QuantizationSwitches, SplitModel
 from mrt.config.paths import onnx_file, spellings

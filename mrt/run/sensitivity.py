@@ -6,8 +6,7 @@ import logging
 from typing import Any
 
 from mrt.analysis.sensitivity import measure, operators_of
-from mrt.config import Config
-from mrt.config import Stage as Start
+from mrt.config import Config, Start
 from mrt.errors import MRTError, Remedy
 from mrt.report import Progress
 from mrt.report.sensitivity import Sensitivity

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mrt.config import Config
-from mrt.config import Stage as Start
+from mrt.config import Config, Start
 from mrt.errors import MRTError, Remedy
 from mrt.graph import Array
 from mrt.graph.batch import Feed, Samples

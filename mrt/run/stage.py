@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from mrt import memory
-from mrt.config import Stage as Start
+from mrt.config import Start
 from mrt.report import Progress
 
 T = TypeVar("T")

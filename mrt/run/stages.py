@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from mrt.config import Config
-from mrt.config import Stage as Start
+from mrt.config import Config, Start
 from mrt.config.compression import Finetune
 from mrt.datasets import Dataset
 from mrt.executors import instruction_set
 from mrt.recipe import Recipe
-from mrt.run.calibrate import Calibrate, Moments
+from mrt.run.calibrate import Calibrate, GatherMoments
 from mrt.run.checkpoints import Checkpoints
 from mrt.run.compile import Write, compiling_stages
 from mrt.run.compress import compressing_stages
@@ -56,7 +55,7 @@ def recipe_stages(
     stages: list[Stage] = [
         Prepare(recipe.prepare, samples, prepared),
         Calibrate(recipe.calibration, samples, calibrated),
-        Moments(recipe.calibration, recipe.quantization, samples),
+        GatherMoments(recipe.calibration, recipe.quantization, samples),
         Settle(recipe, samples),
     ]
     if qat is not None:

@@ -13,7 +13,7 @@ import pytest
 
 import mrt
 from mrt import cli
-from mrt.config import Config, Stage
+from mrt.config import Config, Start
 from mrt.errors import MRTError
 from mrt.report import Progress, Report
 
@@ -53,7 +53,7 @@ def replace_pipeline(monkeypatch: pytest.MonkeyPatch, run: Any) -> None:
 def test_a_configuration_runs_the_pipeline(config: str, runs: list[Config], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([config, "--set", "CALIBRATION.Batch=7", "--start", "calibration", "--device", "cpu"]) == 0
     assert runs[0].calibration.batch == 7
-    assert runs[0].default.start is Stage.CALIBRATION
+    assert runs[0].default.start is Start.CALIBRATION
     captured = capsys.readouterr()
     assert captured.out.startswith("net, in integers")
     assert "50.00% float" in captured.out

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import mrt.config
-from mrt.config import Config, Stage, load
+from mrt.config import Config, Start, load
 from mrt.config.raw import SCHEMA
 from mrt.errors import MRTError
 
@@ -135,7 +135,7 @@ def test_device_replaces_every_device(small: Path) -> None:
 
 def test_start_and_set_replace_the_files_values(small: Path) -> None:
     config = load(small, ["default.start=prepare", "CALIBRATE.NUM_CALIB=7"], start="quantization")
-    assert config.default.start is Stage.QUANTIZATION
+    assert config.default.start is Start.QUANTIZATION
     assert config.calibration.calibrate_num == 7, "v3's names are understood too"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mrt.config import Stage, load
+from mrt.config import Start, load
 
 DETECTOR = """\
 [DEFAULT]
@@ -161,7 +161,7 @@ def written(folder: Path, text: str, name: str = "net.ini") -> Path:
 def test_a_detector_of_mrts_zoo(tmp_path: Path) -> None:
     config = load(written(tmp_path, DETECTOR))
     assert config.default.input_shape == (-1, 3, 512, 512)
-    assert config.default.start is Stage.DEFAULT
+    assert config.default.start is Start.DEFAULT
     assert config.default.model_dir == Path.home() / "mrt_model"
     assert config.split_model.keys == ("det0_softmax0", "det0_concat0")
     assert (config.calibration.batch, config.calibration.calibrate_num, config.calibration.lambda_) == (16, 2, 25.0)
@@ -198,7 +198,7 @@ def test_keys_of_other_mrt_versions_are_ignored_with_a_warning(
 def test_yaml_of_v3_means_the_same_as_ini(tmp_path: Path) -> None:
     config = load(written(tmp_path, V3, "net.yaml"))
     ini = load(written(tmp_path, DETECTOR))
-    assert config.default.start is Stage.MERGE_MODEL, "v3 merges in its quantize stage where there are SPLIT_KEYS"
+    assert config.default.start is Start.MERGE_MODEL, "v3 merges in its quantize stage where there are SPLIT_KEYS"
     assert config.split_model.keys == ini.split_model.keys
     assert config.calibration.lambda_ == 25.0
     assert config.quantization.device_ids == (0, 1, 2)
@@ -214,14 +214,14 @@ def test_yaml_of_v3_means_the_same_as_ini(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("start_after", "keys", "stage"),
     [
-        ("initial", "[]", Stage.DEFAULT),
-        ("prepare", "[]", Stage.PREPARE),
-        ("prepare", "[a]", Stage.SPLIT_MODEL),
-        ("calibrate", "[a]", Stage.CALIBRATION),
-        ("quantize", "[]", Stage.QUANTIZATION),
+        ("initial", "[]", Start.DEFAULT),
+        ("prepare", "[]", Start.PREPARE),
+        ("prepare", "[a]", Start.SPLIT_MODEL),
+        ("calibrate", "[a]", Start.CALIBRATION),
+        ("quantize", "[]", Start.QUANTIZATION),
     ],
 )
-def test_start_after(tmp_path: Path, start_after: str, keys: str, stage: Stage) -> None:
+def test_start_after(tmp_path: Path, start_after: str, keys: str, stage: Start) -> None:
     text = f"COMMON: {{MODEL_NAME: net, START_AFTER: {start_after}}}\nPREPARE: {{SPLIT_KEYS: {keys}}}\n"
     assert load(written(tmp_path, text, "net.yml")).default.start is stage
 

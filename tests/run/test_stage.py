@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from mrt.config import Stage as Start
+from mrt.config import Start
 from mrt.report import Progress
 from mrt.run.stage import Made, Product, Products, Stage, run_stages
 
