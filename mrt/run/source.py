@@ -13,7 +13,7 @@ import mxnet as mx
 from mrt import nets
 from mrt.config import Config
 from mrt.config.paths import epochs, onnx_file, spellings
-from mrt.errors import MRTError
+from mrt.errors import MRTError, Remedy
 from mrt.frontends.reading import network_of_block, network_of_files, network_of_onnx
 from mrt.graph import Graph
 from mrt.graph.batch import InputShape
@@ -92,7 +92,7 @@ def _from_zoo(name: str, tried: list[Path], shape: InputShape, alone: bool) -> G
 
     where = " or ".join(str(path) for path in tried)
     if name.lower() not in model_zoo.get_model_list():
-        raise MRTError(f"model {name}: neither {where} exists, nor a Gluon zoo model of that name")
+        raise MRTError(f"model {name}: neither {where} exists, nor a Gluon zoo model of that name", Remedy.MODEL_FILES)
     logger.info("no %s: taking %s from the Gluon zoo", where, name)
     problem = f"model {name}: {where} does not exist, and the Gluon zoo's weights cannot be had"
     net = _built(

@@ -253,7 +253,7 @@ def test_a_network_that_is_not_there_is_refused(
     project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     line = refused(capsys, *arguments(project, tmp_path, "--set", "DEFAULT.Model_name=no_such_network"))
-    assert "Model_name=no_such_network" in line
+    assert "model no_such_network: neither" in line and line.endswith("check Model_dir and Model_name")
     assert str(project / "data" / "no_such_network.json") in line
 
 
