@@ -8,36 +8,29 @@ from typing import Any
 import numpy as np
 
 from mrt.errors import MRTError, Remedy
-from mrt.executors.mxnet import Executor, infer_shapes
+from mrt.executors.streaming import streamed
 from mrt.graph import Graph, Value
-from mrt.graph.batch import Feed, Samples, fitting
+from mrt.graph.batch import Feed
 from mrt.statistics.tensor import Statistics
-
-_BUDGET_BYTES = 512 * 2**20
 
 
 def calibrate(graph: Graph, batches: Iterable[Feed], context: Any | None = None) -> dict[str, Statistics]:
     """Statistics of every tensor that depends on the input, by value name.
 
-    Batches are cut so that all tensors of one piece fit in a fixed budget of memory.
+    Memory is bounded (`streamed`).
 
     Raises:
         MRTError: there is no data, or a tensor takes values that are not finite.
     """
-    shapes = infer_shapes(graph)
     values = _tensors(graph)
-    piece = fitting((shapes[value] for value in values), _BUDGET_BYTES)
-    samples = Samples(graph.inputs)
-    executor = Executor(graph, values, context=context)
     gathered: dict[str, Statistics] = {}
-    for batch in batches:
-        for feed in samples.pieces(batch, piece):
-            for value, array in zip(values, executor(feed)):
-                current = Statistics.of(array)
-                if not np.isfinite(current.mean + current.std):
-                    raise MRTError(f"node {value.node.name}: takes values that are not finite on the calibration data")
-                known = gathered.get(value.name)
-                gathered[value.name] = known.merge(current) if known else current
+    for _, arrays in streamed(graph, [[value] for value in values], batches, context):
+        for value, (array,) in zip(values, arrays):
+            current = Statistics.of(array)
+            if not np.isfinite(current.mean + current.std):
+                raise MRTError(f"node {value.node.name}: takes values that are not finite on the calibration data")
+            known = gathered.get(value.name)
+            gathered[value.name] = known.merge(current) if known else current
     if not gathered:
         raise MRTError("calibration: there is no data", Remedy.CALIBRATION_DATA)
     return gathered

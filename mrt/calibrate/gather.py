@@ -8,13 +8,12 @@ from typing import Any, Callable
 import numpy as np
 
 from mrt import ops
-from mrt.executors.mxnet import Executor, infer_shapes
+from mrt.executors.streaming import streamed
 from mrt.graph import Array, Graph, Node
-from mrt.graph.batch import Feed, Samples, fitting
+from mrt.graph.batch import Feed
 from mrt.statistics.moments import Moments
 
 _POSITIONS = 128
-_BUDGET_BYTES = 256 * 2**20
 _SEED = 20
 
 
@@ -47,22 +46,15 @@ def layer_patches(
 ) -> Iterator[tuple[Node, Array]]:
     """Each layer with what its weights are multiplied with, (G, N, K) as in `Moments`, piece of data after piece.
 
-    At most `positions` output positions of a picture, drawn with a fixed seed, stand for all of them. Batches are cut
-    so that all inputs of one piece fit in a fixed budget of memory.
+    At most `positions` output positions of a picture, drawn with a fixed seed, stand for all of them. Memory is
+    bounded (`streamed`).
     """
-    if not layers:
-        return
-    inputs = [layer.inputs[0] for layer in layers]
-    executor = Executor(graph, inputs, context=context)
-    shapes = infer_shapes(graph)
-    piece = fitting((shapes[value] for value in inputs), _BUDGET_BYTES)
-    samples = Samples(graph.inputs)
     generator = np.random.default_rng(_SEED)
-    for feed in (piece_of for batch in batches for piece_of in samples.pieces(batch, piece)):
-        for layer, data in zip(layers, executor(feed)):
+    for count, arrays in streamed(graph, [layer.inputs[:1] for layer in layers], batches, context):
+        for layer, (data,) in zip(layers, arrays):
             operator = ops.layer(layer)
             assert operator is not None
             weight = graph.params[layer.inputs[1].node.name]
             yield layer, operator.patches(layer, data, weight, positions, generator)
         if advance:
-            advance(samples.count(feed))
+            advance(count)

@@ -1,4 +1,4 @@
-"""Runs a network on batches of another size than the one that it takes."""
+"""Runs a network on batches of another size than the one that it takes, or than memory holds."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import numpy as np
 
 from mrt.executors.mxnet import infer_shapes
 from mrt.graph import Array, Graph
-from mrt.graph.batch import Feed, Samples
+from mrt.graph.batch import Feed, Samples, fitting
 
 Run = Callable[[Feed], list[Array]]
 """A way to run a network: a batch of its inputs to its outputs."""
+
+_BUDGET_BYTES = 512 * 2**20
 
 
 def in_pieces(run: Run, samples: Samples, size: int, outputs: Sequence[int] | None = None) -> Run:
@@ -31,6 +33,19 @@ def in_pieces(run: Run, samples: Samples, size: int, outputs: Sequence[int] | No
         pieces = list(zip(*(run(piece) for piece in samples.pieces(padded, size))))
         axes = outputs or [0] * len(pieces)
         return [_without_filling(np.concatenate(parts, axis), axis, count, filled) for parts, axis in zip(pieces, axes)]
+
+    return call
+
+
+def bounded(run: Run, graph: Graph) -> Run:
+    """`run`, in pieces whose tensors fit in a fixed budget: the batch does not decide how much memory a graph takes."""
+    samples, size = Samples(graph.inputs), fitting(infer_shapes(graph).values(), _BUDGET_BYTES)
+
+    def call(feed: Feed) -> list[Array]:
+        if samples.count(feed) <= size:
+            return run(feed)
+        pieces = list(zip(*map(run, samples.pieces(feed, size))))
+        return [np.concatenate(parts, axis) for parts, axis in zip(pieces, output_axes(graph))]
 
     return call
 

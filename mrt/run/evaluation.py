@@ -11,7 +11,7 @@ import cvm
 from cvm import formal
 from cvm.errors import CVMError
 
-from mrt import ops
+from mrt import memory, ops
 from mrt.analysis.ablation import FloatOutputs
 from mrt.analysis.costs import layer_costs
 from mrt.config import Config
@@ -21,7 +21,7 @@ from mrt.graph import Array
 from mrt.graph.batch import Feed, Samples
 from mrt.quantizer.quantize import Quantized
 from mrt.report import OfEach, Progress, Report
-from mrt.run.batching import Run, in_pieces, output_axes
+from mrt.run.batching import Run, bounded, in_pieces, output_axes
 from mrt.run.evaluate import compare, evaluate
 from mrt.run.examples import Examples
 from mrt.run.judge import BY_DATASET, Judge, find_judge
@@ -117,7 +117,7 @@ class Evaluate(Stage):
             return top(dict(zip(cut.top.inputs, real))) if top and cut else real
 
         executors = self._executors(have)
-        reference: Run = self._kept.outputs if self._kept else Executor(network, context=where)
+        reference: Run = self._kept.outputs if self._kept else bounded(Executor(network, context=where), network)
 
         def float_run(feed: Feed) -> list[Array]:
             return quantized.meant(reference(feed)) if not cut else reference(feed)
@@ -127,6 +127,7 @@ class Evaluate(Stage):
             feeds = {"float": one, **dict.fromkeys(executors, quantized.integers(one))}
             runs = {"float": float_run, **executors}
             report.latency_ms = OfEach.model_validate({n: latency_ms(partial(runs[n], feeds[n])) for n in runs})
+            memory.trim()
         batches = self._kept.batches() if self._kept else dataset.batches("evaluation", settings.batch, start, count)
         with progress.stage("evaluate", total=count) as step:
             evaluate(
@@ -208,7 +209,8 @@ class Compare(Stage):
 
 def twin(quantized: Quantized, config: Config) -> Run:
     """The integer network on MXNet, exact."""
-    return Executor(quantized.graph, dtype="float64", context=context(config.quantization))
+    run = Executor(quantized.graph, dtype="float64", context=context(config.quantization))
+    return bounded(run, quantized.graph)
 
 
 def any_batch(run: Run, compiled: Compiled, quantized: Quantized) -> Run:

@@ -23,10 +23,11 @@ import numpy as np
 
 from mrt import ops
 from mrt.calibrate.thresholds import LEVELS, mse
-from mrt.executors.mxnet import Executor, infer_shapes
+from mrt.executors.mxnet import infer_shapes
+from mrt.executors.streaming import streamed
 from mrt.graph import Array, Graph, Node, Shape, Value
 from mrt.graph.attrs import integer
-from mrt.graph.batch import Feed, Samples, fitting
+from mrt.graph.batch import Feed, Samples
 from mrt.quantizer.input_cost import clamps
 from mrt.statistics.tensor import Statistics
 from mrt.transform.channel_paths import is_layer
@@ -36,7 +37,6 @@ _POOR = 10**-3.5  # of a layer's output's power, the error that is worth a multi
 _LARGEST_GAIN = 2.0**10
 _POWERS = (0.5, 0.75, 1.0)  # of what would make all channels alike
 _FLATTENS = ("Flatten", "flatten", "Reshape", "reshape")
-_BUDGET_BYTES = 256 * 2**20
 
 
 @dataclass
@@ -124,14 +124,11 @@ def _arrays(
     graph: Graph, layers: Sequence[Node], pictures: Feed, shapes: Mapping[Value, Shape], context: Any
 ) -> Iterator[tuple[Node, Array, Array, float]]:
     """Each layer with its input and output, piece of data after piece, and the piece's part of all."""
-    values = [value for layer in layers for value in (layer.inputs[0], Value(layer))]
-    executor = Executor(graph, values, context=context)
-    samples = Samples(graph.inputs)
-    count = samples.count(pictures)
-    for feed in samples.pieces(pictures, fitting((shapes[value] for value in values), _BUDGET_BYTES)):
-        arrays = executor(feed)
-        for layer, x, y in zip(layers, arrays[0::2], arrays[1::2]):
-            yield layer, _by_channel(x, _channels(layer, shapes)), y, samples.count(feed) / count
+    whole = Samples(graph.inputs).count(pictures)
+    pairs = [[layer.inputs[0], Value(layer)] for layer in layers]
+    for count, arrays in streamed(graph, pairs, [pictures], context):
+        for layer, (x, y) in zip(layers, arrays):
+            yield layer, _by_channel(x, _channels(layer, shapes)), y, count / whole
 
 
 def _channels(layer: Node, shapes: Mapping[Value, Shape]) -> int:
