@@ -11,7 +11,7 @@ import pytest
 from mrt.executors import streaming
 from mrt.executors.mxnet import Executor
 from mrt.graph import Array, Graph, Value
-from mrt.graph.batch import Samples
+from mrt.graph.batch import Feed, Samples
 from mrt.run import batching
 from mrt.run.source import network_at
 
@@ -62,7 +62,7 @@ def test_a_bounded_run_gives_what_the_run_gives(digits: Graph, monkeypatch: pyte
     monkeypatch.setattr(batching, "_BUDGET_BYTES", 2**17)
     run, seen = Executor(digits), []
 
-    def watched(feed: Array) -> list[Array]:
+    def watched(feed: Feed) -> list[Array]:
         seen.append(Samples(digits.inputs).count(feed))
         return run(feed)
 
