@@ -114,6 +114,19 @@ bench: $(READY) $(READY_BENCH)
 fuzz: $(READY_DEV)
 	$(PYTHON) tests/cvm/cvm_fuzz.py $(FUZZ)
 
+# The native loader, planner and runs under libFuzzer, AddressSanitizer and UBSan (apt-get install clang): a million inputs or
+# fifteen minutes, whichever is first; `FUZZ_NATIVE=-max_total_time=3600 make fuzz-native`.
+.PHONY: fuzz-native
+FUZZ_NATIVE := -runs=1000000 -max_total_time=900
+FUZZED := -O1 -g1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+fuzz-native: $(READY_DEV)
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cmake -S python -B build/fuzz -G Ninja -DCMAKE_BUILD_TYPE=Debug -DCVM_FUZZ=ON \
+	  -DCVM_PYTHON=OFF -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_CXX_FLAGS='$(FUZZED)'
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cmake --build build/fuzz --target fuzz_load
+	PYTHONPATH=tests/cvm $(PYTHON) tests/native/fuzz_seeds.py build/fuzz
+	mkdir -p build/fuzz/corpus
+	cd build/fuzz && ./fuzz_load corpus seeds -dict=words -timeout=60 -print_final_stats=1 $(FUZZ_NATIVE)
+
 # Small MXNet networks with an oddity or a few each, drawn at random, through the shipped recipe: none may end the process,
 # in a traceback, or in executors that differ. `FUZZ_NETWORKS="--seed 0 --count 5000" make fuzz-networks`.
 fuzz-networks: $(READY_DEV)

@@ -1,6 +1,5 @@
-// libFuzzer target: the first four bytes are the length of the symbol, which the params follow. What loads is planned
-// and run. Build with clang: cmake -DCVM_FUZZ=ON -DCVM_PYTHON=OFF -DCMAKE_CXX_COMPILER=clang++
-// -DCMAKE_CXX_FLAGS=-fsanitize=fuzzer-no-link,address,undefined; seeds: fuzz/seeds.py.
+// libFuzzer target (`make fuzz-native`): the first four bytes are the length of the symbol, which the params follow. What
+// loads is planned and run.
 #include <cstdint>
 #include <cstring>
 #include <vector>
