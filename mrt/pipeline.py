@@ -18,7 +18,7 @@ from mrt.errors import MRTError, Remedy
 from mrt.report import Progress, Report
 from mrt.report.loss import is_poor, notice
 from mrt.run.details import Fusions, Spreads, layer_noise
-from mrt.run.evaluation import Compare, Costs, Evaluate, FindJudge
+from mrt.run.evaluation import CompareTwin, Costs, Evaluate, FindJudge
 from mrt.run.load import Load, LoadUntrained
 from mrt.run.pictures import Pictures
 from mrt.run.products import (
@@ -41,7 +41,7 @@ from mrt.run.products import (
 from mrt.run.split_evaluation import SplitEvaluate
 from mrt.run.stage import Product, Products, Stage, run_stages
 from mrt.run.stages import compiled_stages, configured_stages, hold_instructions
-from mrt.tasks import Executor
+from mrt.tasks import Workers
 from mrt.version import __version__
 
 logger = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ def run(
     progress: Progress,
     random_weights: bool = False,
     network: str | None = None,
-    parts: tuple[Executor, int] | None = None,
+    parts: tuple[Workers, int] | None = None,
 ) -> Report:
     """Run every stage that the configuration asks for.
 
@@ -87,7 +87,7 @@ def run(
             SplitEvaluate(config, pictures, *parts) if parts else Evaluate(config, pictures, random_weights),
             Costs(config, pictures),
             Spreads(),
-            Compare(config, pictures),
+            CompareTwin(config, pictures),
         ]
         wanted: list[Product[Any]] = [COMPRESSION, FLOAT_BYTES, COMPILED, FOLDER, PARTS, MERGED, PRECISION, EVALUATED]
         if config.qat is not None:

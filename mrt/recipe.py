@@ -7,7 +7,7 @@ from pydantic import PrivateAttr
 
 from mrt.config import Config, Start
 from mrt.config.base import Fit, Section
-from mrt.config.compression import Distillation, Finetune, Pruning, Qat, Sharing
+from mrt.config.compression import Distillation, Finetune, Pruning, QatSection, Sharing
 from mrt.config.model import CalibrationSwitches, PrepareSwitches, QuantizationSwitches
 from mrt.errors import MRTError
 
@@ -25,7 +25,7 @@ _COMPRESSION: dict[str, type[Section]] = {
     "pruning": Pruning,
     "finetune": Finetune,
     "distillation": Distillation,
-    "qat": Qat,
+    "qat": QatSection,
     "sharing": Sharing,
 }
 
@@ -51,7 +51,7 @@ class Recipe(Section):
     pruning: Optional[Pruning] = None
     finetune: Optional[Finetune] = None
     distillation: Optional[Distillation] = None
-    qat: Optional[Qat] = None
+    qat: Optional[QatSection] = None
     sharing: Optional[Sharing] = None
     _order: tuple[Start, ...] = PrivateAttr(())
 

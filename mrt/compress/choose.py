@@ -22,7 +22,7 @@ RATIOS = tuple(round(0.1 * tenth, 1) for tenth in range(1, 10))
 
 
 @dataclass(frozen=True)
-class Target:
+class Goal:
     """What is to be left: `kept` of the `kind` ("channels", "macs" or "size") that `whole` has."""
 
     kind: str
@@ -56,7 +56,7 @@ class Chooser:
         self._groups, self._scores, self._multiple = groups, scores, multiple
         self._cost = CostOfPruned(groups)
 
-    def uniform(self, target: Target) -> Array:
+    def uniform(self, target: Goal) -> Array:
         """The same ratio of every group."""
         if target.kind == "channels":
             for group in self.prunable:
@@ -64,7 +64,7 @@ class Chooser:
             return self._chosen(dict.fromkeys(self.prunable, 1 - target.kept))
         return self._met(target, lambda level: self._chosen(dict.fromkeys(self.prunable, level)))
 
-    def everywhere(self, target: Target) -> Array:
+    def everywhere(self, target: Goal) -> Array:
         """The lowest scores of all groups; each keeps a tenth at least."""
         units = np.concatenate([np.zeros(0, int), *(group.units for group in self.prunable)])
         ranked = units[np.argsort(self._scores[units], kind="stable")]
@@ -76,7 +76,7 @@ class Chooser:
 
         return self._met(target, at)
 
-    def by_sensitivity(self, target: Target, curves: Mapping[str, Curve]) -> Array:
+    def by_sensitivity(self, target: Goal, curves: Mapping[str, Curve]) -> Array:
         """Of every group the ratio at which it loses one common part of the accuracy."""
 
         def at(level: float) -> Array:
@@ -115,7 +115,7 @@ class Chooser:
     def _total(self, group: Group) -> int:
         return len(np.unique(np.concatenate([self._groups.layer_units(layer) for layer in group.layers])))
 
-    def _met(self, target: Target, at: Callable[[float], Array]) -> Array:
+    def _met(self, target: Goal, at: Callable[[float], Array]) -> Array:
         """The choice at the lowest level that meets the target."""
 
         def cost(units: Array) -> Cost:

@@ -81,7 +81,7 @@ class FitIntegers(Fit):
     held_out: int = Field(default=1000, ge=1, description="1 or more")
 
 
-class Qat(FitIntegers):
+class QatSection(FitIntegers):
     """[QAT], ours: trains the integer network itself."""
 
     bits: int = Field(default=8, ge=2, le=8, description="a whole number from 2 to 8")

@@ -36,7 +36,7 @@ from mrt.config.base import (
     Source,
     lower,
 )
-from mrt.config.compression import Distillation, Finetune, Pruning, Qat, Sharing
+from mrt.config.compression import Distillation, Finetune, Pruning, QatSection, Sharing
 from mrt.errors import MRTError
 
 __all__ = [
@@ -48,7 +48,7 @@ __all__ = [
     "Default",
     "Evaluation",
     "MergeModel",
-    "Prepare",
+    "Preparation",
     "Quantization",
     "SplitModel",
     "Start",
@@ -134,7 +134,7 @@ class PrepareSwitches(OnDevice):
     equalize: bool = Field(default=True, description=FLAG)
 
 
-class Prepare(PrepareSwitches):
+class Preparation(PrepareSwitches):
     """[PREPARE]."""
 
     dump: bool = Field(default=True, description=FLAG)
@@ -295,7 +295,7 @@ class Config(Section):
     model_config = ConfigDict(alias_generator=str.upper)
 
     default: Default
-    prepare: Prepare = Prepare()
+    prepare: Preparation = Preparation()
     split_model: SplitModel = SplitModel()
     calibration: Calibration
     quantization: Quantization = Quantization()
@@ -307,7 +307,7 @@ class Config(Section):
     pruning: Optional[Pruning] = None
     finetune: Optional[Finetune] = None
     distillation: Optional[Distillation] = None
-    qat: Optional[Qat] = None
+    qat: Optional[QatSection] = None
     sharing: Optional[Sharing] = None
     _order: tuple[str, ...] = PrivateAttr(())
 

@@ -17,7 +17,7 @@ from mrt.graph.ir import Node
 
 
 @dataclass(frozen=True)
-class Step:
+class MXNetOperator:
     """An operator of MXNet.
 
     Attributes:
@@ -31,11 +31,11 @@ class Step:
     reverse: bool = False
 
 
-Equivalent = Callable[[Node], "list[Step]"]
+Equivalent = Callable[[Node], "list[MXNetOperator]"]
 """The steps of a node: the first reads its inputs, each other one the step before, the last gives its outputs."""
 
 
-def equivalent(node: Node) -> list[Step] | None:
+def equivalent(node: Node) -> list[MXNetOperator] | None:
     """The steps that compute a node, None where MXNet has its operator.
 
     Raises:
@@ -47,23 +47,23 @@ def equivalent(node: Node) -> list[Step] | None:
     return rule(node) if rule else None
 
 
-def _same(node: Node) -> list[Step]:
-    return [Step(node.target_op or node.op, {})]
+def _same(node: Node) -> list[MXNetOperator]:
+    return [MXNetOperator(node.target_op or node.op, {})]
 
 
-def _between(low: int, high: int) -> list[Step]:
+def _between(low: int, high: int) -> list[MXNetOperator]:
     """min(max(x, low), high); MXNet's clip has its bounds in float32, which holds integers up to 2^24 only."""
     if max(abs(low), abs(high)) <= 2**24:
-        return [Step("clip", {"a_min": low, "a_max": high})]
-    return [Step("_maximum_scalar", {"scalar": low}), Step("_minimum_scalar", {"scalar": high})]
+        return [MXNetOperator("clip", {"a_min": low, "a_max": high})]
+    return [MXNetOperator("_maximum_scalar", {"scalar": low}), MXNetOperator("_minimum_scalar", {"scalar": high})]
 
 
-def _limited(node: Node) -> list[Step]:
+def _limited(node: Node) -> list[MXNetOperator]:
     largest = 2 ** (integer(node, "precision") - 1) - 1
     return _between(-largest, largest)
 
 
-def _conv2d(node: Node) -> list[Step]:
+def _conv2d(node: Node) -> list[MXNetOperator]:
     attrs = {
         "num_filter": integer(node, "channels"),
         "kernel": integers(node, "kernel_size"),
@@ -73,15 +73,15 @@ def _conv2d(node: Node) -> list[Step]:
         "num_group": integer(node, "groups"),
         "no_bias": not flag(node, "use_bias", True),
     }
-    return [Step("Convolution", attrs)]
+    return [MXNetOperator("Convolution", attrs)]
 
 
-def _dense(node: Node) -> list[Step]:
+def _dense(node: Node) -> list[MXNetOperator]:
     units, biased = integer(node, "units"), flag(node, "use_bias", True)
-    return [Step("FullyConnected", {"num_hidden": units, "no_bias": not biased, "flatten": False})]
+    return [MXNetOperator("FullyConnected", {"num_hidden": units, "no_bias": not biased, "flatten": False})]
 
 
-def _max_pool2d(node: Node) -> list[Step]:
+def _max_pool2d(node: Node) -> list[MXNetOperator]:
     attrs = {
         "pool_type": "max",
         "kernel": integers(node, "pool_size"),
@@ -89,123 +89,126 @@ def _max_pool2d(node: Node) -> list[Step]:
         "pad": integers(node, "padding"),
         "pooling_convention": "full" if flag(node, "ceil_mode", False) else "valid",
     }
-    return [Step("Pooling", attrs)]
+    return [MXNetOperator("Pooling", attrs)]
 
 
-def _relu(node: Node) -> list[Step]:
-    return [Step("Activation", {"act_type": "relu"})]
+def _relu(node: Node) -> list[MXNetOperator]:
+    return [MXNetOperator("Activation", {"act_type": "relu"})]
 
 
-def _clip(node: Node) -> list[Step]:
+def _clip(node: Node) -> list[MXNetOperator]:
     return _between(integer(node, "a_min"), integer(node, "a_max"))
 
 
-def _cvm_right_shift(node: Node) -> list[Step]:
+def _cvm_right_shift(node: Node) -> list[MXNetOperator]:
     """floor(x * 2^-s + 0.5): halves go up."""
     return [
-        Step("_mul_scalar", {"scalar": 2.0 ** -integer(node, "shift_bit")}),
-        Step("_plus_scalar", {"scalar": 0.5}),
-        Step("floor", {}),
+        MXNetOperator("_mul_scalar", {"scalar": 2.0 ** -integer(node, "shift_bit")}),
+        MXNetOperator("_plus_scalar", {"scalar": 0.5}),
+        MXNetOperator("floor", {}),
         *_limited(node),
     ]
 
 
-def _cvm_left_shift(node: Node) -> list[Step]:
-    return [Step("_mul_scalar", {"scalar": 2.0 ** integer(node, "shift_bit")}), *_limited(node)]
+def _cvm_left_shift(node: Node) -> list[MXNetOperator]:
+    return [MXNetOperator("_mul_scalar", {"scalar": 2.0 ** integer(node, "shift_bit")}), *_limited(node)]
 
 
-def _broadcast_max(node: Node) -> list[Step]:
-    return [Step("broadcast_maximum", {})]
+def _broadcast_max(node: Node) -> list[MXNetOperator]:
+    return [MXNetOperator("broadcast_maximum", {})]
 
 
-def _broadcast_div(node: Node) -> list[Step]:
+def _broadcast_div(node: Node) -> list[MXNetOperator]:
     """trunc(a / b); operands below 2^31 make the quotient's truncation exact. What is emitted never divides by 0."""
-    return [Step("broadcast_div", {}), Step("trunc", {})]
+    return [MXNetOperator("broadcast_div", {}), MXNetOperator("trunc", {})]
 
 
-def _reduction(node: Node) -> list[Step]:
+def _reduction(node: Node) -> list[MXNetOperator]:
     attrs = {"axis": integers(node, "axis"), "keepdims": flag(node, "keepdims", False)}
-    return [Step(node.target_op or node.op, attrs)]
+    return [MXNetOperator(node.target_op or node.op, attrs)]
 
 
-def _concatenate(node: Node) -> list[Step]:
-    return [Step("Concat", {"dim": integer(node, "axis"), "num_args": len(node.inputs)})]
+def _concatenate(node: Node) -> list[MXNetOperator]:
+    return [MXNetOperator("Concat", {"dim": integer(node, "axis"), "num_args": len(node.inputs)})]
 
 
-def _flatten(node: Node) -> list[Step]:
-    return [Step("Flatten", {})]
+def _flatten(node: Node) -> list[MXNetOperator]:
+    return [MXNetOperator("Flatten", {})]
 
 
-def _reshape(node: Node) -> list[Step]:
-    return [Step("Reshape", {"shape": integers(node, "shape")})]
+def _reshape(node: Node) -> list[MXNetOperator]:
+    return [MXNetOperator("Reshape", {"shape": integers(node, "shape")})]
 
 
-def _squeeze(node: Node) -> list[Step]:
-    return [Step("squeeze", {"axis": integers(node, "axis")})]
+def _squeeze(node: Node) -> list[MXNetOperator]:
+    return [MXNetOperator("squeeze", {"axis": integers(node, "axis")})]
 
 
-def _expand_dims(node: Node) -> list[Step]:
-    return [Step("expand_dims", {"axis": integer(node, "axis")})]
+def _expand_dims(node: Node) -> list[MXNetOperator]:
+    return [MXNetOperator("expand_dims", {"axis": integer(node, "axis")})]
 
 
-def _transpose(node: Node) -> list[Step]:
-    return [Step("transpose", {"axes": integers(node, "axes")})]
+def _transpose(node: Node) -> list[MXNetOperator]:
+    return [MXNetOperator("transpose", {"axes": integers(node, "axes")})]
 
 
-def _repeat(node: Node) -> list[Step]:
-    return [Step("repeat", {"repeats": integer(node, "repeats"), "axis": integer(node, "axis")})]
+def _repeat(node: Node) -> list[MXNetOperator]:
+    return [MXNetOperator("repeat", {"repeats": integer(node, "repeats"), "axis": integer(node, "axis")})]
 
 
-def _tile(node: Node) -> list[Step]:
-    return [Step("tile", {"reps": integers(node, "reps")})]
+def _tile(node: Node) -> list[MXNetOperator]:
+    return [MXNetOperator("tile", {"reps": integers(node, "reps")})]
 
 
-def _upsampling(node: Node) -> list[Step]:
-    return [Step("UpSampling", {"scale": integer(node, "scale"), "sample_type": "nearest", "num_args": 1})]
+def _upsampling(node: Node) -> list[MXNetOperator]:
+    return [MXNetOperator("UpSampling", {"scale": integer(node, "scale"), "sample_type": "nearest", "num_args": 1})]
 
 
-def _strided_slice(node: Node) -> list[Step]:
+def _strided_slice(node: Node) -> list[MXNetOperator]:
     begin, end, step = (integers(node, key) for key in ("begin", "end", "stride"))
-    return [Step("slice", {"begin": begin, "end": end, "step": step})]
+    return [MXNetOperator("slice", {"begin": begin, "end": end, "step": step})]
 
 
-def _take(node: Node) -> list[Step]:
-    return [Step("take", {"axis": integer(node, "axis"), "mode": "clip"})]
+def _take(node: Node) -> list[MXNetOperator]:
+    return [MXNetOperator("take", {"axis": integer(node, "axis"), "mode": "clip"})]
 
 
-def _cvm_lut(node: Node) -> list[Step]:
-    return [Step("take", {"axis": 0, "mode": "clip"}, reverse=True)]
+def _cvm_lut(node: Node) -> list[MXNetOperator]:
+    return [MXNetOperator("take", {"axis": 0, "mode": "clip"}, reverse=True)]
 
 
 def _custom(kind: str) -> Equivalent:
-    return lambda node: [Step("Custom", {"op_type": kind, **node.attrs})]
+    return lambda node: [MXNetOperator("Custom", {"op_type": kind, **node.attrs})]
 
 
-def _softrelu(node: Node) -> list[Step]:
-    return [Step("Activation", {"act_type": "softrelu"})]
+def _softrelu(node: Node) -> list[MXNetOperator]:
+    return [MXNetOperator("Activation", {"act_type": "softrelu"})]
 
 
-def _chain(node: Node) -> list[Step]:
+def _chain(node: Node) -> list[MXNetOperator]:
     """The functions that were fused."""
     steps = json.loads(text(node, "steps"))
-    return [Step("Activation", {"act_type": op}) if op == "softrelu" else Step(op, attrs) for op, attrs in steps]
+    return [
+        MXNetOperator("Activation", {"act_type": op}) if op == "softrelu" else MXNetOperator(op, attrs)
+        for op, attrs in steps
+    ]
 
 
-def _sum_softmax(node: Node) -> list[Step]:
+def _sum_softmax(node: Node) -> list[MXNetOperator]:
     """The sum, and its softmax."""
-    return [Step("broadcast_add", {}), Step("softmax", {"axis": integer(node, "axis")})]
+    return [MXNetOperator("broadcast_add", {}), MXNetOperator("softmax", {"axis": integer(node, "axis")})]
 
 
-def _box_nms(node: Node) -> list[Step]:
+def _box_nms(node: Node) -> list[MXNetOperator]:
     """The columns joined, box_nms, and its result taken apart; without class numbers there is one column less."""
     numbered = len(node.inputs) == 3
     indices = {"id_index": 0, "score_index": 1, "coord_start": 2}
     if not numbered:
         indices = {"id_index": -1, "score_index": 0, "coord_start": 1}
     return [
-        Step("Concat", {"dim": 2, "num_args": len(node.inputs)}),
-        Step("_contrib_box_nms", {**node.attrs, **indices}),
-        Step("_split_v2", {"axis": 2, "indices": (0, 1, 2) if numbered else (0, 1), "squeeze_axis": False}),
+        MXNetOperator("Concat", {"dim": 2, "num_args": len(node.inputs)}),
+        MXNetOperator("_contrib_box_nms", {**node.attrs, **indices}),
+        MXNetOperator("_split_v2", {"axis": 2, "indices": (0, 1, 2) if numbered else (0, 1), "squeeze_axis": False}),
     ]
 
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from mrt.errors import MRTError
-from mrt.executors.equivalents import Step, equivalent
+from mrt.executors.equivalents import MXNetOperator, equivalent
 from mrt.graph.ir import Graph, Namer, Node, Value
 
 _NOTE = "__mrt__"
@@ -39,11 +39,11 @@ def twin(graph: Graph) -> Graph:
     return graph.rebuild(visit)
 
 
-def _ordered(step: Step, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
+def _ordered(step: MXNetOperator, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
     return inputs[::-1] if step.reverse else inputs
 
 
-def _attrs(step: Step) -> dict[str, str]:
+def _attrs(step: MXNetOperator) -> dict[str, str]:
     return {key: str(value) for key, value in step.attrs.items()}
 
 

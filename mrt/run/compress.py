@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from mrt import ops
-from mrt.compress.choose import Chooser, Target
+from mrt.compress.choose import Chooser, Goal
 from mrt.compress.criteria import scores
 from mrt.compress.distill import Distilled
 from mrt.compress.follow import channel_groups
@@ -203,7 +203,7 @@ class Prune(Stage):
             groups = channel_groups(network)
             chooser, left = self._chooser(groups)
             with progress.stage("prune", total=len(chooser.prunable) * 9) as step:
-                units = self._units(groups, chooser, Target(target.kind, share, target.whole), step.advance)
+                units = self._units(groups, chooser, Goal(target.kind, share, target.whole), step.advance)
                 network = prune(groups, units, self._pictures(_VERIFIED))
                 network = fit_batch_norm(network, self._pictures(_FITTED))
             if number < len(shares):
@@ -211,12 +211,12 @@ class Prune(Stage):
         notes = "; ".join(f"{group.name} is not pruned: {self._reason(group)}" for group in left) or None
         return {NETWORK: network, COMPRESSION: [*have[COMPRESSION], self._measure("pruning", network, notes)]}
 
-    def _target(self, whole: Cost) -> Target:
+    def _target(self, whole: Cost) -> Goal:
         settings = self._settings
         if settings.ratio is not None:
-            return Target("channels", 1 - settings.ratio, whole)
+            return Goal("channels", 1 - settings.ratio, whole)
         kind, kept = ("macs", settings.macs) if settings.macs is not None else ("size", settings.size)
-        return Target(kind, float(kept or 0), whole)
+        return Goal(kind, float(kept or 0), whole)
 
     def _shares(self, kept: float) -> list[float]:
         """What is left of the whole after each step."""
@@ -252,7 +252,7 @@ class Prune(Stage):
     def _first(self, left: Sequence[Group]) -> str:
         return f"{left[0].name}: {self._reason(left[0])}" if left else "all groups are to be kept"
 
-    def _units(self, groups: ChannelGroups, chooser: Chooser, target: Target, advance: Callable[[int], None]) -> Array:
+    def _units(self, groups: ChannelGroups, chooser: Chooser, target: Goal, advance: Callable[[int], None]) -> Array:
         strategy = self._settings.strategy
         if strategy == "uniform":
             return chooser.uniform(self._relative(groups, target))
@@ -268,12 +268,12 @@ class Prune(Stage):
         origin = f"{digest(groups.graph.params)} {self._settings.method} {self._settings.multiple} {count}"
         return chooser.by_sensitivity(target, curves(groups, chooser, accuracy, self._cache, origin, advance))
 
-    def _relative(self, groups: ChannelGroups, target: Target) -> Target:
+    def _relative(self, groups: ChannelGroups, target: Goal) -> Goal:
         """Of channels, uniform takes a ratio of what there is now."""
         if target.kind != "channels":
             return target
         now = _cost_now(groups)
-        return Target(target.kind, target.kept * target.whole.channels / max(now.channels, 1), now)
+        return Goal(target.kind, target.kept * target.whole.channels / max(now.channels, 1), now)
 
     def _pictures(self, count: int) -> Array:
         dataset = self._trainer.dataset

@@ -184,7 +184,7 @@ class Costs(Stage):
             return {COSTS: layer_costs(have[PREPARED], have[QUANTIZED], pictures)}
 
 
-class Compare(Stage):
+class CompareTwin(Stage):
     """Compares the compiled model with its exact twin on a few pictures, where evaluation did not."""
 
     takes = (QUANTIZED, COMPILED, FOLDER, EVALUATED, COSTS)

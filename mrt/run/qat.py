@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 from mrt.calibrate.gather import constant_layers
 from mrt.compress.integer_training import layers_of
-from mrt.config.compression import Qat as QatSection
+from mrt.config.compression import QatSection
 from mrt.errors import MRTError
 from mrt.graph import Graph
 from mrt.integer.form import ExtraBits

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from mrt.compress.integer_training import Constants, layers_of
 from mrt.compress.sharing import shared, thinned
-from mrt.config.compression import Qat as QatSection
-from mrt.config.compression import Sharing
+from mrt.config.compression import QatSection, Sharing
 from mrt.graph import Array
 from mrt.quantizer.quantize import Quantized
 from mrt.report import Progress

@@ -23,7 +23,7 @@ from mrt.run.products import EVALUATED, FOLDER, JUDGE, QUANTIZED
 from mrt.run.recording import Batch, Recording, parts
 from mrt.run.stage import Made, Products, Stage, run_stages
 from mrt.run.stages import compiled_stages, configured_stages, hold_instructions
-from mrt.tasks import Executor, Task
+from mrt.tasks import Task, Workers
 
 _MEMORY = 1_500_000_000
 
@@ -47,7 +47,7 @@ class SplitEvaluate(Stage):
     takes = (QUANTIZED, FOLDER, JUDGE)
     gives = (EVALUATED,)
 
-    def __init__(self, config: Config, pictures: Pictures, executor: Executor, count: int) -> None:
+    def __init__(self, config: Config, pictures: Pictures, executor: Workers, count: int) -> None:
         """`count` is how many parts there are to be.
 
         Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mrt.tasks.base import Executor, Finished, Task
+from mrt.tasks.base import Finished, Task, Workers
 from mrt.tasks.local import Local
 
-__all__ = ["Executor", "Finished", "Local", "Task"]
+__all__ = ["Finished", "Local", "Task", "Workers"]

@@ -43,7 +43,7 @@ class Finished:
     reason: str | None = None
 
 
-class Executor(Protocol):
+class Workers(Protocol):
     """Where tasks run."""
 
     def run(self, tasks: Sequence[Task], started: Callable[[str], None]) -> Iterator[Finished]:

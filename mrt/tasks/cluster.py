@@ -35,7 +35,7 @@ class Cluster:
             raise MRTError(f"Ray: there is no cluster at {address} ({told}); start one with ray start --head") from None
 
     def run(self, tasks: Sequence[Task], started: Callable[[str], None]) -> Iterator[Finished]:
-        """See `Executor`. Each task is a process of its own; one that dies with its node begins anew on another."""
+        """See `Workers`. Each task is a process of its own; one that dies with its node begins anew on another."""
         ray = self._ray
         remote = ray.remote(num_cpus=1, max_calls=1, max_retries=_RETRIES)(perform)
         waiting: dict[Any, Task] = {}

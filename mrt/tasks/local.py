@@ -38,7 +38,7 @@ class Local:
         self._available = memory.available() if available is None else available
 
     def run(self, tasks: Sequence[Task], started: Callable[[str], None]) -> Iterator[Finished]:
-        """See `Executor`."""
+        """See `Workers`."""
         waiting, again = list(tasks), list[Task]()
         running: dict[Connection, _Child] = {}
         try:

@@ -11,7 +11,7 @@ from mrt.zoo.settings import has_weights, settings
 
 
 @dataclass(frozen=True)
-class Entry:
+class ZooNetwork:
     """One network of the zoo.
 
     Attributes:
@@ -29,17 +29,17 @@ class Entry:
     weights: bool = False
 
 
-def entry(name: str, models: Path | None = None) -> Entry:
+def entry(name: str, models: Path | None = None) -> ZooNetwork:
     """What the configuration of a network says, and whether its weights are there."""
     try:
         config = settings(name, models)
     except MRTError as error:
-        return Entry(name, problem=str(error))
-    return Entry(name, None, config.calibration.dataset, config.default.only_shape, has_weights(config))
+        return ZooNetwork(name, problem=str(error))
+    return ZooNetwork(name, None, config.calibration.dataset, config.default.only_shape, has_weights(config))
 
 
 @dataclass(frozen=True)
-class Check:
+class Availability:
     """What `check` found, each None where all is well, else what is wrong."""
 
     name: str
@@ -54,14 +54,14 @@ class Check:
         return [part.name for part in fields(self)[1:] if getattr(self, part.name) is not None]
 
 
-def check(name: str, models: Path | None = None) -> Check:
+def check(name: str, models: Path | None = None) -> Availability:
     """Try the configuration, look for weights and data, and prepare the network (with seeded weights if need be)."""
     try:
         config = settings(name, models)
     except MRTError as error:
-        return Check(name, configuration=str(error))
+        return Availability(name, configuration=str(error))
     weights = None if has_weights(config) else f"not found in {config.default.model_dir}"
-    return Check(name, None, weights, _dataset(config), _prepare(config, name, weights is None))
+    return Availability(name, None, weights, _dataset(config), _prepare(config, name, weights is None))
 
 
 def _dataset(config: Config) -> str | None:

@@ -18,7 +18,7 @@ from mrt.report import Progress
 from mrt.report.read import find_reports
 from mrt.report.row import Row
 from mrt.run.claim import claimed
-from mrt.tasks import Executor, Local
+from mrt.tasks import Local, Workers
 from mrt.zoo.check import check, entry
 from mrt.zoo.results import Results
 from mrt.zoo.run import Job, run
@@ -164,7 +164,7 @@ def _report(folder: Path) -> Path | None:
     return atomic_write(folder / "report.html", page([Row(found) for found in find_reports([folder])]))
 
 
-def cluster(address: str) -> Executor:
+def cluster(address: str) -> Workers:
     """The cluster that --ray names."""
     from mrt.tasks.cluster import Cluster  # imports ray, which takes seconds
 

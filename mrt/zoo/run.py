@@ -15,7 +15,7 @@ from mrt import memory, zoo
 from mrt.config.paths import model_files
 from mrt.errors import MRTError
 from mrt.report import Progress, Report
-from mrt.tasks import Executor, Task
+from mrt.tasks import Task, Workers
 from mrt.version import __version__
 from mrt.zoo.results import Results, summary
 from mrt.zoo.settings import has_weights, settings
@@ -63,7 +63,7 @@ class Job:
 def run(
     jobs: Sequence[Job],
     results: Results,
-    executor: Executor,
+    executor: Workers,
     tell: Callable[[str], None],
     progress: Progress,
     again: bool = False,

@@ -29,7 +29,7 @@ _VERSION = 1
 
 
 @dataclass(frozen=True)
-class Layer:
+class LayerTime:
     """One step of the plan, on one thread: its time is the least of some runs."""
 
     title: str
@@ -40,7 +40,7 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Measured:
+class Timings:
     """What was measured. Times are in milliseconds, of a whole batch; bytes of memory are the process's growth.
 
     Attributes:
@@ -68,7 +68,7 @@ class Measured:
     constant_bytes: int
     peak_bytes: int
     version: int = _VERSION
-    layers: list[Layer] = field(default_factory=list)
+    layers: list[LayerTime] = field(default_factory=list)
 
     def text(self) -> str:
         """For a person."""
@@ -117,7 +117,7 @@ def execute(options: argparse.Namespace) -> int:
 
 def measure(
     directory: str, threads: int | None = None, batch: int | None = None, seconds: float = 3.0, layers: bool = False
-) -> Measured:
+) -> Timings:
     """Run the model for so many seconds, five times at least, after some runs that do not count.
 
     The input is the sample of the directory, repeated, else seeded random integers.
@@ -147,7 +147,7 @@ def measure(
     ordered = sorted(taken)
     p50, p90, p99 = (ordered[math.ceil(part / 100 * len(ordered)) - 1] for part in _QUANTILES)
     plan = model.plan(size)
-    return Measured(
+    return Timings(
         model=str(directory),
         kernels=model.kernels,
         threads=model.threads,
@@ -176,13 +176,13 @@ def _input(directory: Path, model: Any, batch: int) -> Any:
     return np.random.default_rng(_SEED).integers(-bound, bound, shape, np.int32, endpoint=True)
 
 
-def _layers(model: Any, plan: dict[str, Any], data: Any) -> list[Layer]:
+def _layers(model: Any, plan: dict[str, Any], data: Any) -> list[LayerTime]:
     """Each step of the plan, the slowest first."""
     times = np.min([model.profile(data) for _ in range(_PROFILES)], axis=0)
     whole = float(times.sum()) or 1.0
     macs = [int(step["macs"]) for step in plan["steps"]]
     found = [
-        Layer(step["title"], 1000 * float(s), float(s) / whole, work, work / max(float(s), 1e-12) / 1e9)
+        LayerTime(step["title"], 1000 * float(s), float(s) / whole, work, work / max(float(s), 1e-12) / 1e9)
         for step, s, work in zip(plan["steps"], times, macs)
     ]
     return sorted(found, key=lambda layer: -layer.ms)

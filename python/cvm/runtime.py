@@ -26,7 +26,7 @@ _LARGEST = 2**63 - 1
 DEFAULT_MEMORY: int = _native.DEFAULT_MEMORY
 """Bytes that a model may take where nothing else is said."""
 
-__all__ = ["DEFAULT_MEMORY", "Cancel", "Model", "load"]
+__all__ = ["DEFAULT_MEMORY", "Cancel", "LoadedModel", "load"]
 
 
 class Cancel:
@@ -40,7 +40,7 @@ class Cancel:
         self._native.set()
 
 
-class Model:
+class LoadedModel:
     """A loaded model. Calls may come from several Python threads at a time; they run in parallel."""
 
     def __init__(self, native: _native.Model, interface: Interface, sha256: str | None = None) -> None:
@@ -185,7 +185,7 @@ def load(
     *,
     max_memory: int | None = None,
     max_operations: int | None = None,
-) -> Model:
+) -> LoadedModel:
     """Load a model directory (`cvm.package`); `threads` defaults to all processors.
 
     `max_memory`: bytes that the model may take in all, its runs included (default: `DEFAULT_MEMORY`).
@@ -208,7 +208,7 @@ def load(
         interface = Interface(files.description(), tuple(native.input_shape), native.input_precision)
     except CVMError as error:
         raise CVMError(f"{Path(directory)}: {error}") from None
-    return Model(native, interface, files.sha256)
+    return LoadedModel(native, interface, files.sha256)
 
 
 def _check_size(directory: Path, limit: int) -> None:

@@ -11,7 +11,7 @@ from cvm.__main__ import main
 from cvm.certificate import certify
 from cvm.manifest import MANIFEST, Manifest
 from cvm.package import save_package
-from cvm.runtime import Model as Native
+from cvm.runtime import LoadedModel as Native
 
 
 @pytest.fixture

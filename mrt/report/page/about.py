@@ -17,7 +17,7 @@ _WORDS = (0, 1)
 
 
 @dataclass(frozen=True)
-class Table:
+class Panel:
     """A titled part with lines of text and a table.
 
     `words` are the columns that are no numbers; `names`, the one whose words may be broken anywhere.
@@ -54,7 +54,7 @@ class About:
     """All of it; `line` is what is seen while the rest is folded."""
 
     line: str
-    tables: list[Table]
+    tables: list[Panel]
     charts: list[Chart]
     examples: list[Shown]
 
@@ -72,32 +72,32 @@ def about(row: Row) -> About:
     )
 
 
-def _tables(report: Report) -> Iterator[Table]:
-    yield Table("Result", rows=list(items(report)), words=(0, 1), names=1)
+def _tables(report: Report) -> Iterator[Panel]:
+    yield Panel("Result", rows=list(items(report)), words=(0, 1), names=1)
     seconds = report.seconds
     if seconds:
         total = sum(seconds.values()) or 1.0
         rows = [(name, f"{value:.1f}", f"{value / total:.0%}") for name, value in seconds.items()]
-        yield Table("Stages", heads=("stage", "seconds", "share"), rows=rows)
+        yield Panel("Stages", heads=("stage", "seconds", "share"), rows=rows)
     if report.fused:
         rows = [(" + ".join(f.operators), f.into, str(f.count)) for f in report.fused]
-        yield Table("What was fused", heads=("operators", "became", "times"), rows=rows, words=_WORDS)
+        yield Panel("What was fused", heads=("operators", "became", "times"), rows=rows, words=_WORDS)
     if report.compression:
         yield _compression(report)
     if report.precision and report.precision.layers:
         rows = [(w.name, f"{w.removes:.1%}", f"{w.costs:.1%}") for w in report.precision.layers]
-        yield Table("Layers with 16 bits", heads=("layer", "noise removed", "work added"), rows=rows)
+        yield Panel("Layers with 16 bits", heads=("layer", "noise removed", "work added"), rows=rows)
     lowest = sorted((n for n in report.layers if n.sqnr_db is not None), key=lambda n: n.sqnr_db or 0.0)[:_SHOWN]
     if lowest:
         low = [(n.node, n.operator, f"{n.sqnr_db:.1f}") for n in lowest]
-        yield Table("Layers with the lowest SQNR", heads=("node", "operator", "dB"), rows=low, words=_WORDS)
+        yield Panel("Layers with the lowest SQNR", heads=("node", "operator", "dB"), rows=low, words=_WORDS)
     if report.costly_layers:
         costly = [(c.node, c.operator, f"{c.sqnr_db:.1f}", f"{c.added:.2e}") for c in report.costly_layers]
         heads = ("node", "operator", "dB", "noise added")
-        yield Table("Layers that add most noise", heads=heads, rows=costly, words=_WORDS)
+        yield Panel("Layers that add most noise", heads=heads, rows=costly, words=_WORDS)
 
 
-def _compression(report: Report) -> Table:
+def _compression(report: Report) -> Panel:
     steps, whole = report.compression, report.compression[0]
 
     def score(values: dict[str, float]) -> str:
@@ -117,17 +117,17 @@ def _compression(report: Report) -> Table:
     lines = [f"{step.name}: {step.notes}" for step in steps if step.notes]
     if report.qat:
         lines.append(report.qat.markdown().strip())
-    return Table("Compression", lines, ("step", "accuracy", "multiply-adds", "parameters", "MB"), rows, wide=True)
+    return Panel("Compression", lines, ("step", "accuracy", "multiply-adds", "parameters", "MB"), rows, wide=True)
 
 
 def _megabytes(size: int | None) -> str:
     return "" if size is None else f"{size / 1e6:.2f}"
 
 
-def _worst(sensitivity: Sensitivity) -> Iterator[Table]:
+def _worst(sensitivity: Sensitivity) -> Iterator[Panel]:
     rows = [(o.name, o.operator, f"{o.only.sqnr_db:.1f}", o.explanation) for o in sensitivity.worst()]
     heads = ("operator", "kind", "only it: SQNR", "cause")
-    yield Table("Worst operators (mrt sensitivity)", heads=heads, rows=rows, words=(0, 1, 3), wide=True)
+    yield Panel("Worst operators (mrt sensitivity)", heads=heads, rows=rows, words=(0, 1, 3), wide=True)
 
 
 def _charts(report: Report) -> Iterator[Chart]:
