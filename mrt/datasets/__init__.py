@@ -98,6 +98,6 @@ def load(name: str, folder: Path | None, input_shape: InputShape, preprocess: Pr
     if ":" in name:
         return Own(name, folder, input_shape, preprocess)
     dataset = get(name)
-    if dataset is Folder and folder is not None and holds_masks(folder):
+    if dataset is Folder and folder is not None and holds_masks(Path(folder)):
         dataset = MaskFolder
     return dataset(folder, input_shape, preprocess)

@@ -53,7 +53,7 @@ def test_it_is_argmax_for_all_executors(shape: tuple[int, ...], precision: int, 
 
 
 def test_what_has_no_classes_is_refused_by_name() -> None:
-    with pytest.raises(mrt.MRTError, match=r"Output=argmax: output scores of shape \(1, 7, 4\) is no scores"):
+    with pytest.raises(mrt.MRTError, match=r"argmax: output scores of shape \(1, 7, 4\) is no scores"):
         with_classes(scores_of((7, 4), 8))
 
 
