@@ -56,7 +56,7 @@ def test_on_the_callers_arrays(project: Path, digits: Dataset, tmp_path: Path) -
         ({"qat": {"bits": 4}}, None, r"qat trains: give train=\(array, labels\), or a dataset"),
         ({"finetune": {}}, (np.zeros((9, 1, 8, 8)), np.zeros(8)), "the data has 9 samples and 8 labels"),
         ({"pruning": {"macs": 2}}, None, r"Recipe: pruning\..acs = 2: should be less than 1"),
-        ({"pruning": {}}, None, "needs one of Ratio, Macs and Size"),
+        ({"pruning": {}}, None, "needs one of ratio, macs and size"),
         ({"distillation": {"teacher": "digits"}}, None, "distillation needs finetune"),
     ],
 )

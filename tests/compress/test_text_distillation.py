@@ -103,7 +103,7 @@ def test_only_the_named_parameters_are_learned() -> None:
 
 def test_a_teacher_of_other_classes_is_refused() -> None:
     other = graph(Bert(BertShape(1, 24, 3, 32, vocabulary=WORDS, positions=LENGTH, classes=3)), 0)
-    with pytest.raises(MRTError, match=r"Teacher: its outputs are \(3,\), the network's are \(2,\)"):
+    with pytest.raises(MRTError, match=r"teacher: its outputs are \(3,\), the network's are \(2,\)"):
         Distilled(bert(1, 0), other, DistillSettings({"soft_label": 1.0}))
 
 
@@ -125,5 +125,5 @@ def test_a_method_is_its_losses(project: Path, method: str, losses: dict[str, fl
 
 def test_patient_needs_pairs(project: Path) -> None:
     given = ["DISTILLATION.Teacher=data/minilm", "DISTILLATION.Method=bert_pkd"]
-    with pytest.raises(MRTError, match=r"patient needs Pairs"):
+    with pytest.raises(MRTError, match=r"patient needs pairs"):
         load(project / "mrt/zoo/text/bilstm.ini", given)
