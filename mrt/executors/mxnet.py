@@ -19,6 +19,8 @@ from mrt.graph.ir import Array, Graph, Shape, Value
 # MXNet makes the gradient of all that it runs, and fails ("control dep not found in graph") where it adds up more than
 # this many in place: a tensor that so many operators read. It looks once, the first time.
 os.environ.setdefault("MXNET_EXEC_INPLACE_GRAD_SUM_CAP", str(2**31 - 1))
+# Its search for common expressions takes time that grows with the square of the graph: 20 s for 9,000 nodes, each time.
+os.environ.setdefault("MXNET_ELIMINATE_COMMON_EXPR", "0")
 # Of its four scratch areas, each of which grows to what the largest layer ever took (im2col in float64) and stays, one.
 os.environ.setdefault("MXNET_CPU_TEMP_COPY", "1")
 
