@@ -18,7 +18,7 @@ import sympy
 
 from mrt.graph import Array, Node, Value
 from mrt.integer.context import QuantizeContext
-from mrt.integer.qvalue import IntValue, QValue, Target, exact, steady
+from mrt.integer.qvalue import IntValue, QValue, Target, exact
 from mrt.statistics.tensor import Statistics
 
 INDEX_BITS = 12
@@ -47,7 +47,7 @@ def look_up(node: Node, ctx: QuantizeContext, value: Value, function: Function) 
 
     low, high = _reach(ctx.annotation.statistics(value), q, part, float(target.scale))
     entries = 2**INDEX_BITS
-    step = steady(max((high - low) / (entries - 1), float(q.scale) / _FINER))
+    step = exact(max((high - low) / (entries - 1), float(q.scale) / _FINER))
     index, real = _index(ctx, q, step, low)
     table = part(real)
     span = float(np.ptp(table))

@@ -95,7 +95,7 @@ class Target:
     @classmethod
     def symmetric(cls, largest: float, precision: int) -> Target:
         """The form without offset in which +-largest just fits."""
-        return cls(steady(max(largest, 1e-6) / (2 ** (precision - 1) - 1)), 0, precision)
+        return cls(exact(max(largest, 1e-6) / (2 ** (precision - 1) - 1)), 0, precision)
 
     def no_finer_than(self, step: float) -> Target:
         """This form; or where its scale is below `step`, one with that scale and no offset.
@@ -109,15 +109,6 @@ class Target:
     def limit(self) -> int:
         """The largest |q|."""
         return int(2 ** (self.precision - 1) - 1)
-
-
-def steady(value: float) -> sympy.Rational:
-    """A positive float as a rational with a 12-bit numerator, rounded up: a scale that covers what was seen.
-
-    The last bits of a range, in which the float forwards of processors differ, all but never reach it.
-    """
-    fraction, exponent = math.frexp(value)
-    return sympy.Rational(math.ceil(fraction * 2**12)) * sympy.Integer(2) ** (exponent - 12)
 
 
 def exact(value: float) -> sympy.Rational:

@@ -23,7 +23,7 @@ from mrt.executors.mxnet import infer_shapes
 from mrt.graph import Graph, Value
 from mrt.integer.annotation import Annotation
 from mrt.integer.form import NARROW_BITS, WIDE_BITS, ExtraBits, Form
-from mrt.integer.qvalue import Target, steady
+from mrt.integer.qvalue import Target, exact
 from mrt.statistics.tensor import Statistics
 
 _HEADROOM = 2  # the wide form represents twice the calibrated range: sums of unseen pictures rarely saturate
@@ -121,7 +121,7 @@ def _of_input(value: Value, statistics: Statistics, coverage: Coverage, precisio
     limit = int(2 ** (precision - 1) - 1)
     one_sided = statistics.minimum >= 0 or statistics.maximum <= 0
     low, high = coverage(value, statistics, limit if one_sided else 2 * limit)
-    return Target(steady(max(-low, high, FAINTEST) / limit), 0, precision)
+    return Target(exact(max(-low, high, FAINTEST) / limit), 0, precision)
 
 
 def _covered(value: Value, statistics: Statistics, coverage: Coverage, bits: int) -> Interval:
@@ -153,9 +153,8 @@ def _narrow(covered: list[Interval], offsets: bool, bits: int) -> Target:
     symmetric = max(-low, high, FAINTEST) / limit
     skewed = max(high - low, FAINTEST) / (2 * limit)
     if offsets and skewed < _ASYMMETRY_GAIN * symmetric:
-        step = steady(skewed)
-        return Target(step, round(low / float(step)) + limit, bits)
-    return Target(steady(symmetric), 0, bits)
+        return Target(exact(skewed), round(low / skewed) + limit, bits)
+    return Target(exact(symmetric), 0, bits)
 
 
 def _carriers(graph: Graph) -> dict[Value, Value]:
