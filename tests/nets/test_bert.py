@@ -129,7 +129,7 @@ def test_refuses_weights_of_another_network(tmp_path: Path) -> None:
     path.write_bytes(b"nothing")
     with pytest.raises(MRTError, match=r"w.safetensors: is no readable .safetensors file"):
         read_weights(network(), path)
-    with pytest.raises(MRTError, match=r"Initial: no_such_package is neither a file nor an installed package"):
+    with pytest.raises(MRTError, match=r"initial: no_such_package is neither a file nor an installed package"):
         weights_file("no_such_package")
     assert weights_file(str(path)) == path
     with pytest.raises(MRTError, match=r"Initial: weights are read for networks of BERT's kind"):
