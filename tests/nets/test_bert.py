@@ -132,7 +132,7 @@ def test_refuses_weights_of_another_network(tmp_path: Path) -> None:
     with pytest.raises(MRTError, match=r"initial: no_such_package is neither a file nor an installed package"):
         weights_file("no_such_package")
     assert weights_file(str(path)) == path
-    with pytest.raises(MRTError, match=r"Initial: weights are read for networks of BERT's kind"):
+    with pytest.raises(MRTError, match=r"initial: weights are read for networks of BERT's kind"):
         read_weights(digits_cnn(), path)
 
 
