@@ -170,7 +170,7 @@ def test_a_model_of_a_larger_batch_than_there_are_pictures(project: Path, tmp_pa
     [
         ("CALIBRATION.Batch=5000", "uses all 500 pictures, so that none is left to evaluate on; lower [CALIBRATION]"),
         ("EVALUATION.Metric=my_metric:M", "metric my_metric:M: cannot be imported"),
-        ("EVALUATION.Metric=top-3", "allowed: auto, none, top-1, top-5, mAP, or my_module:my_metric"),
+        ("EVALUATION.Metric=top-3", "allowed: auto, none, top-1, top-5, mAP, mIoU, or my_module:my_metric"),
         ("CALIBRATION.Dataset=no_such_data:D", "no_such_data:D: cannot be imported"),
         ("CALIBRATION.Dataset=foldr", "unknown dataset 'foldr'"),
         ("EVALUATION.Twin_num=-2", "allowed: a number of pictures, 0 for none, -1 for all"),

@@ -161,9 +161,9 @@ def test_names_of_base_and_top_may_meet() -> None:
 def test_maps_must_name_keys_that_exist() -> None:
     _, quantized, top = quantized_base(["flat", "boxed"])
     merge(quantized, top, {"sort": {"is_ascend": "flat"}}, {"sorted": "boxed", "other": None})
-    with pytest.raises(MRTError, match=r"Attribute_deps: sort: is_ascend: act is not one of the keys \(flat, boxed\)"):
+    with pytest.raises(MRTError, match=r"attribute_deps: sort: is_ascend: act is not one of the keys \(flat, boxed\)"):
         merge(quantized, top, {"sort": {"is_ascend": "act"}})
-    with pytest.raises(MRTError, match=r"Oscale_maps: sorted: act is not one of the keys \(flat, boxed\)"):
+    with pytest.raises(MRTError, match=r"oscale_maps: sorted: act is not one of the keys \(flat, boxed\)"):
         merge(quantized, top, None, {"sorted": "act"})
 
 
