@@ -34,11 +34,13 @@ class Epoch:
 
 
 def cross_entropy(learner: Learner) -> Objective:
-    """Softmax cross-entropy of the first output's classes, axis 1; labels below 0 do not count."""
+    """Softmax cross-entropy of the first output's classes, axis 1; in masks, labels below 0 do not count."""
     criterion = gluon.loss.SoftmaxCrossEntropyLoss(axis=1)
 
     def objective(pictures: Feed, labels: NDArray[Any]) -> Any:
         truth = mx.nd.array(labels)
+        if truth.ndim == 1:
+            return criterion(learner(pictures)[0], truth)
         return criterion(learner(pictures)[0], truth, (truth >= 0).expand_dims(1))
 
     return objective

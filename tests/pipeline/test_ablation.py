@@ -107,7 +107,10 @@ def test_unknown_tensors_are_refused_with_those_near(
 @pytest.mark.parametrize(
     ("given", "wrong"),
     [
-        ("EVALUATION.Iter_num=0", "an ablation compares on pictures to evaluate on, and there are none; check [EVALUATION]"),
+        (
+            "EVALUATION.Iter_num=0",
+            "an ablation compares on pictures to evaluate on, and there are none; check [EVALUATION]",
+        ),
         ("QUANTIZATION.Restore_name=_OP_Convolution", "[QUANTIZATION] Restore_name: what is left in float"),
     ],
 )

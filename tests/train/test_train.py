@@ -77,7 +77,7 @@ def test_an_interrupted_training_leaves_what_was_there(digits: Dataset, tmp_path
     before = {name: b"of before" for name in ("net-symbol.json", "net-0000.params")}
     for name, content in before.items():
         (tmp_path / name).write_bytes(content)
-    with pytest.raises(MRTError, match=r"learning_rate .* epoch 1, batch \d+ of 40; lower it"):
+    with pytest.raises(MRTError, match=r"learning_rate: .* epoch 1, batch \d+ of 40; lower it"):
         train(replace(SHORT, optimizer="sgd", learning_rate=1e30), digits, tmp_path / "net")
     assert files(tmp_path) == before
     with pytest.raises(KeyboardInterrupt):
@@ -116,11 +116,11 @@ def test_another_trainings_checkpoint_is_refused_and_a_damaged_one(digits: Datas
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        ({"optimizer": "rmsprop"}, "optimizer 'rmsprop': must be one of sgd, nag, adam"),
-        ({"schedule": "step"}, "schedule 'step': must be one of cosine, constant"),
-        ({"epochs": 0}, "epochs 0: must be positive"),
-        ({"batch": 0}, "batch 0: must be positive"),
-        ({"learning_rate": 0.0}, "learning_rate 0.0: must be positive"),
+        ({"optimizer": "rmsprop"}, "optimizer: 'rmsprop': must be one of sgd, nag, adam"),
+        ({"schedule": "step"}, "schedule: 'step': must be one of cosine, constant"),
+        ({"epochs": 0}, "epochs: 0: must be positive"),
+        ({"batch": 0}, "batch: 0: must be positive"),
+        ({"learning_rate": 0.0}, "learning_rate: 0.0: must be positive"),
     ],
 )
 def test_refuses_settings_that_cannot_train(other: dict[str, Any], message: str) -> None:
@@ -129,7 +129,7 @@ def test_refuses_settings_that_cannot_train(other: dict[str, Any], message: str)
 
 
 def test_refuses_a_batch_larger_than_the_split(digits: Dataset, tmp_path: Path) -> None:
-    with pytest.raises(MRTError, match="batch 2000: dataset digits has only 1297"):
+    with pytest.raises(MRTError, match="batch: 2000: dataset digits has only 1297"):
         train(replace(SHORT, batch=2000), digits, tmp_path / "net")
 
 
