@@ -39,8 +39,6 @@ def cross_entropy(learner: Learner) -> Objective:
 
     def objective(pictures: Feed, labels: NDArray[Any]) -> Any:
         truth = mx.nd.array(labels)
-        if truth.ndim == 1:
-            return criterion(learner(pictures)[0], truth)
         return criterion(learner(pictures)[0], truth, (truth >= 0).expand_dims(1))
 
     return objective

@@ -8,6 +8,7 @@ from typing import Any
 import mxnet as mx
 
 from mrt.errors import MRTError
+from mrt.train.nesterov import Nesterov
 
 OPTIMIZERS = ("sgd", "nag", "adam")
 SCHEDULES = ("cosine", "constant")
@@ -58,6 +59,8 @@ class FitSettings:
         if self.schedule == "cosine":
             options["lr_scheduler"] = mx.lr_scheduler.CosineScheduler(steps * self.epochs, self.learning_rate)
         options.update(rescale_grad=1.0 / self.batch, begin_num_update=done)
+        if self.optimizer == "nag":
+            return Nesterov(**options)
         return mx.optimizer.create(self.optimizer, **options)
 
 
