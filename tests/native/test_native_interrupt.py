@@ -33,7 +33,10 @@ def test_ctrl_c_ends_a_run(model, threads: int, tmp_path) -> None:
         assert process.stdout and process.stdout.readline() == "ready\n"
         time.sleep(0.5)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=20)
+        try:
+            _, err = process.communicate(timeout=20)
+        finally:
+            process.kill()
     assert process.returncode in (-signal.SIGINT, 1) and "KeyboardInterrupt" in err
 
 
