@@ -46,9 +46,9 @@ def test_shared_and_sparse_weights_become_small() -> None:
 
 def test_mutants_are_read_or_refused() -> None:
     rng = np.random.default_rng(1)
-    whole = huffman.encode({n: KINDS[n](rng, 5000).astype(np.int8) for n in ("sparse", "steep")})
+    whole = huffman.encode({n: KINDS[n](rng, 1000).astype(np.int8) for n in ("sparse", "steep")})
     refused = 0
-    for _ in range(2000):
+    for _ in range(800):
         mutant = bytearray(whole)
         for _ in range(int(rng.integers(1, 4))):
             mutant[int(rng.integers(len(mutant)))] = int(rng.integers(256))
@@ -58,7 +58,7 @@ def test_mutants_are_read_or_refused() -> None:
             huffman.decode(bytes(mutant), 2**20)
         except CVMError:
             refused += 1
-    assert refused > 500
+    assert refused > 200
 
 
 def test_a_model_is_read_from_its_coded_file(tmp_path: Path) -> None:
