@@ -18,8 +18,14 @@ _CALLER = """
 import sys
 import cvm, numpy as np
 model = cvm.load(sys.argv[1], threads=int(sys.argv[2]))
+x = np.ones(model.input_shape, np.int8)
+for _ in range(20):  # so that a worker is awake, and takes the task
+    try:
+        model(x, timeout=0.001)
+    except cvm.Cancelled:
+        pass
 print("ready", flush=True)
-model(np.ones(model.input_shape, np.int8))
+model(x)
 """
 
 

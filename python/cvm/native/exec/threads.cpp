@@ -61,8 +61,13 @@ public:
             for (int i = 0; i < threads_; ++i)
                 if (const int count = work_on(s, (thread + i) % threads_)) done.fetch_add(count, std::memory_order_release);
             for (int spins = 0; done.load(std::memory_order_acquire) < totals_[s]; ++spins) {
-                if (spins < 4000) relax();
-                else std::this_thread::yield();
+                if (spins < 4000) {
+                    relax();
+                } else {
+                    // The last task may be long and a worker's, and signals are seen by the caller alone.
+                    if (thread == 0) unless_failed([] {});
+                    std::this_thread::yield();
+                }
             }
         }
     }
@@ -84,17 +89,19 @@ private:
         while (next.load(std::memory_order_relaxed) < last - first) {
             const int taken = next.fetch_add(1, std::memory_order_relaxed);
             if (taken >= last - first) break;
-            run_task(s, in_turn(steps_, s, taken, last - first) + first);
+            unless_failed([&] { steps_[s]->run_any(call_, in_turn(steps_, s, taken, last - first) + first); });
             ++count;
         }
         return count;
     }
 
-    void run_task(size_t s, int task) noexcept {
+    // Looks at the watch, then does `task`.
+    template <typename F>
+    void unless_failed(F task) noexcept {
         if (failed_.load(std::memory_order_relaxed)) return;
         try {
             if (call_.watch) call_.watch->check();
-            steps_[s]->run_any(call_, task);
+            task();
         } catch (...) {
             // The caller sees the error: it waits for the count of done tasks, which is published after this.
             if (!failed_.exchange(true, std::memory_order_relaxed)) error_ = std::current_exception();
