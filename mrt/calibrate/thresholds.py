@@ -51,13 +51,13 @@ def mse(statistics: Statistics, levels: int = LEVELS) -> Interval:
     rounding does, and unseen pictures reach further than those of the calibration set.
     """
 
-    def cost(counts: Array, centers: Array, low: float, high: float) -> float:
+    def costs(counts: Array, centers: Array, low: Array, high: Array) -> Array:
         step = (high - low) / levels
-        outside = np.clip(centers, low, high) - centers
-        inside = outside == 0
-        return float(_SATURATION * (counts * outside**2).sum() + step**2 / 12 * counts[inside].sum())
+        outside = np.clip(centers, low[:, None], high[:, None]) - centers
+        inside = (outside == 0) * counts
+        return _SATURATION * (counts * outside**2).sum(axis=1) + step**2 / 12 * inside.sum(axis=1)
 
-    return _search(statistics, cost)
+    return _search(statistics, costs)
 
 
 def entropy(statistics: Statistics, levels: int = LEVELS) -> Interval:
@@ -101,21 +101,22 @@ def _divergence(magnitudes: Array, stop: int, levels: int) -> float:
     return round(divergence, 9)  # processors differ in the last bits of a logarithm
 
 
-def _search(statistics: Statistics, cost: Callable[[Array, Array, float, float], float]) -> Interval:
+def _search(statistics: Statistics, costs: Callable[[Array, Array, Array, Array], Array]) -> Interval:
     histogram = statistics.histogram
     filled = histogram.counts > 0
     if not filled.any():
         return abs_max(statistics)
     counts, centers = histogram.counts[filled].astype(np.float64), histogram.centers[filled]
-    low, high = min(statistics.minimum, 0.0), max(statistics.maximum, 0.0)
+    lows, highs = _FRACTIONS * min(statistics.minimum, 0.0), _FRACTIONS * max(statistics.maximum, 0.0)
+    low = float(lows[-1])
     for _ in range(2):  # the two edges are nearly independent: alternate
-        high = min((cost(counts, centers, low, f * statistics.maximum), f * statistics.maximum) for f in _FRACTIONS)[1]
-        high = max(high, 0.0)
-        if statistics.minimum < 0:
-            low = min(
-                (cost(counts, centers, f * statistics.minimum, high), f * statistics.minimum) for f in _FRACTIONS
-            )[1]
+        high = _cheapest(costs(counts, centers, np.full_like(highs, low), highs), highs)
+        low = _cheapest(costs(counts, centers, lows, np.full_like(lows, high)), lows)
     return low, high
+
+
+def _cheapest(costs: Array, edges: Array) -> float:
+    return min(zip(costs.tolist(), edges.tolist()))[1]
 
 
 CALIBRATORS: dict[str, Calibrator] = {
