@@ -15,7 +15,7 @@ settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")  # the same examples every time: what fails there can be repeated
 
-# A shell starts what it runs in the background with SIGINT ignored, and every child inherits that: here it interrupts, always.
+# What a shell starts in the background ignores SIGINT, and so does every child of it: here it interrupts, always.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
