@@ -55,7 +55,7 @@ def mse(statistics: Statistics, levels: int = LEVELS) -> Interval:
         step = (high - low) / levels
         outside = np.clip(centers, low[:, None], high[:, None]) - centers
         inside = (outside == 0) * counts
-        return _SATURATION * (counts * outside**2).sum(axis=1) + step**2 / 12 * inside.sum(axis=1)
+        return np.asarray(_SATURATION * (counts * outside**2).sum(axis=1) + step**2 / 12 * inside.sum(axis=1))
 
     return _search(statistics, costs)
 
@@ -116,7 +116,7 @@ def _search(statistics: Statistics, costs: Callable[[Array, Array, Array, Array]
 
 
 def _cheapest(costs: Array, edges: Array) -> float:
-    return min(zip(costs.tolist(), edges.tolist()))[1]
+    return float(min(zip(costs, edges))[1])
 
 
 CALIBRATORS: dict[str, Calibrator] = {

@@ -7,7 +7,7 @@ from typing import Any
 import mxnet as mx
 
 
-class Nesterov(mx.optimizer.NAG):
+class Nesterov(mx.optimizer.NAG):  # type: ignore[misc]
     """MXNet's `nag` without its fused operator, whose last bits differ from run to run (seen in MXNet 1.9.1).
 
     With momentum m, rate r, decay d and gradient g, as that operator computes it: v = m s, the weight w becomes
