@@ -78,16 +78,13 @@ def scores(
 
 def filters_of(groups: ChannelGroups, layer: Node) -> Array:
     """A layer's weights, a row for each channel that it makes."""
-    weight = groups.graph.params[layer.inputs[1].node.name].astype(np.float64)
-    return _rows(weight, layer, len(groups.layers[layer]))
+    return _rows(groups.graph.params[layer.inputs[1].node.name].astype(np.float64), layer)
 
 
-def _rows(weight: Array, layer: Node, count: int) -> Array:
-    if layer.op != "Deconvolution":
-        return weight.reshape(count, -1)
-    group = count // weight.shape[1]  # weights are (I, O / groups, ...)
-    parts = weight.reshape(group, -1, *weight.shape[1:])
-    return np.moveaxis(parts, 2, 1).reshape(count, -1)
+def _rows(weight: Array, layer: Node) -> Array:
+    operator = ops.layer(layer)
+    assert operator is not None
+    return operator.filters(layer, weight)
 
 
 def _taylor(groups: ChannelGroups, batches: Iterable[tuple[Array, Array]]) -> Mapping[Node, Array]:
@@ -103,5 +100,5 @@ def _taylor(groups: ChannelGroups, batches: Iterable[tuple[Array, Array]]) -> Ma
             array = learner.learned.get(layer.inputs[1].node.name)
             if array is not None:
                 product = array.asnumpy().astype(np.float64) * array.grad.asnumpy()
-                sums += np.square(_rows(product, layer, len(sums)).sum(axis=1))
+                sums += np.square(_rows(product, layer).sum(axis=1))
     return found

@@ -8,7 +8,7 @@ DepGraph (Fang et al., DepGraph: Towards any structural pruning, 2023), of which
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Callable
 
@@ -16,9 +16,13 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from mrt.compress.layout import Layout
+from mrt import ops
 from mrt.executors.mxnet import infer_shapes
 from mrt.graph import Array, Graph, Node, Shape, Value
+from mrt.graph.layout import Layout
+from mrt.ops.base import NotFollowedError
+
+Change = Callable[[tuple[Value, ...], Array], Sequence[Value]]
 
 
 @dataclass
@@ -28,14 +32,12 @@ class Needs:
     Attributes:
         cuts: (input, axis, channel numbers along it), of parameters.
         counts: attributes that are the number of channels kept of these.
-        reshaped: whether its `shape` attribute follows from the channels of its output.
-        sliced: of an operator that takes parts along the channels, the numbers of its input along them.
+        change: channel numbers, and what replaces its outputs where some of them go.
     """
 
     cuts: list[tuple[int, int, Array]] = field(default_factory=list)
     counts: dict[str, Array] = field(default_factory=dict)
-    reshaped: bool = False
-    sliced: Array | None = None
+    change: tuple[Array, Change] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,19 +66,17 @@ class ChannelGroups:
     Attributes:
         graph: the network.
         shapes: of its values, batch 1.
-        layouts: the channels of each value that depends on the input.
         needs: what each node needs changed.
         layers: the channel numbers that each layer makes.
         groups: the groups, in the network's order.
     """
 
-    def __init__(self, graph: Graph, follow: Callable[[Node, ChannelGroups], None]) -> None:
-        """`follow` records what a node does with its channels (`mrt.compress.follow`)."""
+    def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.shapes = infer_shapes(graph)
-        self.layouts: dict[Value, Layout] = {}
+        self.shapes: Mapping[Value, Shape] = infer_shapes(graph)
         self.needs: dict[Node, Needs] = {}
         self.layers: dict[Node, Array] = {}
+        self._layouts: dict[Value, Layout] = {}
         self._count = 0
         self._ties: list[tuple[Array, Array]] = []
         self._fixed: list[tuple[Array, str]] = []
@@ -85,63 +85,70 @@ class ChannelGroups:
         dynamic = graph.dynamic()
         for node in graph.nodes():
             if node.name in graph.inputs:
-                shape = self.shapes.get(Value(node), ())
-                ids = self.new(shape[1] if len(shape) > 1 else 1)
-                self.layouts[Value(node)] = self.spread(ids, shape)
-                self.fix(ids, f"they are the input {node.name}")
+                self._set_fixed(Value(node), f"they are the input {node.name}")
             elif node in dynamic:
-                self.needs[node] = Needs()
-                follow(node, self)
+                self._follow(node)
         for value in graph.outputs:
-            self.fix_value(value, f"they are the output {value.name}")
+            self._fix_value(value, f"they are the output {value.name}")
         self._fix_partly_cut()
         self._number()
 
-    # For the operators' rules -------------------------------------------------------------------------------------
+    # For the operators' rules, as `mrt.ops.base.ChannelNumbers` has it ---------------------------------------------
 
-    def new(self, count: int) -> Array:
-        """Numbers of new channels."""
-        first, self._count = self._count, self._count + count
-        return np.arange(first, self._count)
+    def read(self, node: Node, position: int = 0) -> Layout:
+        """The channels of an input; NotFollowedError where that is a constant."""
+        layout = self.layout(node.inputs[position])
+        if layout is None:
+            raise NotFollowedError(f"{node.op} {node.name} reads a constant there")
+        return layout
+
+    def layout(self, value: Value) -> Layout | None:
+        """The channels of a value, None of a constant."""
+        return self._layouts.get(value)
+
+    def set(self, value: Value, layout: Layout) -> None:
+        """The channels of an output; those at one position of the channel axis are tied."""
+        slices = layout.slices()
+        if slices.shape[1] > 1:
+            self.tie(slices[:, :1], slices)
+        self._layouts[value] = layout
+
+    def make(self, node: Node, attribute: str, count: int, axis: int) -> Array:
+        """As many new ones, along an axis of a layer's output."""
+        ids = self.layers[node] = self._new(count)
+        self.set(Value(node), Layout.along(ids, axis, len(self.shapes[Value(node)])))
+        self.count(node, attribute, ids)
+        return ids
 
     def tie(self, one: Array, other: Array) -> None:
-        """These go together, element by element, broadcast."""
+        """These go together only."""
         one, other = np.broadcast_arrays(one, other)
         self._ties.append((one.ravel(), other.ravel()))
 
     def fix(self, ids: Array, reason: str) -> None:
-        """These cannot be removed; the reason is in words that follow "because"."""
+        """These stay."""
         self._fixed.append((ids.ravel(), reason))
 
-    def fix_value(self, value: Value, reason: str) -> None:
-        """Likewise, of all channels of a value."""
-        if value in self.layouts:
-            self.fix(self.layouts[value].ids, reason)
-
-    def set(self, value: Value, layout: Layout) -> None:
-        """The channels of a value; those at one position of its channel axis are tied."""
-        slices = layout.slices()
-        if slices.shape[1] > 1:
-            self.tie(slices[:, :1], slices)
-        self.layouts[value] = layout
-
-    def cut(self, node: Node, position: int, axis: int, ids: Array) -> bool:
-        """The parameter that is the node's input has an element along `axis` for each of the channels."""
+    def cut(self, node: Node, position: int, axis: int, ids: Array) -> None:
+        """These are counted along an axis of a parameter."""
         value = node.inputs[position]
         if self.graph.constant(value) is None:
-            return False
+            self.fix(ids, f"{node.op} {node.name} has computed weights")
+            return
         key = (value.node.name, axis)
         if key in self._cut_params:  # shared by layers
             self.tie(self._cut_params[key], ids)
         self._cut_params[key] = ids
         self._readers[value.node.name] = self._readers.get(value.node.name, 0) + (0 if self._has(node, position) else 1)
         self.needs[node].cuts.append((position, axis, ids))
-        return True
 
-    def spread(self, ids: Array, shape: Shape) -> Layout:
-        """Channels along axis 1 of a tensor of that shape."""
-        axis = min(1, len(shape) - 1)
-        return Layout(ids.reshape([len(ids) if a == axis else 1 for a in range(len(shape))]), axis, len(ids))
+    def count(self, node: Node, attribute: str, ids: Array) -> None:
+        """The attribute is how many of these are kept."""
+        self.needs[node].counts[attribute] = ids
+
+    def change(self, node: Node, ids: Array, change: Change) -> None:
+        """What replaces the node's outputs where some of these go."""
+        self.needs[node].change = (ids, change)
 
     # What follows -------------------------------------------------------------------------------------------------
 
@@ -158,6 +165,36 @@ class ChannelGroups:
     def unit_count(self) -> int:
         """How many units there are."""
         return int(self._unit.max(initial=-1)) + 1
+
+    def _follow(self, node: Node) -> None:
+        """By the operator's rule; where it has none, all that the node reads and makes stays."""
+        needs = self.needs[node] = Needs()
+        try:
+            ops.of(node).follow(node, self)
+        except NotFollowedError as problem:
+            for value in node.inputs:
+                self._fix_value(value, str(problem))
+            if node in self.layers:
+                self.fix(self.layers[node], str(problem))
+            needs.cuts.clear()
+            needs.counts.clear()
+            for value in [value for value in self.shapes if value.node is node]:
+                self._set_fixed(value, str(problem))
+
+    def _new(self, count: int) -> Array:
+        first, self._count = self._count, self._count + count
+        return np.arange(first, self._count)
+
+    def _set_fixed(self, value: Value, reason: str) -> None:
+        """New channels along axis 1 of a value, which cannot be removed."""
+        shape = self.shapes.get(value, ())
+        ids = self._new(shape[1] if len(shape) > 1 else 1)
+        self.set(value, Layout.along(ids, min(1, len(shape) - 1), max(1, len(shape))))
+        self.fix(ids, reason)
+
+    def _fix_value(self, value: Value, reason: str) -> None:
+        if value in self._layouts:
+            self.fix(self._layouts[value].ids, reason)
 
     def _has(self, node: Node, position: int) -> bool:
         return any(cut[0] == position for cut in self.needs[node].cuts)

@@ -7,12 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from mrt.compress.follow import slice_bounds
 from mrt.compress.groups import ChannelGroups
 from mrt.errors import MRTError
 from mrt.executors.mxnet import Executor, infer_shapes
 from mrt.graph import Array, Graph, Node, Value
-from mrt.graph.attrs import integer
 
 _TOLERANCE = 1e-4
 
@@ -86,43 +84,13 @@ def _changed(node: Node, inputs: tuple[Value, ...], groups: ChannelGroups, gone:
         return int((~gone[groups.units_of(ids)]).sum())
 
     attrs = {name: str(left(ids)) for name, ids in needs.counts.items() if left(ids) < len(ids)}
-    if needs.reshaped:
-        layout, shape = groups.layouts[Value(node)], groups.shapes[Value(node)]
-        kept = left(layout.vector)
-        if kept < layout.size:
-            new = [kept if axis == layout.axis else size for axis, size in enumerate(shape)]
-            attrs = {"shape": str((-1, *new[1:])), "reverse": "False"}
-    if needs.sliced is not None and left(needs.sliced) < len(needs.sliced):
-        return _resliced(node, inputs, ~gone[groups.units_of(needs.sliced)])
+    if needs.change is not None:
+        ids, change = needs.change
+        if left(ids) < len(ids):
+            return change(inputs, ~gone[groups.units_of(ids)])
     if not attrs:
         return None
     return [Value(replace(node, inputs=inputs, attrs={**node.attrs, **attrs}))]
-
-
-def _resliced(node: Node, inputs: tuple[Value, ...], kept: Array) -> Sequence[Value]:
-    """Slices of what is left; the parts of a split may be of different sizes now."""
-    before = np.concatenate([[0], np.cumsum(kept)])
-    if node.op == "slice_axis":
-        begin, end = slice_bounds(node, len(kept))
-        attrs = {**node.attrs, "begin": str(before[begin]), "end": str(before[end])}
-        return [Value(replace(node, inputs=inputs, attrs=attrs))]
-    count, axis = integer(node, "num_outputs"), node.attrs.get("axis", "1")
-    size = len(kept) // count
-    bounds = [(before[i * size], before[(i + 1) * size]) for i in range(count)]
-    if len({end - begin for begin, end in bounds}) == 1:
-        return [Value(replace(node, inputs=inputs), index) for index in range(count)]
-    return [
-        Value(
-            Node(
-                "slice_axis",
-                f"{node.name}_part{index}",
-                inputs,
-                {"axis": axis, "begin": str(begin), "end": str(end)},
-                node.origin,
-            )
-        )
-        for index, (begin, end) in enumerate(bounds)
-    ]
 
 
 def _compare(old: Sequence[Array], new: Sequence[Array]) -> None:

@@ -21,6 +21,7 @@ class Activation(Operator):
 
     names = ("Activation",)
     summary = "relu: clamp; sigmoid, tanh, softsign, softrelu: table"
+    elementwise = True
     form = Form.SAME
     passes_factors = True
 

@@ -44,6 +44,7 @@ class Add(Operator):
 
     names = ("broadcast_add", "elemwise_add", "_plus", "_add", "_Plus", "broadcast_plus", "add_n", "ElementWiseSum")
     summary = "both operands on one scale, elemwise_add / broadcast_add; a constant joins the requantization"
+    elementwise = True
     adds = True
     affine = True
     spreading = "broadcast_add"
@@ -80,6 +81,7 @@ class Subtract(Operator):
 
     names = ("broadcast_sub", "elemwise_sub", "_minus", "_sub", "_Minus", "broadcast_minus")
     summary = "as addition"
+    elementwise = True
     adds = True
     spreading = "broadcast_sub"
 
@@ -109,6 +111,7 @@ class Multiply(Operator):
 
     names = ("broadcast_mul", "elemwise_mul", "_mul", "_Mul")
     summary = "broadcast_mul of two 16-bit tensors; a uniform constant only changes the scale"
+    elementwise = True
     affine = True
     passes_factors = True
     spreading = "broadcast_mul"

@@ -9,6 +9,7 @@ import numpy as np
 
 from mrt.graph.attrs import refuse
 from mrt.graph.ir import Array, Node, Shape, Value
+from mrt.graph.layout import Layout
 from mrt.integer.context import QuantizeContext
 from mrt.integer.form import Form
 from mrt.integer.qvalue import QValue
@@ -31,6 +32,48 @@ class Rewriter(Protocol):
 
     def constant(self, value: Value) -> Array | None:
         """The array behind a value when it is a parameter."""
+
+
+class NotFollowedError(Exception):
+    """Why an operator's channels cannot be removed, in words that follow "because"."""
+
+
+class ChannelNumbers(Protocol):
+    """What an operator's `follow` rule tells of the channels that pass through it, numbered over the whole network."""
+
+    shapes: Mapping[Value, Shape]
+    """Of all values, at batch 1."""
+
+    def read(self, node: Node, position: int = 0) -> Layout:
+        """Those of an input.
+
+        Raises:
+            NotFollowedError: it is a constant.
+        """
+
+    def layout(self, value: Value) -> Layout | None:
+        """Those of a value, None of a constant."""
+
+    def set(self, value: Value, layout: Layout) -> None:
+        """Those of an output."""
+
+    def make(self, node: Node, attribute: str, count: int, axis: int) -> Array:
+        """The numbers of as many new ones, along an axis of a layer's output; the attribute counts them."""
+
+    def tie(self, one: Array, other: Array) -> None:
+        """These are removed together only, element by element, broadcast."""
+
+    def fix(self, ids: Array, reason: str) -> None:
+        """These cannot be removed; the reason is in words that follow "because"."""
+
+    def cut(self, node: Node, position: int, axis: int, ids: Array) -> None:
+        """The input is a parameter with an element along an axis for each of these; they stay where it is none."""
+
+    def count(self, node: Node, attribute: str, ids: Array) -> None:
+        """The attribute is the number of these that are kept."""
+
+    def change(self, node: Node, ids: Array, change: Callable[[tuple[Value, ...], Array], Sequence[Value]]) -> None:
+        """Where some of these go, what replaces the node's outputs, given its inputs and which of these are kept."""
 
 
 class Operator:
@@ -64,6 +107,8 @@ class Operator:
     """Whether it normalizes by moving statistics: after its data it reads gamma, beta, mean and variance."""
     passes_factors: ClassVar[bool] = False
     """Whether a factor above 0 of its first input is one of its output; near enough where it bends smoothly."""
+    elementwise: ClassVar[bool] = False
+    """Whether it computes each entry from the entry at that place of each input, broadcast."""
     drops: ClassVar[bool] = False
     """Whether it leaves values out at random in training, and passes them on at inference."""
     spreading: ClassVar[str | None] = None
@@ -124,6 +169,16 @@ class Operator:
         """
         return None
 
+    def follow(self, node: Node, channels: ChannelNumbers) -> None:
+        """Tell which channels the elements of the outputs belong to, and what is changed when channels go.
+
+        Raises:
+            NotFollowedError: no channel that it reads or makes can be removed.
+        """
+        if not self.elementwise:
+            raise NotFollowedError(f"{node.op} {node.name} mixes them")
+        _follow_entries(node, channels)
+
     def quantize(self, node: Node, ctx: QuantizeContext) -> QValue | tuple[QValue, ...]:
         """Emit integer operators that compute the node and say what they stand for, each of several outputs."""
         raise refuse(node, "this operator has no integer form")
@@ -157,6 +212,10 @@ class Layer(Operator):
         scaled: Array = weight * factor.reshape((-1,) + (1,) * (weight.ndim - 1))
         return scaled
 
+    def filters(self, node: Node, weight: Array) -> Array:
+        """A row of weights for each output channel, (O, K)."""
+        return weight.reshape(len(weight), -1)
+
     def positions(self, data: Shape, out: Shape) -> int:
         """How often it uses each of its weights for one picture, given the shapes of input and output at batch 1."""
         raise NotImplementedError
@@ -189,3 +248,27 @@ def sole(given: Sequence[Array | None]) -> Array | None:
     """The first of the given where there are no others."""
     first, *others = given
     return first if all(other is None for other in others) else None
+
+
+def _follow_entries(node: Node, channels: ChannelNumbers) -> None:
+    """The `follow` rule of what is elementwise."""
+    layouts = [layout for layout in map(channels.layout, node.inputs) if layout is not None]
+    rank = max(len(channels.shapes[value]) for value in node.inputs)
+    if any(layout.ids.ndim != rank for layout in layouts):
+        raise NotFollowedError(f"{node.op} {node.name} reads tensors of several ranks")
+    size = max(layout.size for layout in layouts)
+    lead = max((layout for layout in layouts if layout.size == size), key=lambda layout: layout.ids.size)
+    for layout in layouts:
+        if layout.axis != lead.axis and layout.ids.size > 1:
+            raise NotFollowedError(f"{node.op} {node.name} has them on several axes")
+        if layout.size == size:
+            channels.tie(lead.vector, layout.vector)
+        else:  # one for all channels
+            channels.fix(layout.ids, f"{node.op} {node.name} applies them to all channels")
+    for position, value in enumerate(node.inputs):
+        if channels.layout(value) is None:
+            shape = channels.shapes[value]
+            axis = lead.axis - (rank - len(shape))
+            if axis >= 0 and shape[axis] > 1:
+                channels.cut(node, position, axis, lead.vector)
+    channels.set(Value(node), lead)

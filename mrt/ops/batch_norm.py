@@ -8,7 +8,7 @@ import numpy as np
 
 from mrt.graph import Node, Shape, Value
 from mrt.graph.attrs import axis_of, flag, number, refuse
-from mrt.ops.base import Operator, Rewriter
+from mrt.ops.base import ChannelNumbers, NotFollowedError, Operator, Rewriter
 
 
 class BatchNorm(Operator):
@@ -23,6 +23,10 @@ class BatchNorm(Operator):
         """The mean and variance outputs are not served."""
         if flag(node, "output_mean_var", False):
             raise refuse(node, "output_mean_var=True is not supported")
+
+    def follow(self, node: Node, channels: ChannelNumbers) -> None:
+        """Each has its parameters."""
+        follow_normalized(node, channels, axis_of(node, "axis", len(channels.shapes[node.inputs[0]]), 1))
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """x * scale + shift. Inference always uses the moving statistics, whatever use_global_stats says."""
@@ -39,3 +43,13 @@ class BatchNorm(Operator):
         shape = tuple(-1 if i == axis else 1 for i in range(rank))
         scaled = rw.op("broadcast_mul", [inputs[0], rw.param(scale.reshape(shape))])
         return [rw.op("broadcast_add", [scaled, rw.param(shift.reshape(shape))])]
+
+
+def follow_normalized(node: Node, channels: ChannelNumbers, axis: int) -> None:
+    """The `follow` rule of what has parameters for each channel along an axis."""
+    x = channels.read(node)
+    if x.axis != axis:
+        raise NotFollowedError(f"{node.op} {node.name} does not have them on its axis")
+    for position in range(1, len(node.inputs)):
+        channels.cut(node, position, 0, x.vector)
+    channels.set(Value(node), x)

@@ -25,6 +25,7 @@ class Chain(Operator):
 
     names = (CHAIN,)
     summary = "what functions of functions are fused to: one table"
+    elementwise = True
 
     def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
         """A table of what the steps come to."""

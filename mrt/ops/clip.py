@@ -19,6 +19,7 @@ class Clip(Operator):
 
     names = ("clip",)
     summary = "saturation of the stored form where it can, else integer clip"
+    elementwise = True
     form = Form.SAME
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
@@ -40,6 +41,7 @@ class ReLU(Operator):
 
     names = ("relu",)
     summary = "saturation of the stored form where it can, else integer relu"
+    elementwise = True
     form = Form.SAME
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:

@@ -14,8 +14,8 @@ from mrt.integer.context import QuantizeContext
 from mrt.integer.layer import finest_step, quantize_layer
 from mrt.integer.limbs import ADDABLE_BITS, accumulate, constant_limbs, limbs
 from mrt.integer.qvalue import IntValue, QValue
-from mrt.ops.base import Layer, Rewriter
-from mrt.ops.planar import over_two_axes, require_axes
+from mrt.ops.base import ChannelNumbers, Layer, Rewriter
+from mrt.ops.planar import follow_filters, over_two_axes, require_axes
 
 _UNIT = 2**16  # whole numbers, so that the sums are the same on any machine
 
@@ -64,6 +64,10 @@ class Convolution(Layer):
             raise refuse(node, "the weights are not constant")
         parameters = [rw.param(weight[:, :, None]), *inputs[2:]]
         return [over_two_axes(node.op, node, inputs[0], parameters, "NCHW", rw)]
+
+    def follow(self, node: Node, channels: ChannelNumbers) -> None:
+        """It makes new ones."""
+        follow_filters(node, channels, transposed=False)
 
     def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
         """qy = (m * (conv(qx, qw) + ox * sum of the valid taps) + B) >> s, see `mrt.integer.layer`."""

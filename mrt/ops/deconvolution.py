@@ -8,8 +8,8 @@ import numpy as np
 
 from mrt.graph import Array, Node, Shape, Value
 from mrt.graph.attrs import integers, positive, refuse
-from mrt.ops.base import Layer, Rewriter
-from mrt.ops.planar import over_two_axes, require_axes
+from mrt.ops.base import ChannelNumbers, Layer, Rewriter
+from mrt.ops.planar import follow_filters, over_two_axes, require_axes
 
 
 class Deconvolution(Layer):
@@ -36,6 +36,15 @@ class Deconvolution(Layer):
         factors = np.repeat(factor.reshape(groups, -1), len(weight) // groups, axis=0)
         scaled: Array = weight * factors.reshape(factors.shape + (1,) * (weight.ndim - 2))
         return scaled
+
+    def filters(self, node: Node, weight: Array) -> Array:
+        """The weights are (I, O / groups, …)."""
+        parts = weight.reshape(self.groups(node), -1, *weight.shape[1:])
+        return np.moveaxis(parts, 2, 1).reshape(self.outputs(node, weight), -1)
+
+    def follow(self, node: Node, channels: ChannelNumbers) -> None:
+        """It makes new ones."""
+        follow_filters(node, channels, transposed=True)
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """1 or 2 spatial axes, channels first."""

@@ -21,6 +21,7 @@ class Divide(Operator):
 
     names = ("broadcast_div", "elemwise_div", "_div", "_Div")
     summary = "by a constant: multiplication; by its own length: L2Normalization; else broadcast_div of a 2^15 and b"
+    elementwise = True
     spreading = "broadcast_div"
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:

@@ -17,6 +17,7 @@ class Maximum(Operator):
 
     names = ("broadcast_maximum", "_maximum", "_Maximum")
     summary = "broadcast_max, both operands on the result's scale"
+    elementwise = True
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
         """One name."""
@@ -42,6 +43,7 @@ class Minimum(Operator):
 
     names = ("broadcast_minimum", "_minimum", "_Minimum")
     summary = "-max(-a, -b)"
+    elementwise = True
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """Negate, maximum, negate."""

@@ -27,6 +27,7 @@ class ZerosLike(Filled):
 
     names = ("zeros_like",)
     summary = "broadcast_mul by 0, exact"
+    elementwise = True
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """x * 0."""
@@ -54,6 +55,7 @@ class OnesLike(Filled):
 
     names = ("ones_like",)
     summary = "broadcast_mul by 0, broadcast_add of 1, exact"
+    elementwise = True
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """x * 0 + 1."""

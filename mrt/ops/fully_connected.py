@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from mrt.graph import Array, Node, Shape, Value
-from mrt.graph.attrs import flag, refuse
+from mrt.graph.attrs import flag, positive, refuse
 from mrt.integer.context import QuantizeContext
 from mrt.integer.layer import finest_step, quantize_layer
 from mrt.integer.limbs import accumulate, constant_limbs, limbs
 from mrt.integer.qvalue import QValue
-from mrt.ops.base import Layer, Rewriter
+from mrt.ops.base import ChannelNumbers, Layer, NotFollowedError, Rewriter
 
 
 class FullyConnected(Layer):
@@ -43,6 +43,22 @@ class FullyConnected(Layer):
         rows = rw.op("Reshape", [inputs[0]], {"shape": (-1, shape[-1])})
         result = rw.op("FullyConnected", [rows, *inputs[1:]], attrs)
         return [rw.op("Reshape", [result], {"shape": rw.open_shape(Value(node))})]
+
+    def follow(self, node: Node, channels: ChannelNumbers) -> None:
+        """It makes new ones, along its last axis."""
+        x, shape = channels.read(node), channels.shapes[node.inputs[0]]
+        if flag(node, "flatten", True):
+            ins = x.whole(shape).reshape(-1)
+        elif x.axis == len(shape) - 1:
+            ins = x.vector
+        else:
+            raise NotFollowedError(f"FullyConnected {node.name} does not read them along its last axis")
+        units = positive(node, "num_hidden")
+        outs = channels.make(node, "num_hidden", units, len(channels.shapes[Value(node)]) - 1)
+        channels.cut(node, 1, 0, outs)
+        channels.cut(node, 1, 1, ins)
+        if not flag(node, "no_bias", False):
+            channels.cut(node, 2, 0, outs)
 
     def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
         """qy = (m * (qx qw^T + ox * sum of weights) + B) >> s, see `mrt.integer.layer`."""

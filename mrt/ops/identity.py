@@ -23,6 +23,7 @@ class Identity(Operator):
         "cast",
     )
     summary = "removed"
+    elementwise = True
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """A cast must be to a float type."""
@@ -55,6 +56,7 @@ class Dropout(Operator):
 
     names = ("Dropout",)
     summary = "removed"
+    elementwise = True
     drops = True
     passes_factors = True
 

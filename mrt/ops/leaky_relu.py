@@ -12,7 +12,7 @@ from mrt.graph.attrs import number, refuse, text
 from mrt.integer.context import QuantizeContext
 from mrt.integer.look_up import look_up
 from mrt.integer.qvalue import QValue
-from mrt.ops.base import Operator, Rewriter
+from mrt.ops.base import ChannelNumbers, NotFollowedError, Operator, Rewriter
 
 _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 
@@ -31,6 +31,15 @@ class LeakyReLU(Operator):
             raise refuse(
                 node, f"act_type={node.attrs['act_type']} is not supported (leaky, prelu, elu, selu, gelu are)"
             )
+
+    def follow(self, node: Node, channels: ChannelNumbers) -> None:
+        """prelu: each may have its slope."""
+        x = channels.read(node)
+        if text(node, "act_type", "leaky") == "prelu" and channels.shapes[node.inputs[1]] != (1,):
+            if x.axis != 1:
+                raise NotFollowedError(f"{node.op} {node.name} does not have them on axis 1")
+            channels.cut(node, 1, 0, x.vector)
+        channels.set(Value(node), x)
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
         """leaky and prelu: relu(x) + (-slope) * relu(-x)."""

@@ -8,8 +8,8 @@ import numpy as np
 
 from mrt.graph import Node, Shape, Value
 from mrt.graph.attrs import axis_of
-from mrt.ops.base import Operator, Rewriter
-from mrt.ops.softmax import require_plain, tempered
+from mrt.ops.base import ChannelNumbers, Operator, Rewriter
+from mrt.ops.softmax import follow_along, require_plain, tempered
 
 
 class LogSoftmax(Operator):
@@ -21,6 +21,10 @@ class LogSoftmax(Operator):
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """As softmax."""
         require_plain(node, shapes)
+
+    def follow(self, node: Node, channels: ChannelNumbers) -> None:
+        """They stay where it is taken along another axis."""
+        follow_along(node, channels)
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """x - max - log(sum(exp(x - max))) along the axis."""

@@ -11,7 +11,8 @@ from mrt.graph.attrs import axis_of, flag, integer, number, positive, refuse, te
 from mrt.integer.context import QuantizeContext
 from mrt.integer.qvalue import QValue
 from mrt.integer.unit_rows import ROW_BITS, unit_rows
-from mrt.ops.base import Operator, Rewriter, require_batch_kept
+from mrt.ops.base import ChannelNumbers, Operator, Rewriter, require_batch_kept
+from mrt.ops.batch_norm import follow_normalized
 from mrt.ops.reduce import reduced_axes
 
 
@@ -53,6 +54,10 @@ class InstanceNorm(Operator):
     names = ("InstanceNorm",)
     summary = "LayerNorm over the picture"
     learned = (1, 2)
+
+    def follow(self, node: Node, channels: ChannelNumbers) -> None:
+        """Each has its parameters."""
+        follow_normalized(node, channels, 1)
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """Each channel of a picture brought to mean 0 and variance 1, times gamma, plus beta."""

@@ -11,7 +11,7 @@ from mrt.graph.attrs import integers, number, refuse, text
 from mrt.integer.context import QuantizeContext
 from mrt.integer.form import Form
 from mrt.integer.qvalue import IntValue, QValue
-from mrt.ops.base import Operator, Rewriter
+from mrt.ops.base import ChannelNumbers, NotFollowedError, Operator, Rewriter
 from mrt.ops.take import taken
 
 
@@ -48,6 +48,13 @@ class Pad(Operator):
             raise refuse(node, "padding of the batch axis is not supported")
         if mode == "reflect" and any(max(pair) >= size for pair, size in zip(width, sizes) if any(pair)):
             raise refuse(node, f"pad_width={node.attrs['pad_width']} reflects more than there is")
+
+    def follow(self, node: Node, channels: ChannelNumbers) -> None:
+        """They stay where other axes are padded."""
+        x = channels.read(node)
+        if any(pad_width(node)[x.axis]) or not x.plain:
+            raise NotFollowedError(f"{node.op} {node.name} adds to them")
+        channels.set(Value(node), x)
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
         """reflect: take."""

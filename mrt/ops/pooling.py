@@ -11,8 +11,8 @@ from mrt.graph.attrs import flag, pair, refuse, text
 from mrt.integer.context import QuantizeContext
 from mrt.integer.form import Form
 from mrt.integer.qvalue import QValue
-from mrt.ops.base import Operator, Rewriter, sole
-from mrt.ops.planar import over_two_axes
+from mrt.ops.base import ChannelNumbers, Operator, Rewriter, sole
+from mrt.ops.planar import follow_planes, over_two_axes
 
 
 class Pooling(Operator):
@@ -27,6 +27,10 @@ class Pooling(Operator):
     ) -> Array | None:
         """They stay."""
         return sole(given)
+
+    def follow(self, node: Node, channels: ChannelNumbers) -> None:
+        """Plane by plane."""
+        follow_planes(node, channels)
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """Kinds, layout and conventions."""

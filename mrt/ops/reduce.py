@@ -11,7 +11,7 @@ from mrt.graph.attrs import axes_of, flag
 from mrt.integer.context import QuantizeContext
 from mrt.integer.form import Form
 from mrt.integer.qvalue import QValue
-from mrt.ops.base import Operator, Rewriter, require_batch_kept, sole
+from mrt.ops.base import ChannelNumbers, NotFollowedError, Operator, Rewriter, require_batch_kept, sole
 
 
 def reduced_axes(node: Node, rank: int) -> tuple[int, ...]:
@@ -24,9 +24,10 @@ def reduced_axes(node: Node, rank: int) -> tuple[int, ...]:
 
 
 class Reduction(Operator):
-    """What sum and max share."""
+    """What they share."""
 
-    form = Form.ANY
+    kind = "a reduction"
+    """What it is called where it is refused."""
 
     def channels(
         self, node: Node, given: Sequence[Array | None], before: Sequence[Shape], after: Shape
@@ -37,7 +38,15 @@ class Reduction(Operator):
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """The batch axis stays."""
         shape = shapes[node.inputs[0]]
-        require_batch_kept(node, reduced_axes(node, len(shape)), shape, "a reduction")
+        require_batch_kept(node, reduced_axes(node, len(shape)), shape, self.kind)
+
+    def follow(self, node: Node, channels: ChannelNumbers) -> None:
+        """They stay where other axes are reduced."""
+        x = channels.read(node)
+        axes = reduced_axes(node, x.ids.ndim)
+        if x.axis in axes or 0 in axes:
+            raise NotFollowedError(f"{node.op} {node.name} is taken over them")
+        channels.set(Value(node), x.without(axes, flag(node, "keepdims", False)))
 
 
 class Sum(Reduction):
@@ -45,6 +54,7 @@ class Sum(Reduction):
 
     names = ("sum", "sum_axis")
     summary = "sum; the scale stays"
+    form = Form.ANY
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
         """One name."""
@@ -61,22 +71,12 @@ class Sum(Reduction):
         return QValue(total, q.scale, q.offset * count)
 
 
-class Mean(Operator):
+class Mean(Reduction):
     """Mean over axes."""
 
     names = ("mean",)
     summary = "sum, and a scale smaller by the count"
-
-    def channels(
-        self, node: Node, given: Sequence[Array | None], before: Sequence[Shape], after: Shape
-    ) -> Array | None:
-        """They stay on axis 1 where neither that nor the one before it is reduced."""
-        return None if {0, 1}.intersection(reduced_axes(node, len(before[0]))) else sole(given)
-
-    def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
-        """The batch axis stays."""
-        shape = shapes[node.inputs[0]]
-        require_batch_kept(node, reduced_axes(node, len(shape)), shape, "a mean")
+    kind = "a mean"
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """sum * (1 / n)."""
@@ -105,16 +105,12 @@ class Max(Reduction):
         return QValue(ctx.emit("max", [q.tensor], attrs), q.scale, q.offset)
 
 
-class Min(Operator):
+class Min(Reduction):
     """Minimum over axes."""
 
     names = ("min", "min_axis")
     summary = "-max(-x)"
-
-    def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
-        """The batch axis stays."""
-        shape = shapes[node.inputs[0]]
-        require_batch_kept(node, reduced_axes(node, len(shape)), shape, "a minimum")
+    kind = "a minimum"
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """Negate, max, negate."""

@@ -10,8 +10,8 @@ import numpy as np
 from mrt.graph import Node, Shape, Value
 from mrt.graph.attrs import flag, integer, refuse, text
 from mrt.ops.base import Operator, Rewriter
+from mrt.ops.concat import stacked
 from mrt.ops.filled import FILLED
-from mrt.ops.shape import stacked
 
 _GATES = {"rnn_relu": 1, "rnn_tanh": 1, "lstm": 4, "gru": 3}
 

@@ -27,6 +27,7 @@ class AddScalar(Operator):
 
     names = ("_plus_scalar", "_PlusScalar")
     summary = "broadcast_add with a constant"
+    elementwise = True
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """broadcast_add; + 0 vanishes."""
@@ -40,6 +41,7 @@ class SubtractScalar(Operator):
 
     names = ("_minus_scalar", "_MinusScalar", "_rminus_scalar", "_RMinusScalar")
     summary = "broadcast_add / broadcast_mul with constants"
+    elementwise = True
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """x + (-c), or -x + c."""
@@ -55,6 +57,7 @@ class MultiplyScalar(Operator):
 
     names = ("_mul_scalar", "_MulScalar")
     summary = "broadcast_mul with a constant"
+    elementwise = True
 
     def looked_into(self, node: Node) -> tuple[Value, ...]:
         """Nothing where it multiplies by 0."""
@@ -72,6 +75,7 @@ class DivideScalar(Operator):
 
     names = ("_div_scalar", "_DivScalar", "_rdiv_scalar", "_RDivScalar")
     summary = "broadcast_mul with a constant; c / x through a table"
+    elementwise = True
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """c must not be zero."""
@@ -90,6 +94,7 @@ class PowerScalar(Operator):
 
     names = ("_power_scalar", "_PowerScalar")
     summary = "c = 2: square; else by table"
+    elementwise = True
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
         """The named function where there is one."""
@@ -109,6 +114,7 @@ class ScalarPower(Operator):
 
     names = ("_rpower_scalar", "_RPowerScalar")
     summary = "exp of x log c"
+    elementwise = True
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """exp(x * log c)."""
@@ -123,6 +129,7 @@ class ExtremeScalar(Operator):
 
     names = ("_maximum_scalar", "_MaximumScalar", "_minimum_scalar", "_MinimumScalar")
     summary = "clip"
+    elementwise = True
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """A clip open on one side; max(x, 0) is relu."""
@@ -139,6 +146,7 @@ class Negative(Operator):
 
     names = ("negative", "_np_negative")
     summary = "broadcast_mul by -1"
+    elementwise = True
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """broadcast_mul."""
@@ -150,6 +158,7 @@ class Square(Operator):
 
     names = ("square",)
     summary = "broadcast_mul with itself"
+    elementwise = True
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """broadcast_mul."""

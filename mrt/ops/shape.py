@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from mrt.graph import Array, Node, Shape, Value
-from mrt.graph.attrs import axes_of, axis_of, flag, integer, integers, positive, refuse, text
+from mrt.graph.attrs import axes_of, axis_of, flag, integer, integers, positive, refuse
+from mrt.graph.layout import Layout
 from mrt.integer.context import QuantizeContext
 from mrt.integer.form import Form
-from mrt.integer.qvalue import QValue, Target
-from mrt.ops.base import Operator, Rewriter, sole
+from mrt.integer.qvalue import QValue
+from mrt.ops.base import ChannelNumbers, NotFollowedError, Operator, Rewriter, sole
 
 
 class Mover(Operator):
@@ -44,6 +46,10 @@ class Flatten(Mover):
         channels = sole(given)
         return None if channels is None else np.repeat(channels, int(np.prod(before[0][2:])))
 
+    def follow(self, node: Node, channels: ChannelNumbers) -> None:
+        """By the elements."""
+        _follow_reshaped(node, channels)
+
     def emitted(self, node: Node, shape: Shape) -> tuple[str, Mapping[str, object]]:
         """flatten."""
         return "flatten", {}
@@ -63,6 +69,17 @@ class Reshape(Mover):
         flattens = len(shape) > 1 < shape[1] and after == (shape[0], int(np.prod(shape[1:])))
         return np.repeat(channels, int(np.prod(shape[2:]))) if flattens and channels is not None else None
 
+    def follow(self, node: Node, channels: ChannelNumbers) -> None:
+        """By the elements; the shape is written anew for those that are left."""
+        layout, shape = _follow_reshaped(node, channels), channels.shapes[Value(node)]
+
+        def change(inputs: tuple[Value, ...], kept: Array) -> Sequence[Value]:
+            sizes = [int(kept.sum()) if axis == layout.axis else size for axis, size in enumerate(shape)]
+            attrs = {**node.attrs, "shape": str((-1, *sizes[1:])), "reverse": "False"}
+            return [Value(replace(node, inputs=inputs, attrs=attrs))]
+
+        channels.change(node, layout.vector, change)
+
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
         """Codes that are read from the right (reverse), or the old target_shape: the shape that they lead to."""
         if integers(node, "shape", ()) and not flag(node, "reverse", False):
@@ -80,6 +97,12 @@ class ExpandDims(Mover):
     names = ("expand_dims",)
     summary = "expand_dims"
 
+    def follow(self, node: Node, channels: ChannelNumbers) -> None:
+        """They stay, on an axis that may be one further."""
+        x = channels.read(node)
+        axis = axis_of(node, "axis", x.ids.ndim + 1)
+        channels.set(Value(node), Layout(np.expand_dims(x.ids, axis), x.axis + (axis <= x.axis), x.size))
+
     def emitted(self, node: Node, shape: Shape) -> tuple[str, Mapping[str, object]]:
         """expand_dims."""
         axis = integer(node, "axis")
@@ -91,6 +114,15 @@ class Squeeze(Mover):
 
     names = ("squeeze",)
     summary = "squeeze"
+
+    def follow(self, node: Node, channels: ChannelNumbers) -> None:
+        """They stay where other axes go."""
+        x, shape = channels.read(node), channels.shapes[node.inputs[0]]
+        named = node.attrs.get("axis", "None") not in ("None", "()")
+        axes = axes_of(node, "axis", len(shape)) if named else tuple(np.flatnonzero(np.array(shape) == 1).tolist())
+        if x.axis in axes or 0 in axes:
+            raise NotFollowedError(f"squeeze {node.name} drops their axis")
+        channels.set(Value(node), x.without(axes, keep=False))
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
         """Name the axes, so that a batch of one is not squeezed away by accident."""
@@ -110,10 +142,13 @@ class Transpose(Mover):
     names = ("transpose",)
     summary = "transpose"
 
+    def follow(self, node: Node, channels: ChannelNumbers) -> None:
+        """They move with their axis."""
+        _follow_transposed(node, channels, _order(node, len(channels.shapes[node.inputs[0]])))
+
     def emitted(self, node: Node, shape: Shape) -> tuple[str, Mapping[str, object]]:
         """transpose."""
-        axes = axes_of(node, "axes", len(shape), ()) or tuple(reversed(range(len(shape))))
-        return "transpose", {"axes": axes}
+        return "transpose", {"axes": _order(node, len(shape))}
 
 
 class SwapAxis(Operator):
@@ -123,12 +158,13 @@ class SwapAxis(Operator):
     summary = "transpose"
     moves = True
 
+    def follow(self, node: Node, channels: ChannelNumbers) -> None:
+        """They move with their axis."""
+        _follow_transposed(node, channels, _swapped(node, len(channels.shapes[node.inputs[0]])))
+
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """transpose."""
-        axes = list(range(len(rw.shape(node.inputs[0]))))
-        first, second = integer(node, "dim1", 0), integer(node, "dim2", 0)
-        axes[first], axes[second] = axes[second], axes[first]
-        return [rw.op("transpose", inputs, {"axes": tuple(axes)})]
+        return [rw.op("transpose", inputs, {"axes": _swapped(node, len(rw.shape(node.inputs[0])))})]
 
 
 class Repeat(Mover):
@@ -159,111 +195,31 @@ class Tile(Mover):
         return "tile", {"reps": integers(node, "reps")}
 
 
-class UpSampling(Mover):
-    """Enlargement by a whole number."""
-
-    names = ("UpSampling",)
-    summary = "nearest: upsampling, of several each to the same size, then Concat or sums; bilinear: Deconvolution"
-
-    def channels(
-        self, node: Node, given: Sequence[Array | None], before: Sequence[Shape], after: Shape
-    ) -> Array | None:
-        """They stay."""
-        return sole(given)
-
-    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
-        """bilinear: MXNet's deconvolution with the weights that are its second input. Several: one by one."""
-        if text(node, "sample_type", "nearest") == "nearest":
-            return None if len(inputs) == 1 else [self._joined(node, inputs, rw)]
-        scale, channels = positive(node, "scale"), rw.shape(node.inputs[0])[1]
-        attrs = {
-            "kernel": (2 * scale - scale % 2,) * 2,
-            "stride": (scale, scale),
-            "pad": (scale // 2,) * 2,
-            "num_filter": channels,
-            "num_group": channels,
-            "no_bias": True,
-        }
-        return [rw.op("Deconvolution", inputs, attrs)]
-
-    def _joined(self, node: Node, inputs: Sequence[Value], rw: Rewriter) -> Value:
-        """Each input enlarged to the height of the result, joined along the channels or added up."""
-        height = rw.shape(Value(node))[2]
-        enlarged = []
-        for before, value in zip(node.inputs, inputs):
-            scale = height // rw.shape(before)[2]
-            attrs = {"scale": scale, "sample_type": "nearest", "num_args": 1}
-            enlarged.append(value if scale == 1 else rw.op("UpSampling", [value], attrs))
-        if text(node, "multi_input_mode", "concat") == "sum":
-            return rw.op("add_n", enlarged, {"num_args": len(enlarged)})
-        return rw.op("Concat", enlarged, {"dim": 1, "num_args": len(enlarged)})
-
-    def emitted(self, node: Node, shape: Shape) -> tuple[str, Mapping[str, object]]:
-        """upsampling."""
-        return "upsampling", {"scale": positive(node, "scale"), "method": "NEAREST_NEIGHBOR"}
+def _order(node: Node, rank: int) -> tuple[int, ...]:
+    """The axes as transpose puts them."""
+    return axes_of(node, "axes", rank, ()) or tuple(reversed(range(rank)))
 
 
-class Concat(Operator):
-    """Joins tensors along an axis: all in one integer form."""
-
-    names = ("Concat", "concat")
-    summary = "concatenate, all inputs on one scale"
-    form = Form.SAME
-    moves = True
-
-    def channels(
-        self, node: Node, given: Sequence[Array | None], before: Sequence[Shape], after: Shape
-    ) -> Array | None:
-        """Side by side, along axis 1."""
-        joined = [channels for channels in given if channels is not None]
-        return np.concatenate(joined) if integer(node, "dim", 1) == 1 and len(joined) == len(given) else None
-
-    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
-        """One name; a single input passes."""
-        if len(inputs) == 1:
-            return [inputs[0]]
-        attrs = {"dim": integer(node, "dim", 1), "num_args": len(inputs)}
-        return None if node.op == "Concat" else [rw.op("Concat", inputs, attrs)]
-
-    def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
-        """Bring every input to the output's form, unless all have one already; constants are quantized to it."""
-        target = ctx.target(node)
-        if shared := _shared_form(node, ctx, target.precision):
-            target = Target(shared.scale, shared.offset, target.precision)
-        parts = []
-        for value in node.inputs:
-            constant = ctx.constant(value)
-            if constant is None:
-                parts.append((ctx.get(value) if shared else ctx.at(value, target)).tensor)
-            else:
-                steps = np.rint(constant / float(target.scale)) - target.offset
-                parts.append(ctx.param(np.clip(steps, -target.limit, target.limit)))
-        axis = axis_of(node, "dim", len(parts[0].shape), 1)
-        return QValue(ctx.emit("concatenate", parts, {"axis": axis}), target.scale, target.offset)
+def _swapped(node: Node, rank: int) -> tuple[int, ...]:
+    """The axes as SwapAxis puts them."""
+    axes = list(range(rank))
+    first, second = axis_of(node, "dim1", rank, 0), axis_of(node, "dim2", rank, 0)
+    axes[first], axes[second] = axes[second], axes[first]
+    return tuple(axes)
 
 
-class Stack(Operator):
-    """Joins tensors along a new axis."""
-
-    names = ("stack",)
-    summary = "expand_dims, Concat"
-    moves = True
-
-    def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
-        """Each tensor gets the axis, then they are joined along it."""
-        return [stacked(rw, inputs, axis_of(node, "axis", len(rw.shape(node.inputs[0])) + 1, 0))]
+def _follow_reshaped(node: Node, channels: ChannelNumbers) -> Layout:
+    """The channels of a reshape's output, element by element; the batch axis must stay."""
+    x, out = channels.read(node), channels.shapes[Value(node)]
+    if not out or out[0] != 1:
+        raise NotFollowedError(f"{node.op} {node.name} moves the batch axis")
+    layout = Layout.of(x.whole(channels.shapes[node.inputs[0]]).reshape(out))
+    channels.set(Value(node), layout)
+    return layout
 
 
-def stacked(rw: Rewriter, values: Sequence[Value], axis: int) -> Value:
-    """The values joined along a new axis."""
-    expanded = [rw.op("expand_dims", [value], {"axis": axis}) for value in values]
-    return rw.op("Concat", expanded, {"dim": axis, "num_args": len(expanded)}) if len(expanded) > 1 else expanded[0]
-
-
-def _shared_form(node: Node, ctx: QuantizeContext, precision: int) -> QValue | None:
-    """One of the inputs where all have its scale and offset and none takes more bits; there is no constant then."""
-    if any(ctx.constant(value) is not None for value in node.inputs):
-        return None
-    first, *others = (ctx.get(value) for value in node.inputs)
-    same = all((q.scale, q.offset) == (first.scale, first.offset) for q in others)
-    return first if same and all(q.tensor.precision <= precision for q in (first, *others)) else None
+def _follow_transposed(node: Node, channels: ChannelNumbers, axes: Sequence[int]) -> None:
+    x = channels.read(node)
+    if axes[0] != 0:
+        raise NotFollowedError(f"{node.op} {node.name} moves the batch axis")
+    channels.set(Value(node), x.transposed(axes))

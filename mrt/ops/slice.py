@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
-from mrt.graph import Node, Shape, Value
+import numpy as np
+
+from mrt.graph import Array, Node, Shape, Value
 from mrt.graph.attrs import axes_of, axis_of, flag, integer, integers, optional_integers, positive, refuse, text
-from mrt.ops.base import Operator, Rewriter, require_batch_kept
+from mrt.ops.base import ChannelNumbers, NotFollowedError, Operator, Rewriter, require_batch_kept
 from mrt.ops.shape import Mover
 from mrt.ops.take import taken
 
@@ -24,6 +27,17 @@ class Slice(Mover):
         """Where its bounds hold the place."""
         ((begin, *_), (end, *_)) = (optional_integers(node, key) or (None,) for key in ("begin", "end"))
         return (begin or 0) <= place and (end is None or end > place or end < 0)
+
+    def follow(self, node: Node, channels: ChannelNumbers) -> None:
+        """They stay where it takes all of them."""
+        x = channels.read(node)
+        begin, end, step = (
+            values[x.axis] if x.axis < len(values) else None
+            for values in (optional_integers(node, key) for key in ("begin", "end", "step"))
+        )
+        if begin or step not in (None, 1) or (end is not None and end < x.size) or not x.plain:
+            raise NotFollowedError(f"slice {node.name} takes some of them")
+        channels.set(Value(node), x)
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
         """Explicit, non-negative bounds on every axis but an untouched batch axis."""
@@ -75,6 +89,22 @@ class SliceAxis(Operator):
         """Where its bounds hold the place."""
         last = node.attrs.get("end", "None")
         return integer(node, "begin") <= place and (last == "None" or int(last) > place or int(last) < 0)
+
+    def follow(self, node: Node, channels: ChannelNumbers) -> None:
+        """Those of the part; along their axis the bounds move with what is left."""
+        x, shape = channels.read(node), channels.shapes[node.inputs[0]]
+        axis = axis_of(node, "axis", len(shape))
+        end = None if text(node, "end", "None") == "None" else integer(node, "end")
+        begin, end, _ = slice(integer(node, "begin"), end).indices(shape[axis])
+        channels.set(Value(node), x.part(axis, slice(begin, end)))
+
+        def change(inputs: tuple[Value, ...], kept: Array) -> Sequence[Value]:
+            first, last = np.cumsum([0, *kept])[[begin, end]]
+            attrs = {**node.attrs, "begin": str(first), "end": str(last)}
+            return [Value(replace(node, inputs=inputs, attrs=attrs))]
+
+        if axis == x.axis:
+            channels.change(node, x.vector, change)
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """slice."""
@@ -151,6 +181,39 @@ class SliceChannel(Operator):
         size = shape[axis]
         if size % parts:
             raise refuse(node, f"{size} entries cannot be split into {parts} equal parts")
+
+    def follow(self, node: Node, channels: ChannelNumbers) -> None:
+        """Those of each part, which may be of different sizes when some are gone."""
+        x, count = channels.read(node), positive(node, "num_outputs")
+        axis, squeezed = axis_of(node, "axis", x.ids.ndim, 1), flag(node, "squeeze_axis", False)
+        if axis != x.axis:
+            for index in range(count):
+                channels.set(Value(node, index), x.without((axis,), keep=not squeezed))
+            return
+        if squeezed:
+            raise NotFollowedError(f"{node.op} {node.name} takes each by itself")
+        size = x.size // count
+        for index in range(count):
+            channels.set(Value(node, index), x.part(axis, slice(index * size, (index + 1) * size)))
+
+        def change(inputs: tuple[Value, ...], kept: Array) -> Sequence[Value]:
+            bounds = np.cumsum([0, *kept])[::size]
+            if len(set(np.diff(bounds))) == 1:
+                return [Value(replace(node, inputs=inputs), index) for index in range(count)]
+            return [
+                Value(
+                    Node(
+                        "slice_axis",
+                        f"{node.name}_part{index}",
+                        inputs,
+                        {"axis": str(axis), "begin": str(begin), "end": str(end)},
+                        node.origin,
+                    )
+                )
+                for index, (begin, end) in enumerate(zip(bounds, bounds[1:]))
+            ]
+
+        channels.change(node, x.vector, change)
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """slice, and squeeze where squeeze_axis asks for it."""

@@ -11,7 +11,7 @@ from mrt.graph import Node, Shape, Value
 from mrt.graph.attrs import axis_of, flag, number, refuse, text
 from mrt.integer.context import QuantizeContext
 from mrt.integer.qvalue import QValue, Target, exact
-from mrt.ops.base import Operator, Rewriter, require_batch_kept
+from mrt.ops.base import ChannelNumbers, NotFollowedError, Operator, Rewriter, require_batch_kept
 
 _INDEX_BITS = 12
 _TABLE_BITS = 14
@@ -31,6 +31,10 @@ class Softmax(Operator):
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """Over whole axes, with a temperature above 0."""
         require_plain(node, shapes)
+
+    def follow(self, node: Node, channels: ChannelNumbers) -> None:
+        """They stay where it is taken along another axis."""
+        follow_along(node, channels)
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
         """The temperature is a scalar factor; of a sum of two tensors, as in masked attention, it is SumSoftmax."""
@@ -164,3 +168,11 @@ def tempered(node: Node, x: Value, rw: Rewriter) -> Value:
     if node.attrs.get("temperature", "None") == "None":
         return x
     return rw.op("broadcast_mul", [x, rw.param(np.array([1.0 / number(node, "temperature")]))])
+
+
+def follow_along(node: Node, channels: ChannelNumbers) -> None:
+    """The `follow` rule of what is taken along an axis."""
+    x = channels.read(node)
+    if x.axis == axis_of(node, "axis", x.ids.ndim, -1):
+        raise NotFollowedError(f"{node.op} {node.name} is taken over them")
+    channels.set(Value(node), x)

@@ -72,6 +72,7 @@ class Table(Operator):
 
     names = tuple(name for name in _FUNCTIONS if name != "abs")
     summary = f"cvm_lut with 2^{INDEX_BITS} entries, over the calibrated range and beyond; more where it is steep"
+    elementwise = True
 
     def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
         """The table is filled with f in the form wanted of the output."""
@@ -83,6 +84,7 @@ class Absolute(Operator):
 
     names = ("abs",)
     summary = "abs; the scale stays"
+    elementwise = True
 
     def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
         """The magnitudes of the integers."""
@@ -95,6 +97,7 @@ class HardSigmoid(Operator):
 
     names = ("hard_sigmoid",)
     summary = "scale, shift and clamp"
+    elementwise = True
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """Multiplication, addition, clip."""

@@ -14,7 +14,6 @@ from mrt import ops
 from mrt.compress.choose import Chooser, Goal
 from mrt.compress.criteria import scores
 from mrt.compress.distill import Distilled
-from mrt.compress.follow import channel_groups
 from mrt.compress.groups import ChannelGroups, Group
 from mrt.compress.measure import Cost, CostOfPruned, cost
 from mrt.compress.prune import prune
@@ -196,11 +195,11 @@ class Prune(Stage):
         settings, network = self._settings, have[NETWORK]
         if settings.sparsity:
             network = self._trainer(network, "sparsity", progress, settings.sparsity_epochs, settings.sparsity)
-        target = self._target(_cost_now(channel_groups(network)))
+        target = self._target(_cost_now(ChannelGroups(network)))
         shares = self._shares(target.kept)
         left: list[Group] = []
         for number, share in enumerate(shares, 1):
-            groups = channel_groups(network)
+            groups = ChannelGroups(network)
             chooser, left = self._chooser(groups)
             with progress.stage("prune", total=len(chooser.prunable) * 9) as step:
                 units = self._units(groups, chooser, Goal(target.kind, share, target.whole), step.advance)

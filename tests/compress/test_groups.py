@@ -8,7 +8,6 @@ import mxnet as mx
 import numpy as np
 import pytest
 
-from mrt.compress.follow import channel_groups
 from mrt.compress.groups import ChannelGroups
 from mrt.compress.prune import masked, prune
 from mrt.config import Config
@@ -61,7 +60,7 @@ def test_masked_is_pruned(name: str) -> None:
     pictures = np.random.default_rng(1).normal(size=(2, 3, side, side)).astype(np.float32)
     pictures[1] = 1 - pictures[1].cumsum(axis=2) / 2  # noise alone looks the same after pooling, whatever it is
     network = structural_network(untrained_network(config), pictures)
-    groups = channel_groups(network)
+    groups = ChannelGroups(network)
     units = halves(groups)
     small = prune(groups, units, verify=pictures)
     assert size(small) < part * size(network)
@@ -69,7 +68,7 @@ def test_masked_is_pruned(name: str) -> None:
     assert differs(outputs, Executor(masked(groups, units))(pictures)) < 1e-4
     assert differs(outputs, Executor(network)(pictures)) > 1e-2
     assert differs([outputs[0][:1]], [outputs[0][1:]]) > 1e-3  # it says something about its input
-    again = channel_groups(small)
+    again = ChannelGroups(small)
     prune(again, halves(again), verify=pictures)  # what is left can be pruned once more
 
 
@@ -85,7 +84,7 @@ def convolution(data: Any, count: int, name: str, kernel: int = 1, **options: An
 
 
 def checked(graph: Graph) -> tuple[ChannelGroups, list[int], Graph]:
-    groups = channel_groups(graph)
+    groups = ChannelGroups(graph)
     units = halves(groups)
     (shape,) = graph.inputs.values()
     pictures = np.random.default_rng(2).normal(size=(3, *shape[1:])).astype(np.float32)
@@ -108,11 +107,18 @@ def test_the_parts_of_a_split_may_become_of_different_sizes() -> None:
     one = convolution(mx.sym.var("data"), 8, "one")
     parts = mx.sym.SliceChannel(one, num_outputs=2, name="split")
     graph = graph_of(convolution(mx.sym.concat(parts[1], parts[0], parts[0]), 3, "last"))
-    groups = channel_groups(graph)
+    groups = ChannelGroups(graph)
     units = groups.layer_units(groups.groups[0].layers[0])
     pictures = np.random.default_rng(2).normal(size=(3, 4, 6, 6)).astype(np.float32)
     small = prune(groups, units[[0, 1, 6]], verify=pictures)
     assert weight(small, "one")[0] == 5 and weight(small, "last")[1] == 3 + 2 + 2
+
+
+def test_a_split_of_what_one_channel_has() -> None:
+    one = mx.sym.Flatten(convolution(mx.sym.var("data"), 1, "one"))
+    halves_ = mx.sym.SliceChannel(one, num_outputs=2, name="split")
+    groups, units, _ = checked(graph_of(mx.sym.FullyConnected(halves_[0] + halves_[1], num_hidden=3, name="last")))
+    assert groups.groups[0].reason == "one has one only" and not units
 
 
 def test_slices_move_with_what_is_left() -> None:
@@ -164,7 +170,7 @@ def test_a_group_that_cannot_be_pruned_says_why(mix: Any, reason: str) -> None:
 
 def test_what_cannot_be_removed_is_refused() -> None:
     graph = graph_of(convolution(convolution(mx.sym.var("data"), 8, "one"), 3, "last"))
-    groups = channel_groups(graph)
+    groups = ChannelGroups(graph)
     with pytest.raises(MRTError, match="nothing would be left of layer one; lower the ratio"):
         prune(groups, groups.groups[0].units)
     with pytest.raises(MRTError, match="cannot be removed"):

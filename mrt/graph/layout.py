@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mrt.graph import Array, Shape
+from mrt.graph.ir import Array, Shape
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,11 @@ class Layout:
             )
         return cls(ids, axis, shape[axis])
 
+    @classmethod
+    def along(cls, ids: Array, axis: int, rank: int) -> Layout:
+        """Channels along one axis of a tensor of `rank` axes."""
+        return cls(ids.reshape([len(ids) if a == axis else 1 for a in range(rank)]), axis, len(ids))
+
     @property
     def vector(self) -> Array:
         """One number per position along the axis; the others of that position are tied to it."""
@@ -65,7 +70,7 @@ class Layout:
         return np.broadcast_to(self.ids, shape)
 
     def without(self, axes: Sequence[int], keep: bool) -> Layout:
-        """After a reduction over other axes than the channels'."""
+        """After a reduction over other axes than `axis`."""
         ids = self.ids
         for axis in axes:
             ids = np.take(ids, [0], axis)
@@ -73,3 +78,12 @@ class Layout:
             return Layout(ids, self.axis, self.size)
         ids = ids.reshape([size for axis, size in enumerate(ids.shape) if axis not in axes])
         return Layout(ids, self.axis - sum(axis < self.axis for axis in axes), self.size)
+
+    def part(self, axis: int, part: slice) -> Layout:
+        """Of a slice along an axis."""
+        ids = self.ids if self.ids.shape[axis] == 1 else self.ids[(slice(None),) * axis + (part,)]
+        return Layout(ids, self.axis, len(range(*part.indices(self.size))) if axis == self.axis else self.size)
+
+    def transposed(self, axes: Sequence[int]) -> Layout:
+        """With the axes in that order."""
+        return Layout(self.ids.transpose(axes), list(axes).index(self.axis), self.size)
