@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Callable
 
 import rich.progress
@@ -20,9 +22,11 @@ logger = logging.getLogger(__name__)
 class Step:
     """The part of a stage that is done, counted in units of the stage's own."""
 
-    def __init__(self, show: Callable[[int], None] | None = None, say: Callable[[str], None] | None = None) -> None:
-        """`show` is called with the count so far, `say` with what is being done."""
-        self.done = 0
+    def __init__(
+        self, done: int = 0, show: Callable[[int], None] | None = None, say: Callable[[str], None] | None = None
+    ) -> None:
+        """`done` units are done already; `show` is called with the count so far, `say` with what is being done."""
+        self.done = done
         self._show = show
         self._say = say
 
@@ -54,10 +58,13 @@ class Progress:
         self._bars: rich.progress.Progress | None = None
 
     @contextmanager
-    def stage(self, name: str, total: int | None = None) -> Iterator[Step]:
-        """Time what runs inside as stage `name` of `total` units (None: not known); stages may nest."""
+    def stage(self, name: str, total: int | None = None, done: int = 0) -> Iterator[Step]:
+        """Time what runs inside as stage `name` of `total` units (None: not known), of which an earlier run did `done`.
+
+        Stages may nest.
+        """
         started = time.perf_counter()
-        with self._step(name, total) as step:
+        with self._step(name, total, done) as step:
             yield step
         seconds = time.perf_counter() - started
         self.seconds[name] = self.seconds.get(name, 0.0) + seconds
@@ -68,10 +75,10 @@ class Progress:
         return self._console.is_terminal and logger.isEnabledFor(logging.INFO)
 
     @contextmanager
-    def _step(self, name: str, total: int | None) -> Iterator[Step]:
+    def _step(self, name: str, total: int | None, done: int) -> Iterator[Step]:
         """Yield the stage's step, with a bar of its own while it runs where bars are shown."""
         if not self._shows():
-            yield Step()
+            yield Step(done)
             return
         outermost = self._bars is None
         bars = self._bars or rich.progress.Progress(
@@ -84,13 +91,16 @@ class Progress:
             rich.progress.TextColumn("{task.fields[text]}"),
             console=self._console,
             redirect_stdout=sys.stdout.isatty(),  # what goes elsewhere must not end on the terminal
+            speed_estimate_period=math.inf,  # one unit may take an hour
         )
         self._bars = bars
         if outermost:
             bars.start()
-        task = bars.add_task(name, total=total, text="")
+        task = bars.add_task(name, total=total, completed=done, text="")
+        bars.advance(task, 0)  # from here on, its speed is measured
         try:
-            step = Step(lambda done: bars.update(task, completed=done), lambda text: bars.update(task, text=text))
+            show = partial(bars.update, task)
+            step = Step(done, lambda count: show(completed=count), lambda text: show(text=text))
             yield step
             bars.update(task, total=total or step.done or 1, completed=total or step.done or 1)
         finally:

@@ -86,13 +86,12 @@ def run(
         tell(f"{name}: done before: {summary(report)}")
     todo = {job.name: job for job in jobs if job.name not in kept}
     failed, running = [], list[str]()
-    with progress.stage("zoo", total=len(jobs)) as step:
+    with progress.stage("zoo", total=len(jobs), done=len(kept)) as step:
 
         def begun(name: str) -> None:
             running.append(name)
             step.say(", ".join(running))
 
-        step.advance(len(kept))
         tasks = [Task(name, run_one, job, _memory(name, results)) for name, job in todo.items()]
         for finished in executor.run(tasks, begun):
             name, report, reason = finished.name, finished.result, finished.reason

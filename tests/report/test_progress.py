@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import time
 
 import pytest
@@ -60,6 +61,19 @@ def test_bars_with_times_on_a_terminal(caplog: pytest.LogCaptureFixture) -> None
     for part in ("calibrate", "nested", "quantize", "5/5", "0:00:00", "left"):
         assert part in shown
     assert caplog.records == []
+
+
+@pytest.mark.parametrize("done, left", [(0, "0:15:00"), (2, "0:05:00")])
+def test_the_time_left_is_known_after_one_slow_unit(caplog: pytest.LogCaptureFixture, done: int, left: str) -> None:
+    now = [0.0]
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=True, width=100, get_time=lambda: now[0])
+    caplog.set_level(logging.INFO, logger="mrt")
+    with pytest.raises(KeyError), Progress(console).stage("zoo", total=4, done=done) as step:
+        now[0] += 300.0
+        step.advance()
+        raise KeyError
+    assert f"left {left}" in re.sub(r"\x1b\[[0-9;]*m", "", text.getvalue())
 
 
 def test_a_failure_leaves_the_terminal_usable(caplog: pytest.LogCaptureFixture) -> None:
