@@ -107,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="mrt",
         description="Compile a trained MXNet / Gluon network to an integer-only CVM model.",
-        epilog="`mrt CONFIG` is short for `mrt run CONFIG`.",
+        epilog="`mrt CONFIG` is short for `mrt run CONFIG`. Example: mrt mrt/zoo/digits.ini",
     )
     parser.add_argument("--version", action="version", version=f"mrt {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -151,7 +151,8 @@ def _parser() -> argparse.ArgumentParser:
                 "--jobs", metavar="N", type=zoo_command.positive, default=1, help="evaluate in N processes (default 1)"
             )
             where.add_argument("--ray", metavar="ADDRESS", help="evaluate on a Ray cluster that shares the folders")
-    commands.add_parser("ops", help="list the supported operators, as a Markdown table", epilog="Example: mrt ops")
+    text = "list the supported operators, as a Markdown table"
+    commands.add_parser("ops", help=text, description=text, epilog="Example: mrt ops")
     zoo_command.add_to(commands)
     for each in dict.fromkeys(_OWN.values()):
         each.add_to(commands)

@@ -19,7 +19,7 @@ _DATASETS: dict[Shape, str] = {
     (3, 224, 224): "imagenet",
 }
 
-_TEXT = """# Written by mrt init for {model}. Run it with: mrt {name}.ini
+_TEXT = """# Written by mrt init for {model}. Run it with: mrt {output}
 # Every key there is, with what it means: mrt/config/example.ini
 
 [DEFAULT]
@@ -40,6 +40,14 @@ Dataset={dataset}
 # How many samples at a time, and how many times.
 Batch=16
 Calibrate_num=16
+
+[DATASET]
+# A picture becomes (pixel / Scale - Mean) / Std, by the dataset's numbers where none are given. CHECK: yours.
+# Scale=255
+# Mean=0.485, 0.456, 0.406
+# Std=0.229, 0.224, 0.225
+# The network's number of the dataset's first class: 1 where its own first is the background.
+# Label_offset=0
 
 [QUANTIZATION]
 # auto gives 16 bits to the layers that gain most by them; 8, to none.
@@ -75,15 +83,15 @@ def execute(options: argparse.Namespace) -> int:
     output = options.output or Path(f"{name}.ini")
     if output.exists() and not options.force:
         raise MRTError(f"{output} is there already; name another with -o, or give --force")
-    text, guessed = draft(folder, name)
+    text, guessed = draft(folder, name, output)
     print(atomic_write(output, text))
     for line in guessed:
         print(f"look at: {line}")
     return 0
 
 
-def draft(folder: Path, name: str) -> tuple[str, list[str]]:
-    """The configuration of a network, and what in it was guessed.
+def draft(folder: Path, name: str, output: Path) -> tuple[str, list[str]]:
+    """The configuration of a network, to be written to `output`, and what in it was guessed.
 
     Raises:
         MRTError: as `execute`.
@@ -109,6 +117,7 @@ def draft(folder: Path, name: str) -> tuple[str, list[str]]:
     text = _TEXT.format(
         model=files[0] if files else model,
         name=name,
+        output=output,
         folder=folder.resolve(),
         shape_note=shape_note,
         shape=_written(dict(found.shapes)),

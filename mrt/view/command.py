@@ -11,7 +11,7 @@ from cvm.table import table
 from mrt.atomic import atomic_write
 from mrt.view.difference import difference
 from mrt.view.opening import open_view
-from mrt.view.seen import View
+from mrt.view.seen import INPUT_OP, View
 
 _MODEL = "a compiled model's folder, a checkpoint such as out/net.quantize.json, or a network's own symbol file"
 _HEADERS = ("node", "operator", "shape", "bits", "range", "scale", "parameters")
@@ -58,7 +58,7 @@ def _listed(view: View) -> str:
         for n in view.nodes
     ]
     total = sum(node.parameters for node in view.nodes)
-    operators = sum(bool(node.inputs) for node in view.nodes)
+    operators = sum(node.op != INPUT_OP for node in view.nodes)
     return (
         f"{table(_HEADERS, rows)}\n\n{operators} operators, {total:,} parameters; outputs: {', '.join(view.outputs)}\n"
     )

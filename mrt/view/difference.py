@@ -11,12 +11,17 @@ from mrt.view.seen import Seen, View
 def difference(one: View, other: View) -> str:
     """Lines: a summary, then each node that is not as before.
 
-    Of two nodes that became one, both are fused; a node that became one or more others is lowered.
+    Of two nodes that became one, both are fused; a node that became one or more others is lowered. A node of real
+    numbers that left no integers of its own is what the saturation of those that it reads does, as of a ReLU.
     """
     before = {node.name: node for node in one.nodes}
     after = {node.name: node for node in other.nodes}
     last = {name: node for node in other.nodes for name in (*node.origin, node.name)}
     into = {node.name: last[name] for node in one.nodes for name in (*node.origin, node.name) if name in last}
+    if not _integers(one) and _integers(other):
+        for node in one.nodes:
+            if node.name not in into and len(node.inputs) == 1 and node.inputs[0] in into:
+                into[node.name] = into[node.inputs[0]]
     sources = Counter(node.name for node in into.values())
     rewritten = [
         (before[name], node) for name, node in after.items() if name in before and _changed(before[name], node)
@@ -39,6 +44,10 @@ def difference(one: View, other: View) -> str:
     if kinds:
         lines.append("more of    " + ", ".join(f"{op} {count:+d}" for op, count in kinds.most_common()))
     return "\n".join(lines) + "\n"
+
+
+def _integers(view: View) -> bool:
+    return any(node.precision is not None for node in view.nodes)
 
 
 def _changed(one: Seen, other: Seen) -> bool:

@@ -9,17 +9,17 @@ from pathlib import Path
 
 from cvm import Model
 from cvm.certificate import certify
+from cvm.description import Meaning
 from cvm.model import INPUT
 from cvm.ops.base import limit
-from cvm.package import SYMBOL, load_package
+from cvm.package import SYMBOL, Package, load_package
 
 from mrt.config.paths import spellings
 from mrt.errors import MRTError
-from mrt.view.seen import Seen, View
+from mrt.view.seen import INPUT_OP, Seen, View
 
 _QUANTIZED = ".quantize"
 _ENDINGS = ("-symbol.json", ".json", ".params")
-_INPUT = "input"
 
 
 def open_view(place: Path) -> View:
@@ -30,8 +30,7 @@ def open_view(place: Path) -> View:
     """
     if (place / SYMBOL).is_file():
         package = load_package(place)
-        named = package.description.inputs
-        return _of_model(package.model, {INPUT: named[0].meaning.text} if len(named) == 1 else {})
+        return _of_model(package.model, _meanings(package))
     if place.is_dir():
         raise MRTError(f"{place}: no model in it; a compiled one has the files symbol and params")
     folder, name = place.parent, _stem(place)
@@ -65,7 +64,7 @@ def _of_float(folder: Path, name: str, symbol: Path, params: Path) -> View:
     nodes = [
         Seen(
             name=node.name,
-            op=_INPUT if node.is_variable else node.op,
+            op=INPUT_OP if node.is_variable else node.op,
             inputs=tuple(dict.fromkeys(v.node.name for v in node.inputs if v.node.name not in graph.params)),
             attrs=dict(node.attrs),
             shape=tuple(known.get(Value(node), ())),
@@ -94,6 +93,19 @@ def _of_quantized(folder: Path, name: str) -> View:
     return _of_model(compile_model(quantized), meanings, origins)
 
 
+def _meanings(package: Package) -> dict[str, str]:
+    """What the integers of the ends mean, as far as that is one thing for each node."""
+    named, nodes = package.description.inputs, package.model.nodes
+    ends = list(zip((nodes[index].name for index, _ in package.model.heads), package.description.outputs))
+    known: list[tuple[str, Meaning]] = [(name, output.meaning) for name, output in ends]
+    known += [(INPUT, named[0].meaning)] if len(named) == 1 else []
+    return {
+        name: _meaning(str(meaning.scales[0]), meaning.offset) if len(meaning.scales) == 1 else "by channel"
+        for name, meaning in known
+        if meaning.scales
+    }
+
+
 def _meaning(scale: str, offset: int) -> str:
     return f"{float(Fraction(scale)):.4g}" + (f" (q{offset:+d})" if offset else "")
 
@@ -111,7 +123,7 @@ def _of_model(model: Model, scales: Mapping[str, str], origins: Mapping[str, tup
         nodes.append(
             Seen(
                 name=node.name,
-                op=_INPUT if node.is_variable else node.op,
+                op=INPUT_OP if node.is_variable else node.op,
                 inputs=tuple(dict.fromkeys(each.name for each in read if not each.is_variable or each.name == INPUT)),
                 attrs=dict(node.attrs),
                 shape=tuple(inferred.shapes[index][0]),

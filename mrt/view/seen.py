@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+INPUT_OP = "input"
+"""The operator of an input."""
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -12,7 +15,7 @@ class Seen:
 
     Attributes:
         name: unique in its graph.
-        op: its operator; `input` of an input.
+        op: its operator; `INPUT_OP` of an input.
         inputs: names of the nodes that it reads, parameters left out.
         attrs: its attributes.
         shape: of what it gives, for one sample; empty where that is not known.

@@ -60,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         help="run a model on arrays or a picture",
         description="Integers are taken as they are, real numbers are quantized, a picture (PNG or JPEG, needs Pillow) "
         "is made into input as ext.json records.",
+        epilog="Example: %(prog)s data/digits_cvm --input data/digits_cvm/data.npy",
     )
     run.add_argument("model", metavar="MODEL_DIR", help="directory with symbol and params")
     run.add_argument(
@@ -76,7 +77,10 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--max-memory", type=int, metavar="BYTES", help="of the native backend (default: 2 GiB)")
     run.add_argument("--max-operations", type=int, metavar="N", help="most operations that inspect may count (native)")
     run.add_argument("--timeout", type=float, metavar="SECONDS", help="stop a run that takes longer (native)")
-    inspect = commands.add_parser("inspect", help="show nodes, shapes, sizes and the overflow certificate")
+    text = "show nodes, shapes, sizes, operations and the overflow certificate"
+    inspect = commands.add_parser(
+        "inspect", help=text, description=text, epilog="Example: %(prog)s data/digits_cvm --strict"
+    )
     inspect.add_argument("model", metavar="MODEL_DIR", help="directory with symbol and params")
     inspect.add_argument(
         "--strict", action="store_true", help="list what the reference refuses or computes otherwise; then status 1"

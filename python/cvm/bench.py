@@ -94,7 +94,7 @@ def add_to(commands: Any) -> None:
     """Add the command to a parser's commands."""
     text = "time a model: latency p50, p90, p99, throughput, load, memory"
     command = commands.add_parser(
-        "bench", help=text, description=text, epilog="Example: bench data/digits_cvm --batch 16 --layers"
+        "bench", help=text, description=text, epilog="Example: %(prog)s data/digits_cvm --batch 16 --layers"
     )
     command.add_argument("model", metavar="MODEL_DIR", help="directory with symbol and params")
     command.add_argument("--threads", type=int, metavar="N", help="threads of a run (default: all cores)")

@@ -49,7 +49,7 @@ def add_to(commands: Any) -> None:
         "verify",
         help=text,
         description=f"{text}. Exit status 1 where one fails.",
-        epilog="Example: verify data/digits_cvm --sha256 3f0a...",
+        epilog="Example: %(prog)s data/digits_cvm --sha256 3f0a...",
     )
     command.add_argument("model", metavar="MODEL_DIR", help="directory with symbol and params")
     command.add_argument("--sha256", metavar="DIGEST", help="the digest that the whole directory must have")

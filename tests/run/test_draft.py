@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -23,11 +24,19 @@ from mrt.run.draft import draft
 def test_shapes_are_read_off_the_files(
     project: Path, tmp_path: Path, name: str, shape: tuple[int, ...], dataset: str, sure: bool
 ) -> None:
-    text, guessed = draft(project / "data", name)
+    text, guessed = draft(project / "data", name, tmp_path / "net.ini")
+    assert f"Run it with: mrt {tmp_path / 'net.ini'}" in text
     (tmp_path / "net.ini").write_text(text)
     config = load(tmp_path / "net.ini")
     assert config.default.only_shape == shape and config.calibration.dataset == dataset
     assert any("Input_shape" in line for line in guessed) is not sure
+
+
+def test_what_it_comments_out_are_keys(project: Path, tmp_path: Path) -> None:
+    text, _ = draft(project / "data", "cifar_resnet20_v1", tmp_path / "net.ini")
+    (tmp_path / "net.ini").write_text(re.sub(r"^# (\w+=)", r"\1", text, flags=re.MULTILINE))
+    config = load(tmp_path / "net.ini")
+    assert config.dataset.scale == 255 and config.dataset.mean == (0.485, 0.456, 0.406)
 
 
 def test_what_it_writes_runs(

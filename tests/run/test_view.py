@@ -40,6 +40,9 @@ def test_every_stage_can_be_looked_at(project: Path, out: Path, capsys: pytest.C
     assert scale.endswith("(q+127)") and 0.01 < float(scale.split()[0]) < 0.03, "a ReLU's, with its offset"
     model = inspected(out / "digits_cvm")
     assert cells(model, "digits_conv0_fwd_right_shift")[:5] == cells(text, "digits_conv0_fwd_right_shift")[:5]
+    assert model.splitlines()[-1].startswith(f"{len(model.splitlines()) - 5} operators"), "all but the input"
+    last = text.splitlines()[-3].split()[0]
+    assert cells(model, last)[5] == cells(text, last)[5], "the scale of the output is in ext.json"
 
 
 def test_a_drawing_has_each_node_and_edge(out: Path) -> None:
@@ -49,11 +52,25 @@ def test_a_drawing_has_each_node_and_edge(out: Path) -> None:
         assert part in text
 
 
+def test_constants_are_drawn_beside_what_reads_them(out: Path) -> None:
+    assert cli.main(["inspect", str(out / "digits_cvm"), "--svg", str(out / "net.svg")]) == 0
+    texts = ElementTree.parse(out / "net.svg").getroot().iter("{http://www.w3.org/2000/svg}text")
+    places = {each.text: re.search(r"translate\((\S+) (\S+)\)", each.attrib["transform"]) for each in texts}
+    (x, y), (u, v) = (
+        map(float, places[name].groups()) for name in ("digits_conv1_fwd_take", "digits_conv1_fwd_convolution")
+    )
+    assert y <= v < y + 200 and u < x < u + 400
+
+
 def test_what_became_of_the_nodes(project: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["diff", str(project / "data" / "digits-symbol.json"), str(out / "digits.prepare.json")]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "10 nodes, then 8: 3 the same, 4 rewritten, 2 fused, 1 lowered, 0 gone, 1 new"
     assert "fused      digits_batchnorm0_fwd (BatchNorm) into digits_conv0_fwd (Convolution)" in lines
+    assert cli.main(["diff", str(out / "digits.prepare.json"), str(out / "digits.quantize.json")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert " 0 gone" in lines[0], "a ReLU is the saturation of what it reads"
+    assert "fused      digits_relu0_fwd (Activation) into digits_conv0_fwd_right_shift (cvm_right_shift)" in lines
     assert cli.main(["diff", str(out / "digits_cvm"), str(out / "digits_cvm")]) == 0
     assert re.fullmatch(
         r"(\d+) nodes, then \1: \1 the same, 0 rewritten, 0 fused, 0 lowered, 0 gone, 0 new\n", capsys.readouterr().out
