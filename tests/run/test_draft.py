@@ -35,8 +35,8 @@ def test_shapes_are_read_off_the_files(
 def test_what_it_comments_out_are_keys(project: Path, tmp_path: Path) -> None:
     text, _ = draft(project / "data", "cifar_resnet20_v1", tmp_path / "net.ini")
     (tmp_path / "net.ini").write_text(re.sub(r"^# (\w+=)", r"\1", text, flags=re.MULTILINE))
-    config = load(tmp_path / "net.ini")
-    assert config.dataset.scale == 255 and config.dataset.mean == (0.485, 0.456, 0.406)
+    pictures = load(tmp_path / "net.ini").dataset
+    assert pictures is not None and pictures.scale == 255 and pictures.mean == (0.485, 0.456, 0.406)
 
 
 def test_what_it_writes_runs(

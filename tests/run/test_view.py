@@ -55,10 +55,9 @@ def test_a_drawing_has_each_node_and_edge(out: Path) -> None:
 def test_constants_are_drawn_beside_what_reads_them(out: Path) -> None:
     assert cli.main(["inspect", str(out / "digits_cvm"), "--svg", str(out / "net.svg")]) == 0
     texts = ElementTree.parse(out / "net.svg").getroot().iter("{http://www.w3.org/2000/svg}text")
-    places = {each.text: re.search(r"translate\((\S+) (\S+)\)", each.attrib["transform"]) for each in texts}
-    (x, y), (u, v) = (
-        map(float, places[name].groups()) for name in ("digits_conv1_fwd_take", "digits_conv1_fwd_convolution")
-    )
+    places = {each.text: re.findall(r"-?\d+\.\d+", each.attrib["transform"])[:2] for each in texts}
+    x, y = map(float, places["digits_conv1_fwd_take"])
+    u, v = map(float, places["digits_conv1_fwd_convolution"])
     assert y <= v < y + 200 and u < x < u + 400
 
 
