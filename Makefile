@@ -14,8 +14,9 @@ NATIVE_SOURCES := python/CMakeLists.txt $(shell find python/cvm/native -type f)
 demo: $(READY)
 	$(PYTHON) mrt/main.py mrt/zoo/digits.ini
 
+# Two tests at a time, each on one thread.
 test: lint
-	$(PYTHON) -m pytest
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses 2 --dist worksteal
 
 # All of it is typed strictly but for the tests, whose functions (fixtures, mostly) need no types of their own.
 TESTS_MAY := --allow-untyped-defs --allow-incomplete-defs --allow-untyped-calls --allow-any-generics --no-warn-return-any

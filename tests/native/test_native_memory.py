@@ -57,7 +57,7 @@ def test_a_model_that_outgrows_the_machine(megabytes: int, tmp_path) -> None:
     big, small = save(tmp_path / "big", hungry()), save(tmp_path / "small", native_checks.detector())
     code = (
         "import resource, sys, numpy, cvm, cvm.runtime\n"
-        "big, small = cvm.load(sys.argv[1], threads=2), cvm.load(sys.argv[2], threads=2)\n"
+        "big, small = cvm.load(sys.argv[1], threads=2, max_memory=2**40), cvm.load(sys.argv[2], threads=2)\n"
         "x = numpy.ones((4, 9, 6), numpy.int8)\n"
         "before = small(x)\n"
         "used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
