@@ -39,7 +39,7 @@ sanitize: $(READY_DEV)
 	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libubsan.so)" \
 	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc PYTHONPATH=build/sanitize \
 	  CVM_ALLOCATIONS=$(CURDIR)/build/sanitize/cvm/checks/allocations CVM_ALLOCATIONS_STRIDE=1 \
-	  build/sanitize-venv/bin/python -m pytest tests/native $(SANITIZE)
+	  build/sanitize-venv/bin/python -m pytest --numprocesses 2 --dist worksteal --timeout 0 tests/native $(SANITIZE)
 
 # The kernels for ARM under qemu (apt-get install qemu-user g++-aarch64-linux-gnu): every model that the native runtime's tests
 # have cvm.formal compute, on each table of kernels; all must be equal.
