@@ -106,9 +106,10 @@ teacher: $(READY_DEV)
 text: $(READY_DEV)
 	$(PYTHON) -m text --models $(TEXT_MODELS) $(ROWS)
 
-# Times the native runtime beside MXNet, ONNX Runtime and OpenVINO, and writes docs/bench.*; `BENCH=--help make bench`.
+# Times the native runtime beside MXNet, ONNX Runtime and OpenVINO, and writes docs/bench.*; `BENCH=--help make bench`; with
+# MODELS=FOLDER also the networks whose trained weights are there.
 bench: $(READY) $(READY_BENCH)
-	PYTHONPATH=python $(BENCH_VENV)/bin/python -m bench $(BENCH)
+	PYTHONPATH=python $(BENCH_VENV)/bin/python -m bench $(if $(MODELS),--models $(MODELS)) $(BENCH)
 
 # Mutants of small models: the Python and the native reader, the formal and the native executor must agree on each;
 # `FUZZ="--count 20000 --seed 0" make fuzz`.

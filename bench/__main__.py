@@ -17,14 +17,15 @@ from bench.engines import ENGINES, OURS
 from bench.machine import ROOT, command, processor, versions
 from bench.results import Machine, Memory, Network, Results, Timing
 from bench.rounds import BenchError, Effort, Process, best, compare, median, ratio
+from bench.subjects import CLASSIFIERS, DENSE
 from mrt.atomic import atomic_write
 from mrt.errors import MRTError
 
 WORK = ROOT / "build" / "bench"
-NETWORKS = ("resnet50_v1", "mobilenet1.0", "resnet18_v1", "squeezenet1.0", "mobilenetv2_1.0", "cifar_resnet20_v1")
 _MEMORY_OF = "resnet50_v1"
 _ROUNDS = 7
 _BATCH = 16
+_CLASSIFIES = "MXNet int8"  # whose quantization knows few of the operators of dense prediction
 
 
 def main() -> int:
@@ -45,13 +46,23 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--networks", nargs="+", default=NETWORKS, choices=NETWORKS, help="default: all six")
+    parser.add_argument(
+        "--networks",
+        nargs="+",
+        metavar="NAME",
+        choices=(*CLASSIFIERS, *DENSE),
+        help=f"of {', '.join((*CLASSIFIERS, *DENSE))}; default: all, those with trained weights if --models has them",
+    )
+    parser.add_argument("--models", type=Path, default=ROOT / "models", help="folder of trained weights")
     parser.add_argument("--rounds", type=int, default=_ROUNDS, help=f"turns of each engine (default {_ROUNDS})")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of each engine (default: all processors)")
     parser.add_argument("--keep", action="store_true", help="use the networks that an earlier run built")
     parser.add_argument("--python", type=Path, default=ROOT / ".venv/bin/python", help="the interpreter that has mrt")
     parser.add_argument("--output", type=Path, default=ROOT / "docs", help="folder to write to (default: docs)")
     options = parser.parse_args()
+    there = [n for n, d in DENSE.items() if not d.trained or (options.models / f"{d.network}-symbol.json").is_file()]
+    options.networks = options.networks or [*CLASSIFIERS, *there]
+    options.models = options.models.absolute()
     options.python = options.python.absolute()  # workers run in ROOT; not resolve(), which would leave the environment
     if options.rounds < 1 or options.threads < 1:
         parser.error("--rounds and --threads must be 1 or more")
@@ -65,7 +76,7 @@ def _run(options: argparse.Namespace) -> Results:
     for name in options.networks:
         if not (options.keep and (WORK / name / "int8.xml").is_file()):
             _tell(f"{name}: building")
-            _build(name, options.python)
+            _build(name, options)
     with ExitStack() as stack:
         processes = []
         for engine, kind in ENGINES.items():
@@ -81,20 +92,27 @@ def _run(options: argparse.Namespace) -> Results:
     return Results(today, machine, versions(options.python), options.rounds, networks, memory)
 
 
-def _build(name: str, python: Path) -> None:
-    from bench.export import export
+def _build(name: str, options: argparse.Namespace) -> None:
+    from bench.export import export, verify
     from bench.quantize import quantize
 
-    command([str(python), "-m", "bench.networks", str(WORK), name])
+    python = str(options.python)
+    if name in DENSE:
+        command([python, "-m", "bench.dense", str(WORK), str(options.models), name])
+    else:
+        command([python, "-m", "bench.networks", str(WORK), name])
     export(WORK / name)
+    verify(WORK / name)
     quantize(WORK / name)
 
 
 def _measure(name: str, processes: list[Process], rounds: int) -> Network:
-    single = Effort(rounds, seconds=0.3, runs=8)
-    many = Effort(max(1, rounds // 2), seconds=0.5, runs=3)
+    efforts = {1: Effort(rounds, seconds=0.3, runs=8), _BATCH: Effort(max(1, rounds // 2), seconds=0.5, runs=3)}
+    if name in DENSE:
+        efforts = {1: Effort(rounds, seconds=0.5, runs=3)}
+        processes = [process for process in processes if process.engine != _CLASSIFIES]
     batches = {}
-    for batch, effort in ((1, single), (_BATCH, many)):
+    for batch, effort in efforts.items():
         correlations = {process.engine: process.load(WORK / name, batch) for process in processes}
         turns = compare(processes, effort)
         batches[batch] = {

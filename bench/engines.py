@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
-Run = Callable[[], Array]
+Run = Callable[[], Sequence[Array]]
+"""Runs a network once and gives its outputs."""
 
 OURS = "cvm"
 _TRIALS = 5
@@ -47,7 +48,12 @@ class Cvm(Engine):
 
         model = cvm.load(folder / "model", threads=threads)
         data = model.quantize_input(pictures)
-        return lambda: np.asarray(model(data))
+
+        def run() -> Sequence[Array]:
+            outputs = model(data)
+            return outputs if isinstance(outputs, tuple) else (outputs,)
+
+        return run
 
 
 class MXNet(Engine):
@@ -72,7 +78,12 @@ class MXNet(Engine):
                 block.optimize_for(data, backend=backend, static_alloc=True, static_shape=True)
             else:
                 block.hybridize(static_alloc=True, static_shape=True)
-            return lambda: block(data).asnumpy()
+
+            def run() -> Sequence[Array]:
+                outputs = block(data)
+                return [output.asnumpy() for output in (outputs if isinstance(outputs, list) else [outputs])]
+
+            return run
 
         return run_of(None) if self._integer else fastest([run_of(None), run_of("MKLDNN")])
 
@@ -97,7 +108,7 @@ class OnnxRuntime(Engine):
             session = onnxruntime.InferenceSession(
                 str(folder / f"{name}.onnx"), options, providers=["CPUExecutionProvider"]
             )
-            return lambda: session.run(None, {"data": pictures})[0]
+            return lambda: session.run(None, {"data": pictures})
 
         return fastest([run_of(name) for name in ("u8s8", "s8s8")]) if self._integer else run_of("fp32")
 
@@ -126,8 +137,10 @@ class OpenVino(Engine):
         request = core.compile_model(model, "CPU", settings).create_infer_request()
         request.set_input_tensor(openvino.Tensor(pictures, shared_memory=True))
 
-        def run(_kept: Array = pictures) -> Array:  # the request holds their memory, but doesn't keep it alive
-            return request.infer(share_outputs=True)[0]  # type: ignore[no-any-return]
+        def run(
+            _kept: Array = pictures,
+        ) -> Sequence[Array]:  # whose memory the request holds, but doesn't keep
+            return list(request.infer(share_outputs=True).values())
 
         return run
 
@@ -141,6 +154,11 @@ ENGINES: dict[str, Engine] = {
     "OpenVINO int8": OpenVino(True),
     OURS: Cvm(),
 }
+
+
+def side_by_side(outputs: Sequence[Array]) -> Array:
+    """All outputs of a batch as one array, a row per picture."""
+    return np.concatenate([output.reshape(len(output), -1) for output in outputs], axis=1)
 
 
 def fastest(runs: Sequence[Run]) -> Run:

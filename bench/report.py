@@ -10,6 +10,7 @@ from tabulate import tabulate
 from bench.engines import ENGINES, OURS
 from bench.machine import listed
 from bench.results import Memory, Network, Results, Timing
+from bench.subjects import DENSE
 
 _RIVALS = ("ONNX Runtime int8", "OpenVINO int8")
 _COLOURS = {"MXNet": "#8c9fb0", "ONNX Runtime": "#4f7fb5", "OpenVINO": "#6a5aa8", OURS: "#d1495b"}
@@ -27,6 +28,11 @@ post-training quantization, run with the latency hint. MXNet in float is the fas
 Times run from the input in memory to the output in memory; the input of the peers is float, that of {ours} is int8, as
 the target has it."""
 
+_HOW_DENSE = """\
+The networks of dense prediction are as their builders have them, nothing folded for the peers: DeepLabv3 on 512 x 512
+with trained weights, FastSCNN on 512 x 1024, simple_pose on 256 x 192, SSD on 300 x 300 down to its scores and box
+offsets."""
+
 
 def rival(timings: dict[str, Timing]) -> str | None:
     """The faster of the best int8 peers, if one was timed."""
@@ -42,7 +48,7 @@ def markdown(results: Results) -> str:
         if machine.peak
         else "Its int8 peak was not measured: the micro-benchmark knows no instruction of it."
     )
-    batches = [batch for batch in results.networks[0].batches if batch > 1]
+    batches = sorted({batch for network in results.networks for batch in network.batches if batch > 1})
     parts = [
         "# How fast",
         "Written by `make bench`.",
@@ -54,10 +60,13 @@ def markdown(results: Results) -> str:
         _latency(results),
     ]
     for batch in batches:
-        parts += [f"## {batch} pictures at once\n\nPictures per second.", _throughput(results.networks, batch)]
+        several = [network for network in results.networks if batch in network.batches]
+        parts += [f"## {batch} pictures at once\n\nPictures per second.", _throughput(several, batch)]
     if results.memory:
         parts += ["## Memory", _memory(results.memory)]
     parts += ["## How it is measured", _HOW.format(threads=machine.threads, rounds=results.rounds, ours=OURS)]
+    if any(network.name in DENSE for network in results.networks):
+        parts.append(_HOW_DENSE)
     return "\n\n".join(parts) + "\n"
 
 

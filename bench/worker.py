@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.engines import ENGINES, Run, timed
+from bench.engines import ENGINES, Run, side_by_side, timed
 
 _WARM_UP = 0.25  # of what is asked for
 
@@ -40,7 +40,7 @@ class Worker:
         pictures = np.ascontiguousarray(np.load(folder / "pictures.npy")[:batch])
         wanted = np.load(folder / "outputs.npy")[:batch]
         self._run = self._engine.load(folder, pictures, self._threads)
-        return float(np.corrcoef(self._run().ravel(), wanted.ravel())[0, 1])
+        return float(np.corrcoef(side_by_side(self._run()).ravel(), wanted.ravel())[0, 1])
 
     def _time(self, least_seconds: float, least_runs: int) -> list[float]:
         assert self._run is not None

@@ -50,8 +50,10 @@ def known(name: str) -> bool:
     return name.lower() in model_zoo.get_model_list()
 
 
-def get(name: str) -> mx.gluon.HybridBlock:
+def get(name: str, **options: object) -> mx.gluon.HybridBlock:
     """A new, uninitialised network. Its parameters are named the same whatever was built before.
+
+    `options` are those of GluonCV's builder, such as a size.
 
     Raises:
         MRTError: neither MRT nor GluonCV has a network of that name, or GluonCV cannot build it.
@@ -64,12 +66,12 @@ def get(name: str) -> mx.gluon.HybridBlock:
             f"unknown network {name!r}; use one of {', '.join(sorted(_OWN))} or a name from GluonCV's model zoo"
         )
     try:
-        return _from_gluoncv(name, pretrained_base=False)  # else those with a base would fetch its weights
+        return _from_gluoncv(name, pretrained_base=False, **options)  # else those with a base would fetch its weights
     except TypeError:  # they have none
-        return _from_gluoncv(name)
+        return _from_gluoncv(name, **options)
 
 
-def _from_gluoncv(name: str, **options: bool) -> mx.gluon.HybridBlock:
+def _from_gluoncv(name: str, **options: object) -> mx.gluon.HybridBlock:
     prepare_gluoncv()
     from gluoncv import model_zoo  # takes seconds
 

@@ -13,13 +13,16 @@ import pytest
 from cvm.package import save_package
 from toolchain import compile_network, pictures, random_network
 
-from bench.engines import ENGINES, OURS
+from bench.engines import ENGINES, OURS, side_by_side
+from bench.export import export, verify
 from bench.networks import pool_means
 from bench.report import markdown, plot, rival
 from bench.results import Machine, Memory, Network, Results, Timing
 from bench.rounds import BenchError, Effort, Process, best, compare, median, ratio
 from mrt.datasets import Synthetic, get
-from mrt.executors.mxnet import Executor
+from mrt.errors import MRTError
+from mrt.executors.mxnet import Executor, infer_shapes
+from mrt.frontends import mxnet as mxnet_files
 from mrt.targets.cvm.description import describe
 from mrt.transform import PREPARE, PassManager
 
@@ -48,6 +51,31 @@ def test_a_sum_that_is_no_mean_stays() -> None:
     total = mx.sym.broadcast_mul(mx.sym.sum(mx.sym.var("data"), axis=(2, 3), keepdims=True), half)
     network = random_network(total, (-1, 3, 8, 8), half=np.array(0.5))
     assert [node.op for node in pool_means(network).nodes()] == [node.op for node in network.nodes()]
+
+
+def test_the_peers_get_the_network_itself(tmp_path: Path) -> None:
+    """As ONNX, to the last operator: those of dense prediction in particular, with sizes that do not divide."""
+    data = mx.sym.var("data")
+    net = mx.sym.Pad(data, mode="constant", pad_width=(0, 0, 0, 0, 0, 1, 0, 1), name="pad")
+    net = mx.sym.Convolution(net, kernel=(3, 3), num_filter=6, stride=(2, 2), name="conv")
+    net = mx.sym.Deconvolution(net, kernel=(4, 4), num_filter=5, stride=(2, 2), pad=(1, 1), name="up")
+    small = mx.sym.contrib.AdaptiveAvgPooling2D(net, output_size=3, name="regions")
+    small = mx.sym.contrib.BilinearResize2D(small, height=7, width=10, align_corners=False, name="half_pixel")
+    net = mx.sym.contrib.BilinearResize2D(net, height=7, width=10, name="aligned")
+    rows = mx.sym.Flatten(mx.sym.transpose(small, axes=(0, 2, 3, 1), name="last"), name="rows")
+    network = random_network(mx.sym.Group([mx.sym.Concat(net, small, dim=1, name="joined"), rows]), (-1, 3, 10, 16))
+    given = pictures(network, 2, seed=3)
+    mxnet_files.save(network, tmp_path / "prepared.json", tmp_path / "prepared.params")
+    np.savez(tmp_path / "params.npz", **network.params)
+    np.save(tmp_path / "pictures.npy", given)
+    np.save(tmp_path / "outputs.npy", side_by_side(Executor(network)(given)))
+    shapes = {value.name: shape for value, shape in infer_shapes(network).items()}
+    (tmp_path / "shapes.json").write_text(json.dumps(shapes))
+    export(tmp_path)
+    verify(tmp_path)
+    np.save(tmp_path / "outputs.npy", side_by_side(Executor(network)(given + 1)))
+    with pytest.raises(MRTError, match="away from the float network's"):
+        verify(tmp_path)
 
 
 def test_summaries_of_turns() -> None:
