@@ -6,15 +6,20 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <new>
+#include <utility>
 #include <vector>
 
 namespace cvm {
 
 class Blocks {
 public:
-    // A block and where it came from, so that it finds back.
+    struct Free {
+        void operator()(uint8_t* memory) const { ::operator delete(memory, kLine); }
+    };
+    // A block, from the start of a cache line on, and where it came from, so that it finds back.
     struct Block {
-        std::unique_ptr<uint8_t[]> memory;
+        std::unique_ptr<uint8_t, Free> memory;
         size_t bytes;
     };
 
@@ -33,7 +38,8 @@ public:
                 return block;
             }
         }
-        return std::unique_ptr<Block>(new Block{std::unique_ptr<uint8_t[]>(new uint8_t[bytes]), bytes});
+        std::unique_ptr<uint8_t, Free> memory(static_cast<uint8_t*>(::operator new(bytes, kLine)));
+        return std::unique_ptr<Block>(new Block{std::move(memory), bytes});
     }
 
     // Keeps the newest blocks.
@@ -53,6 +59,7 @@ public:
 private:
     Blocks() { kept_.reserve(kCount + 1); }
 
+    static constexpr std::align_val_t kLine{64};
     static constexpr size_t kLeast = size_t(1) << 20, kMost = size_t(64) << 20, kCount = 8;
 
     std::mutex mutex_;

@@ -1,6 +1,10 @@
 // Steps that bring values from one layout to another, and those that run by scalar definitions.
 #include <cstring>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include "exec/access.h"
 
 namespace cvm {
@@ -25,21 +29,72 @@ void copy_channels(const uint8_t* from, uint8_t* to, int64_t channels) {
 // Channels of a pixel that are read together: padding of channels or the slack behind a tensor lies behind the last.
 constexpr int64_t kChannels = 16;
 constexpr int64_t kPixels = 32;
+constexpr int64_t kLine = 64;                    // bytes of a line of the cache
+constexpr int64_t kCached = int64_t(1) << 23;    // bytes that later steps may still find in the cache
+
+template <typename T>
+using Four __attribute__((vector_size(4 * sizeof(T)))) = T;
+
+// Four channels of a pixel.
+template <typename From>
+Four<int32_t> four_values(const uint8_t* from) {
+    Four<From> stored;
+    std::memcpy(&stored, from, sizeof(stored));
+    return __builtin_convertvector(stored, Four<int32_t>) + value_of(From(0));
+}
+
+template <typename To>
+void put_four(Four<int32_t> values, To* to) {
+    const Four<To> stored = __builtin_convertvector(values, Four<To>);
+    std::memcpy(to, &stored, sizeof(stored));
+}
+
+// Four channels of four pixels, `stride` bytes apart, to four rows of four.
+template <typename From, typename To>
+void part_four(const uint8_t* from, int64_t stride, To (*to)[kPixels]) {
+    const Four<int32_t> a = four_values<From>(from), b = four_values<From>(from + stride);
+    const Four<int32_t> c = four_values<From>(from + 2 * stride), d = four_values<From>(from + 3 * stride);
+    const Four<int32_t> ab_low = __builtin_shufflevector(a, b, 0, 4, 1, 5), ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+    const Four<int32_t> cd_low = __builtin_shufflevector(c, d, 0, 4, 1, 5), cd_high = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+    put_four(__builtin_shufflevector(ab_low, cd_low, 0, 1, 4, 5), to[0]);
+    put_four(__builtin_shufflevector(ab_low, cd_low, 2, 3, 6, 7), to[1]);
+    put_four(__builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5), to[2]);
+    put_four(__builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7), to[3]);
+}
+
+// Writes a run of values. Where they are written `once`, not to be read soon, the cache is left to others: whole lines then
+// go to memory without being read from it first.
+template <typename To>
+void put_run(const To* values, int64_t count, To* to, bool once) {
+#ifdef __SSE2__
+    if (once && reinterpret_cast<uintptr_t>(to) % kLine == 0 && size_t(count) * sizeof(To) % kLine == 0) {
+        for (int64_t i = 0; i < count; i += int64_t(sizeof(__m128i) / sizeof(To)))
+            _mm_stream_si128(reinterpret_cast<__m128i*>(to + i), _mm_load_si128(reinterpret_cast<const __m128i*>(values + i)));
+        return;
+    }
+#endif
+    (void)once;
+    std::copy_n(values, count, to);
+}
 
 // A row of pixels `stride` bytes apart to rows of its channels, `plane` values apart: tile by tile, so that both sides are
 // met in runs.
 template <typename From, typename To>
-void part_row(const uint8_t* from, int64_t stride, int64_t width, int64_t channels, To* to, int64_t plane) {
-    To tile[kChannels][kPixels];
+void part_row(const uint8_t* from, int64_t stride, int64_t width, int64_t channels, To* to, int64_t plane, bool once) {
+    alignas(16) To tile[kChannels][kPixels];
     for (int64_t x = 0; x < width; x += kPixels) {
-        const int64_t pixels = std::min(kPixels, width - x);
+        const int64_t pixels = std::min(kPixels, width - x), fours = pixels / 4 * 4;
         for (int64_t c = 0; c < channels; c += kChannels) {
-            for (int64_t i = 0; i < pixels; ++i) {
+            const int64_t there = std::min(kChannels, round_up(channels - c, int64_t(4)));
+            for (int64_t i = 0; i < fours; i += 4)
+                for (int64_t k = 0; k < there; k += 4)
+                    part_four<From>(from + (x + i) * stride + (c + k) * int64_t(sizeof(From)), stride,
+                                    reinterpret_cast<To(*)[kPixels]>(&tile[k][i]));
+            for (int64_t i = fours; i < pixels; ++i) {
                 const From* values = reinterpret_cast<const From*>(from + (x + i) * stride) + c;
-                for (int64_t k = 0; k < kChannels; ++k) tile[k][i] = To(value_of(values[k]));
+                for (int64_t k = 0; k < there; ++k) tile[k][i] = To(value_of(values[k]));
             }
-            for (int64_t k = 0; k < std::min(kChannels, channels - c); ++k)
-                std::copy_n(tile[k], pixels, to + (c + k) * plane + x);
+            for (int64_t k = 0; k < std::min(kChannels, channels - c); ++k) put_run(tile[k], pixels, to + (c + k) * plane + x, once);
         }
     }
 }
@@ -56,12 +111,17 @@ void over_rows(const Call& call, const View& view, int64_t rows_per_task, int ta
 template <typename To>
 void part_rows(const Call& call, const View& view, int64_t rows_per_task, int task, To* to) {
     const int64_t plane = view.h * view.w;
+    const bool once = view.n * view.c * plane * int64_t(sizeof(To)) > kCached;
     with_type(view.type, [&](auto* type) {
         using From = std::remove_pointer_t<decltype(type)>;
         over_rows(call, view, rows_per_task, task, [&](int64_t n, int64_t y) {
-            part_row<From>(pixel(call, view, n, y, 0), view.sx, view.w, view.c, to + n * view.c * plane + y * view.w, plane);
+            part_row<From>(pixel(call, view, n, y, 0), view.sx, view.w, view.c, to + n * view.c * plane + y * view.w, plane,
+                           once);
         });
     });
+#ifdef __SSE2__
+    if (once) _mm_sfence();  // before others are told that it is done
+#endif
 }
 
 }  // namespace
