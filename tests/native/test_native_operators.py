@@ -77,6 +77,31 @@ def test_convolution(kernels: str, seed: int, tmp_path) -> None:
     check(tmp_path, model, x, kernels=kernels)
 
 
+@pytest.mark.parametrize(("channels", "width"), [(38, 256), (41, 250)])
+@pytest.mark.parametrize("narrow", [False, True])
+def test_an_output_larger_than_the_cache(channels: int, width: int, narrow: bool, tmp_path) -> None:
+    """Which is written past it, in whole lines where rows are made of these; int8 at a precision of 8 bits."""
+    size = (1, 3, 1024 if narrow else 256, width)
+    nodes = [
+        Node("null", "data"),
+        Node("null", "w"),
+        Node(
+            "conv2d", "c", ((0, 0), (1, 0)), {"channels": str(channels), "kernel_size": "(1, 1)", "use_bias": "False"}
+        ),
+        Node(
+            "cvm_right_shift",
+            "y",
+            ((2, 0),),
+            {"precision": "8" if narrow else "20", "shift_bit": "8" if narrow else "1"},
+        ),
+    ]
+    rng = np.random.default_rng(channels)
+    weights = rng.integers(-127, 128, (channels, 3, 1, 1)).astype(np.int32)
+    model = Model(nodes, [(3, 0)], {"w": weights}, {"data": 8, "w": 8}, size)
+    (output,) = check(tmp_path, model, values(rng, size, 8))
+    assert output.size * (1 if narrow else 4) > 2**23
+
+
 @each_kernels
 def test_longest_sums(kernels: str, tmp_path) -> None:
     """Nearly 2^31 in one accumulator: no kernel may saturate or lose a carry."""
