@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mrt.graph.channels import condensed
 from mrt.graph.ir import Array, Shape
 
 
@@ -31,11 +32,7 @@ class Layout:
         Along the batch axis no channels are removed.
         """
         shape = numbers.shape
-        ids = numbers
-        for axis in range(ids.ndim):
-            first = np.take(ids, [0], axis)
-            if ids.shape[axis] > 1 and (ids == first).all():
-                ids = first
+        ids = condensed(numbers)
         varying = [axis for axis in range(1, ids.ndim) if ids.shape[axis] > 1]
         axis = min(1, len(shape) - 1)
         if varying:

@@ -137,10 +137,15 @@ class Multiply(Operator):
         return _constant_second(node, inputs, rw)
 
     def channels(
-        self, node: Node, given: Sequence[Array | None], before: Sequence[Shape], after: Shape
+        self,
+        node: Node,
+        given: Sequence[Array | None],
+        constants: Sequence[Array | None],
+        before: Sequence[Shape],
+        after: Shape,
     ) -> Array | None:
         """Those of the one that a constant multiplies."""
-        return sole(given) if before[0][:2] == after[:2] else None
+        return sole(given) if len(before[0]) == len(after) and before[0][:2] == after[:2] else None
 
     def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
         """Tensors: the product of the integers, on the product of the scales."""

@@ -154,18 +154,25 @@ class Operator:
         return True
 
     def channels(
-        self, node: Node, given: Sequence[Array | None], before: Sequence[Shape], after: Shape
+        self,
+        node: Node,
+        given: Sequence[Array | None],
+        constants: Sequence[Array | None],
+        before: Sequence[Shape],
+        after: Shape,
     ) -> Array | None:
-        """The output's channels (axis 1) as those of its inputs, where a factor above 0 of each passes through.
+        """The channel each entry of the output is made of, where a factor above 0 of the channel passes through.
 
         Args:
             node: what to look at.
-            given: for each input the numbers of its channels, None for a constant.
+            given: for each input the numbers of the channels that its entries belong to, an array of the input's rank
+                whose axes have the input's size, or 1 where the numbers are the same; None for a constant.
+            constants: for each input the array behind it where it is constant.
             before: the shapes of the inputs, at batch 1.
             after: the shape of the output.
 
         Returns:
-            The numbers of the output's channels; None where they are others.
+            The numbers for the output, likewise; None where an entry is made of several, or no factor passes.
         """
         return None
 
@@ -248,6 +255,11 @@ def sole(given: Sequence[Array | None]) -> Array | None:
     """The first of the given where there are no others."""
     first, *others = given
     return first if all(other is None for other in others) else None
+
+
+def planes(numbers: Array | None) -> Array | None:
+    """The given where each channel's plane has one number."""
+    return None if numbers is None or any(size > 1 for size in numbers.shape[2:]) else numbers
 
 
 def _follow_entries(node: Node, channels: ChannelNumbers) -> None:

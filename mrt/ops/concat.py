@@ -8,6 +8,7 @@ import numpy as np
 
 from mrt.graph import Array, Node, Shape, Value
 from mrt.graph.attrs import axis_of, integer
+from mrt.graph.channels import condensed
 from mrt.graph.layout import Layout
 from mrt.integer.context import QuantizeContext
 from mrt.integer.form import Form
@@ -24,11 +25,21 @@ class Concat(Operator):
     moves = True
 
     def channels(
-        self, node: Node, given: Sequence[Array | None], before: Sequence[Shape], after: Shape
+        self,
+        node: Node,
+        given: Sequence[Array | None],
+        constants: Sequence[Array | None],
+        before: Sequence[Shape],
+        after: Shape,
     ) -> Array | None:
-        """Side by side, along axis 1."""
-        joined = [channels for channels in given if channels is not None]
-        return np.concatenate(joined) if integer(node, "dim", 1) == 1 and len(joined) == len(given) else None
+        """Side by side."""
+        joined = [numbers for numbers in given if numbers is not None]
+        if len(joined) < len(given):
+            return None
+        axis = axis_of(node, "dim", len(after), 1)
+        sizes = np.max([numbers.shape for numbers in joined], axis=0)
+        whole = ([*sizes[:axis], shape[axis], *sizes[axis + 1 :]] for shape in before)
+        return condensed(np.concatenate([np.broadcast_to(*each) for each in zip(joined, whole)], axis))
 
     def follow(self, node: Node, channels: ChannelNumbers) -> None:
         """Side by side where it joins along their axis; else those at one place are tied."""

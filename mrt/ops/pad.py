@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mrt.graph import Node, Shape, Value
+from mrt.graph import Array, Node, Shape, Value
 from mrt.graph.attrs import integers, number, refuse, text
 from mrt.integer.context import QuantizeContext
 from mrt.integer.form import Form
 from mrt.integer.qvalue import IntValue, QValue
-from mrt.ops.base import ChannelNumbers, NotFollowedError, Operator, Rewriter
+from mrt.ops.base import ChannelNumbers, NotFollowedError, Operator, Rewriter, sole
 from mrt.ops.take import taken
 
 
@@ -65,6 +65,21 @@ class Pad(Operator):
             if any(pair):
                 result = taken(rw, result, axis, np.pad(np.arange(shape[axis]), pair, mode="reflect"))
         return [result]
+
+    def channels(
+        self,
+        node: Node,
+        given: Sequence[Array | None],
+        constants: Sequence[Array | None],
+        before: Sequence[Shape],
+        after: Shape,
+    ) -> Array | None:
+        """They stay where a border has no others; a border of zeros has any."""
+        numbers = sole(given)
+        if numbers is None or (text(node, "mode") == "constant" and number(node, "constant_value", 0.0) != 0):
+            return None
+        beside = any(any(pair) and size > 1 for pair, size in zip(pad_width(node), numbers.shape))
+        return None if beside else numbers
 
     def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
         """Each border is one slice of the input, repeated; a constant border is that slice times 0 plus the constant.

@@ -11,7 +11,7 @@ from mrt.graph.attrs import flag, pair, refuse, text
 from mrt.integer.context import QuantizeContext
 from mrt.integer.form import Form
 from mrt.integer.qvalue import QValue
-from mrt.ops.base import ChannelNumbers, Operator, Rewriter, sole
+from mrt.ops.base import ChannelNumbers, Operator, Rewriter, planes, sole
 from mrt.ops.planar import follow_planes, over_two_axes
 
 
@@ -23,10 +23,15 @@ class Pooling(Operator):
     form = Form.SAME
 
     def channels(
-        self, node: Node, given: Sequence[Array | None], before: Sequence[Shape], after: Shape
+        self,
+        node: Node,
+        given: Sequence[Array | None],
+        constants: Sequence[Array | None],
+        before: Sequence[Shape],
+        after: Shape,
     ) -> Array | None:
-        """They stay."""
-        return sole(given)
+        """They stay where each plane has one."""
+        return planes(sole(given))
 
     def follow(self, node: Node, channels: ChannelNumbers) -> None:
         """Plane by plane."""

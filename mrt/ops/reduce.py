@@ -30,10 +30,18 @@ class Reduction(Operator):
     """What it is called where it is refused."""
 
     def channels(
-        self, node: Node, given: Sequence[Array | None], before: Sequence[Shape], after: Shape
+        self,
+        node: Node,
+        given: Sequence[Array | None],
+        constants: Sequence[Array | None],
+        before: Sequence[Shape],
+        after: Shape,
     ) -> Array | None:
-        """They stay on axis 1 where neither that nor the one before it is reduced."""
-        return None if {0, 1}.intersection(reduced_axes(node, len(before[0]))) else sole(given)
+        """They stay where it is taken over none of them."""
+        numbers, axes = sole(given), reduced_axes(node, len(before[0]))
+        if numbers is None or any(numbers.shape[axis] > 1 for axis in axes):
+            return None
+        return numbers if flag(node, "keepdims", False) else numbers.squeeze(axes)
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """The batch axis stays."""

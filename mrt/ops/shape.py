@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import cvm.ops
 import numpy as np
 
 from mrt.graph import Array, Node, Shape, Value
 from mrt.graph.attrs import axes_of, axis_of, flag, integer, integers, positive, refuse
+from mrt.graph.channels import condensed
 from mrt.graph.layout import Layout
 from mrt.integer.context import QuantizeContext
 from mrt.integer.form import Form
@@ -26,6 +28,23 @@ class Mover(Operator):
         """The target's operator, and its attributes, that does to integers of this shape what the node does."""
         raise NotImplementedError
 
+    def channels(
+        self,
+        node: Node,
+        given: Sequence[Array | None],
+        constants: Sequence[Array | None],
+        before: Sequence[Shape],
+        after: Shape,
+    ) -> Array | None:
+        """They move as the target's integers do."""
+        numbers = sole(given)
+        if numbers is None:
+            return None
+        op, attrs = self.emitted(node, before[0])
+        text = {key: str(value) for key, value in attrs.items()}
+        (moved,) = cvm.ops.get(op).formal(text, [np.broadcast_to(numbers, before[0])])
+        return condensed(moved)
+
     def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
         """Apply the operator to the integers."""
         q = ctx.like_output(node)
@@ -38,13 +57,6 @@ class Flatten(Mover):
 
     names = ("Flatten", "flatten")
     summary = "flatten"
-
-    def channels(
-        self, node: Node, given: Sequence[Array | None], before: Sequence[Shape], after: Shape
-    ) -> Array | None:
-        """Each channel once for each of its entries."""
-        channels = sole(given)
-        return None if channels is None else np.repeat(channels, int(np.prod(before[0][2:])))
 
     def follow(self, node: Node, channels: ChannelNumbers) -> None:
         """By the elements."""
@@ -60,14 +72,6 @@ class Reshape(Mover):
 
     names = ("Reshape", "reshape")
     summary = "reshape"
-
-    def channels(
-        self, node: Node, given: Sequence[Array | None], before: Sequence[Shape], after: Shape
-    ) -> Array | None:
-        """Where it flattens: each channel once for each of its entries."""
-        channels, shape = sole(given), before[0]
-        flattens = len(shape) > 1 < shape[1] and after == (shape[0], int(np.prod(shape[1:])))
-        return np.repeat(channels, int(np.prod(shape[2:]))) if flattens and channels is not None else None
 
     def follow(self, node: Node, channels: ChannelNumbers) -> None:
         """By the elements; the shape is written anew for those that are left."""

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from mrt.graph import Node, Shape, Value
+from mrt.graph import Array, Node, Shape, Value
 from mrt.graph.attrs import axes_of, axis_of, refuse, text
+from mrt.graph.channels import condensed
 from mrt.integer.context import QuantizeContext
 from mrt.integer.form import Form
 from mrt.integer.qvalue import QValue
@@ -45,6 +46,25 @@ class Take(Operator):
             raise refuse(node, "of a constant, only rows of a table of two axes can be taken")
         return [rw.op("Embedding", [inputs[1], inputs[0]], {"input_dim": shape[0], "output_dim": shape[1]})]
 
+    def channels(
+        self,
+        node: Node,
+        given: Sequence[Array | None],
+        constants: Sequence[Array | None],
+        before: Sequence[Shape],
+        after: Shape,
+    ) -> Array | None:
+        """Those at the places."""
+        numbers, places = given[0], constants[1]
+        if numbers is None or places is None:
+            return None
+        axis = axis_of(node, "axis", numbers.ndim, 0)
+        if places.ndim != 1:
+            return None
+        if numbers.shape[axis] == 1:
+            return numbers
+        return condensed(np.take(numbers, _inside(places, before[0][axis]), axis))
+
     def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
         """Take of the integers."""
         places = ctx.constant(node.inputs[1])
@@ -52,9 +72,15 @@ class Take(Operator):
             raise refuse(node, "the numbers are not constant")
         q = ctx.like_output(node)
         axis = axis_of(node, "axis", len(q.tensor.shape), 0)
-        inside = np.clip(np.trunc(places), 0, q.tensor.shape[axis] - 1)
+        inside = _inside(places, q.tensor.shape[axis])
         taken = ctx.emit("take", [q.tensor, ctx.param(inside)], {"axis": axis})
         return QValue(taken, q.scale, q.offset)
+
+
+def _inside(places: Array, size: int) -> Array:
+    """The places along an axis of this size; MXNet takes the nearest entry for those beyond."""
+    inside: Array = np.clip(np.trunc(places), 0, size - 1).astype(np.int32)
+    return inside
 
 
 class Reverse(Operator):

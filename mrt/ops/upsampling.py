@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from mrt.graph import Array, Node, Shape, Value
 from mrt.graph.attrs import positive, text
-from mrt.ops.base import ChannelNumbers, Rewriter, sole
+from mrt.ops.base import ChannelNumbers, Rewriter, planes, sole
 from mrt.ops.planar import follow_planes
 from mrt.ops.shape import Mover
 
@@ -18,10 +18,15 @@ class UpSampling(Mover):
     summary = "nearest: upsampling, of several each to the same size, then Concat or sums; bilinear: Deconvolution"
 
     def channels(
-        self, node: Node, given: Sequence[Array | None], before: Sequence[Shape], after: Shape
+        self,
+        node: Node,
+        given: Sequence[Array | None],
+        constants: Sequence[Array | None],
+        before: Sequence[Shape],
+        after: Shape,
     ) -> Array | None:
-        """They stay."""
-        return sole(given)
+        """They stay where each plane has one."""
+        return planes(sole(given))
 
     def follow(self, node: Node, channels: ChannelNumbers) -> None:
         """Plane by plane."""

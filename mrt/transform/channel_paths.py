@@ -1,6 +1,13 @@
-"""Follows the channels of tensors through a network: which can be scaled, and which only together."""
+"""Follows the channels of tensors through a network: which can be scaled, and which only together.
+
+A tensor's channels are given as the number of the channel that each of its entries belongs to: an array of the tensor's
+rank at batch 1, of size 1 along axes along which the numbers stay the same. So they are followed through movements that
+leave channels on several axes, as channel shuffles do.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy.sparse import coo_matrix
@@ -10,16 +17,17 @@ from mrt import ops
 from mrt.executors.mxnet import infer_shapes
 from mrt.graph import Array, Graph, Node, Shape, Value
 from mrt.graph.attrs import flag
+from mrt.graph.channels import along_channels, numbered
 
 
 class Channels:
-    """The channels (axis 1) of the tensors that depend on the input, numbered; those that share a gain share a number.
+    """The channels of the tensors that depend on the input, numbered; those that share a gain share a number.
 
     A gain is a factor above 0 that layers with constant weights can put on a channel and take off again. It passes
-    through what commutes with it: ReLU, pooling, constant factors, concatenation, flattening, additions, clips.
+    through what commutes with it: ReLU, pooling, constant factors, movements, additions, clips.
 
     Attributes:
-        of: the numbers of each tensor's channels.
+        of: the number of the channel that each entry of a tensor belongs to.
         fixed: whether a channel cannot have a gain, by number.
         bound: the smallest bound of the clips that a channel passes through, by number.
     """
@@ -44,16 +52,23 @@ class Channels:
         found = [node for node in self._graph.nodes() if is_layer(node, self._graph) and node.inputs[0] in self.of]
         return [node for node in found if not self.fixed[self.of[node.inputs[0]]].all()]
 
+    def read(self, layer: Node) -> Array | None:
+        """The numbers of the channels (axis 1) that a layer reads, (C,); None where one channel is made of several."""
+        value = layer.inputs[0]
+        return along_channels(self.of[value], self._shapes[value]) if value in self.of else None
+
     def _follow(self, node: Node) -> None:
         """Number the channels of the node's output."""
         out = Value(node)
         inputs = [value for value in node.inputs if value in self.of]
         if is_layer(node, self._graph):
+            if inputs and self.read(node) is None:
+                self._stopped.append(self.of[inputs[0]])
             self.of[out] = self._new(self._shapes[out])
             return
-        carried = self._carried(node, inputs) if inputs else None
-        if carried is not None:
-            self.of[out] = carried
+        numbers = self._carried(node, inputs) if inputs else None
+        if numbers is not None:
+            self.of[out] = numbers
             return
         self._stopped += [self.of[value] for value in inputs]
         if len(self._shapes.get(out, ())) > 1:  # what only a node with several outputs lacks
@@ -64,18 +79,18 @@ class Channels:
         """The channels of the node's output where they are those of its inputs."""
         first, shape, operator = self.of[inputs[0]], self._shapes.get(Value(node), ()), ops.of(node)
         if operator.adds and len(inputs) == 2 and all(self._shapes[value] == shape for value in inputs):
-            self._ties.append((first, self.of[inputs[1]]))
-            return first
+            one, other = np.broadcast_arrays(first, self.of[inputs[1]])
+            self._ties.append((one.reshape(-1), other.reshape(-1)))
+            return one
         bounds = operator.bounds(node)
         if bounds is not None and bounds[0] <= 0 <= bounds[1]:
             self._bounds.append((first, min((abs(bound) for bound in bounds if bound), default=np.inf)))
             return first
-        given = [self.of.get(value) for value in node.inputs]
-        return operator.channels(node, given, [self._shapes[value] for value in node.inputs], shape)
+        return carried(node, [self.of.get(value) for value in node.inputs], self._graph, self._shapes)
 
     def _new(self, shape: Shape) -> Array:
         first, self._count = self._count, self._count + shape[1]
-        return np.arange(first, self._count)
+        return numbered(shape, first)
 
     def _number(self) -> None:
         """Give tied channels one number."""
@@ -89,6 +104,13 @@ class Channels:
         self.bound = np.full(count, np.inf)
         for ids, bound in self._bounds:
             np.minimum.at(self.bound, number[ids], bound)
+
+
+def carried(node: Node, given: Sequence[Array | None], graph: Graph, shapes: Mapping[Value, Shape]) -> Array | None:
+    """The channels of a node's output, as those of its inputs (see `Operator.channels`)."""
+    constants = [graph.constant(value) for value in node.inputs]
+    before = [shapes[value] for value in node.inputs]
+    return ops.of(node).channels(node, given, constants, before, shapes.get(Value(node), ()))
 
 
 def is_layer(node: Node, graph: Graph) -> bool:

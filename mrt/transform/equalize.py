@@ -53,8 +53,9 @@ class Equalize(Pass):
         def visit(node: Node, inputs: tuple[Value, ...]) -> Sequence[Value] | None:
             if not is_layer(node, graph):
                 return None
-            after = gain[channels.of[Value(node)]]
-            before = gain[channels.of[node.inputs[0]]] if node.inputs[0] in channels.of else np.ones(1)
+            after = gain[channels.of[Value(node)].reshape(-1)]
+            read = channels.read(node)
+            before = np.ones(1) if read is None else gain[read]
             if (before == 1).all() and (after == 1).all():
                 return None
             weight, *bias = (graph.params[value.node.name] for value in node.inputs[1:])
@@ -69,7 +70,9 @@ class Equalize(Pass):
         skewed = np.zeros(len(channels.fixed), dtype=bool)
         for layer in channels.layers():
             value = layer.inputs[0]
-            largest, ids = self._largest[value.name].astype(np.float64), channels.of[value]
+            largest, ids = self._largest[value.name].astype(np.float64), channels.read(layer)
+            if ids is None:  # all of them fixed
+                continue
             np.maximum.at(absolute, ids, largest)
             np.maximum.at(relative, ids, largest / max(float(largest.max()), 1e-30))
             skewed[ids] |= graph.params[layer.inputs[1].node.name].shape[1] > 1

@@ -10,7 +10,8 @@ and by rounding its weights W, which have a step per output channel o,
 
 A depthwise layer reads one channel for each output, so there gains cost the weights nothing. A layer gets gains where
 they take off most of that, and do so on pictures that had no part in choosing them: what is unseen reaches further.
-What a dense layer reads of flattened pictures has one gain for all entries of a channel, so that it can go in before.
+What a dense layer reads of moved pictures, as flattened ones, has one gain for all entries of a channel, so that it can
+go in before.
 """
 
 from __future__ import annotations
@@ -28,15 +29,15 @@ from mrt.executors.streaming import streamed
 from mrt.graph import Array, Graph, Node, Shape, Value
 from mrt.graph.attrs import integer
 from mrt.graph.batch import Feed, Samples
+from mrt.graph.channels import along_channels, numbered
 from mrt.quantizer.input_cost import clamps
 from mrt.statistics.tensor import Statistics
-from mrt.transform.channel_paths import is_layer
+from mrt.transform.channel_paths import carried, is_layer
 
 _WORTH = 0.4  # of a layer's error, what may be left
 _POOR = 10**-3.5  # of a layer's output's power, the error that is worth a multiplication
 _LARGEST_GAIN = 2.0**10
 _POWERS = (0.5, 0.75, 1.0)  # of what would make all channels alike
-_FLATTENS = ("Flatten", "flatten", "Reshape", "reshape")
 
 
 @dataclass
@@ -47,12 +48,14 @@ class _Seen:
         largest: magnitude of each channel.
         power: mean square of each channel.
         passed: the part of each output channel, (O,), that the clamp lets through: what is beyond it hides errors.
+        entries: the channel's number of each entry of axis 1 that the layer reads.
         output: mean square of the output.
     """
 
     largest: Array
     power: Array
     passed: Array
+    entries: Array
     output: float = 0.0
 
 
@@ -87,14 +90,13 @@ def find_gains(graph: Graph, pictures: Feed, context: Any | None = None) -> dict
         if proposed is not None:
             trials[layer] = (_Trial(np.ones(len(proposed))), _Trial(proposed))
     if trials:
-        _try(graph, trials, choosing, deciding, shapes, context)
+        _try(graph, trials, seen, choosing, deciding, context)
     found = {}
     for layer, (plain, gained) in trials.items():
         weight = _felt(layer, graph, seen[layer])
         before, after = (_error(layer, weight, trial, seen[layer]) for trial in (plain, gained))
         if before > _POOR and after < _WORTH * before:
-            entries = graph.params[layer.inputs[1].node.name].shape[1] // weight.shape[1]
-            found[layer.name] = np.repeat(gained.gain, entries).astype(np.float32)
+            found[layer.name] = gained.gain[seen[layer].entries].astype(np.float32)
     return found
 
 
@@ -103,10 +105,11 @@ def _look(
 ) -> dict[Node, _Seen]:
     seen = {}
     for layer in layers:
-        inputs, outputs = _channels(layer, shapes), shapes[Value(layer)][1]
-        seen[layer] = _Seen(np.zeros(inputs), np.zeros(inputs), np.zeros(outputs))
+        entries, outputs = _entries(layer, graph, shapes), shapes[Value(layer)][1]
+        inputs = int(entries.max()) + 1
+        seen[layer] = _Seen(np.zeros(inputs), np.zeros(inputs), np.zeros(outputs), entries)
     bounds = clamps(graph, layers)
-    for layer, x, y, share in _arrays(graph, layers, pictures, shapes, context):
+    for layer, x, y, share in _arrays(graph, seen, pictures, context):
         one = seen[layer]
         clamped = np.clip(y, *bounds[layer])
         one.largest = np.maximum(one.largest, np.abs(x).max(axis=_all_but_channels(x)))
@@ -121,29 +124,53 @@ def _all_but_channels(x: Array) -> tuple[int, ...]:
 
 
 def _arrays(
-    graph: Graph, layers: Sequence[Node], pictures: Feed, shapes: Mapping[Value, Shape], context: Any
+    graph: Graph, layers: Mapping[Node, _Seen], pictures: Feed, context: Any
 ) -> Iterator[tuple[Node, Array, Array, float]]:
     """Each layer with its input and output, piece of data after piece, and the piece's part of all."""
     whole = Samples(graph.inputs).count(pictures)
     pairs = [[layer.inputs[0], Value(layer)] for layer in layers]
     for count, arrays in streamed(graph, pairs, [pictures], context):
-        for layer, (x, y) in zip(layers, arrays):
-            yield layer, _by_channel(x, _channels(layer, shapes)), y, count / whole
+        for (layer, seen), (x, y) in zip(layers.items(), arrays):
+            yield layer, _by_channel(x, seen.entries), y, count / whole
 
 
-def _channels(layer: Node, shapes: Mapping[Value, Shape]) -> int:
-    """How many channels the layer reads; of flattened pictures, what were their channels."""
+def _entries(layer: Node, graph: Graph, shapes: Mapping[Value, Shape]) -> Array:
+    """For each entry of axis 1 that the layer reads, the number of its channel.
+
+    Of what movements make of pictures, as flattening does, that is the pictures'.
+    """
     value = layer.inputs[0]
-    before, after = [shapes[source] for source in value.node.inputs], shapes[value]
-    if value.node.op in _FLATTENS and len(after) == 2 and before[0][1] > 1:
-        carried = ops.of(value.node).channels(value.node, [np.arange(before[0][1])], before, after)
-        return after[1] if carried is None else before[0][1]
-    return after[1]
+    found = np.arange(shapes[value][1])
+    if len(shapes[value]) != 2:
+        return found
+    path: list[Node] = []
+    while ops.of(value.node).moves:
+        path.append(value.node)
+        dynamic = [each for each in value.node.inputs if graph.constant(each) is None]
+        if len(dynamic) != 1 or len(shapes[dynamic[0]]) < 2:
+            break
+        (value,) = dynamic
+        numbers: Array | None = numbered(shapes[value])
+        for node in reversed(path):
+            given = [None if graph.constant(each) is not None else numbers for each in node.inputs]
+            numbers = None if numbers is None else carried(node, given, graph, shapes)
+        along = None if numbers is None else along_channels(numbers, (1, len(found)))
+        if along is None:
+            continue
+        channels, of, sizes = np.unique(along, return_inverse=True, return_counts=True)
+        if len(channels) > 1 and (sizes == sizes[0]).all():
+            found = of
+    return found
 
 
-def _by_channel(array: Array, channels: int) -> Array:
-    """Inputs (N, I, …), or weights, with the flattened entries of each channel along an axis of their own."""
-    return array if array.shape[1] == channels else array.reshape(len(array), channels, -1)
+def _by_channel(array: Array, entries: Array) -> Array:
+    """Inputs (N, I, …), or weights, with the entries of each channel along an axis of their own if it has several."""
+    channels = int(entries.max()) + 1
+    if channels == len(entries):
+        return array
+    if (np.diff(entries) < 0).any():
+        array = array[:, np.argsort(entries, kind="stable")]
+    return array.reshape(len(array), channels, -1)
 
 
 def _proposed(layer: Node, weight: Array, seen: _Seen) -> Array | None:
@@ -169,7 +196,7 @@ def _felt(layer: Node, graph: Graph, seen: _Seen) -> Array:
     """The layer's weights (O, I / groups, …) by channel, less what the clamp after it hides."""
     weight = graph.params[layer.inputs[1].node.name]
     if layer.op == "FullyConnected":
-        weight = _by_channel(weight, len(seen.largest))
+        weight = _by_channel(weight, seen.entries)
     felt: Array = weight * np.sqrt(seen.passed).reshape((-1,) + (1,) * (weight.ndim - 1))
     return felt
 
@@ -198,18 +225,19 @@ def _expected(columns: Array, gain: Array, seen: _Seen, depthwise: bool) -> floa
 def _try(
     graph: Graph,
     trials: Mapping[Node, tuple[_Trial, _Trial]],
+    seen: Mapping[Node, _Seen],
     choosing: Feed,
     deciding: Feed,
-    shapes: Mapping[Value, Shape],
     context: Any,
 ) -> None:
     """Round the inputs of the layers to 8 bits, over a range that some pictures choose, on others."""
-    for layer, x, _, _ in _arrays(graph, list(trials), choosing, shapes, context):
+    tried = {layer: seen[layer] for layer in trials}
+    for layer, x, _, _ in _arrays(graph, tried, choosing, context):
         for trial in trials[layer]:
             own = Statistics.of(x * _along(trial.gain, x))
             trial.seen = own if trial.seen is None else trial.seen.merge(own)
     ranges = {trial: mse(trial.seen) for pair in trials.values() for trial in pair if trial.seen}
-    for layer, x, _, share in _arrays(graph, list(trials), deciding, shapes, context):
+    for layer, x, _, share in _arrays(graph, tried, deciding, context):
         for trial in trials[layer]:
             low, high = min(ranges[trial][0], 0.0), max(ranges[trial][1], 0.0)
             step = max(high - low, 1e-30) / LEVELS
