@@ -70,15 +70,15 @@ def joined(count: int) -> Any:
 
 def resized(symbol: Any, between: Way, ratio: float, count: int) -> Graph:
     """The network with branches that get smaller, the last by a ratio; its last layer makes up for that."""
-    params = dict(random_network(symbol, PICTURE).params)
-    sizes = []
+    network = random_network(symbol, PICTURE)
+    params, sizes = dict(network.params), []
     for i in range(count):
         size = np.float32(ratio ** (-i / (count - 1)))
         sizes += [size] * len(params[f"branch{i}_bias"])
         for part in ("weight", "bias"):
             params[f"branch{i}_{part}"] = params[f"branch{i}_{part}"] * size
     params["last_weight"] = params["last_weight"] / read_sizes(between, np.array(sizes), params["last_weight"])
-    return random_network(symbol, PICTURE, **params)
+    return Graph(network.outputs, params, network.inputs)
 
 
 def read_sizes(between: Way, sizes: Array, weight: Array) -> Array:
@@ -108,10 +108,10 @@ def test_three_branches(way: str, ratio: float) -> None:
 @pytest.mark.parametrize("ratio", [1, 30, 100, 1000])
 def test_a_norm_that_makes_up_for_it(ratio: float) -> None:
     """Its variances are those of what it reads."""
-    symbol = last(relu(norm(joined(2))))
-    params = dict(random_network(symbol, PICTURE).params)
+    network = random_network(last(relu(norm(joined(2)))), PICTURE)
+    params = dict(network.params)
     for part in ("weight", "bias"):
         params[f"branch1_{part}"] = params[f"branch1_{part}"] / ratio
     params["norm_moving_mean"][CHANNELS // 2 :] /= ratio
     params["norm_moving_var"][CHANNELS // 2 :] /= ratio**2
-    check(compile_network(random_network(symbol, PICTURE, **params)), 30.0)
+    check(compile_network(Graph(network.outputs, params, network.inputs)), 30.0)
