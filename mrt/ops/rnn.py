@@ -41,8 +41,6 @@ class RNN(Operator):
         for key in ("projection_size", "lstm_state_clip_min", "lstm_state_clip_max"):
             if node.attrs.get(key, "None") != "None":
                 raise refuse(node, f"{key} is not supported")
-        if flag(node, "use_sequence_length", False):
-            raise refuse(node, "use_sequence_length is not supported")
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """The whole sequence for a layer and a direction, then the next.
@@ -50,11 +48,17 @@ class RNN(Operator):
         The vector of parameters has the weights of all layers and directions, then their biases; gates are in the order
         in, forget, new, out (lstm) or reset, update, new (gru).
         """
-        for state in inputs[2:]:
+        steps, _, width = rw.shape(node.inputs[0])
+        begins = list(inputs[2:])
+        if flag(node, "use_sequence_length", False):
+            known = rw.constant(begins.pop())
+            if known is None or (known < steps).any():
+                given = f"use_sequence_length is supported for lengths that are constant and all {steps}"
+                raise refuse(node, f"{given}; MXNet itself leaves others out of account on a CPU")
+        for state in begins:
             known = rw.constant(state)
             if FILLED.get(state.node.op) != 0.0 and (known is None or known.any()):
                 raise refuse(node, "only states that begin with zeros are supported")
-        steps, _, width = rw.shape(node.inputs[0])
         both = flag(node, "bidirectional", False)
         x = rw.op("transpose", inputs[:1], {"axes": (1, 0, 2)})
         ends: list[tuple[Value, Value]] = []

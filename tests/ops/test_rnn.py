@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import mxnet as mx
+import numpy as np
 import pytest
 from operator_cases import constant, dense
-from toolchain import check, compile_network, random_network
+from toolchain import check, compile_network, pictures, random_network
 
 from mrt.errors import MRTError
+from mrt.executors.mxnet import Executor
+from mrt.graph import Graph
 from mrt.transform import PREPARE, PassManager, Validate
 
 sym = mx.sym
@@ -63,3 +66,24 @@ def test_clipped_memories_are_refused() -> None:
     clipped = recurrent(sym.var("data"), "lstm", lstm_state_clip_min=-1, lstm_state_clip_max=1)
     with pytest.raises(MRTError, match=r"node rnn \(RNN\): lstm_state_clip_min is not supported"):
         PassManager([Validate()]).run(network(clipped))
+
+
+def with_lengths(length: int) -> Any:
+    """A recurrent layer whose two sequences have a length that is a constant."""
+    output = recurrent(sym.var("data"), "lstm", sequence_length=constant("s", (2,)), use_sequence_length=True)
+    plain = random_network(dense(sym.swapaxes(output, 0, 1)), (2, STEPS, WIDTH))
+    return Graph(plain.outputs, {**plain.params, "s": np.full(2, length, np.float32)}, plain.inputs)
+
+
+def test_lengths_that_are_those_of_the_whole_sequence() -> None:
+    network = with_lengths(STEPS)
+    prepared, data = PassManager(PREPARE).run(network), pictures(network, 2, 1)
+    assert "s" not in prepared.params
+    np.testing.assert_allclose(Executor(prepared)(data)[0], Executor(network)(data)[0], rtol=1e-5, atol=1e-6)
+
+
+def test_other_lengths_are_refused() -> None:
+    with pytest.raises(
+        MRTError, match=r"node rnn \(RNN\): use_sequence_length is supported for .* constant and all 3;"
+    ):
+        PassManager(PREPARE).run(with_lengths(STEPS - 1))
