@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,7 +15,7 @@ from cvm.errors import CVMError
 from rich.console import Console
 from rich.logging import RichHandler
 
-from mrt import memory
+from mrt import memory, zoo
 from mrt.advice import Advice, advised
 from mrt.config import Config, load
 from mrt.errors import MRTError
@@ -56,6 +56,7 @@ _EXAMPLES = {
     "ablate": "mrt ablate net.ini --quick",
     "train": "mrt train net.ini --set TRAIN.Epochs=10",
 }
+_FILES = ("CONFIG", "MODEL_DIR")
 _PICTURES = 100
 _RAY_PARTS = 16  # nodes may come and go: more parts than one would have processes
 
@@ -167,7 +168,24 @@ def _parser() -> argparse.ArgumentParser:
 def _completion(shell: str) -> None:
     import shtab  # only here
 
-    print(shtab.complete(_parser(), shell))
+    parser = _parser()
+    for action in _arguments(parser):
+        if action.metavar == "NAME":
+            action.choices = zoo.names()  # checked by the command itself, as all are meant where none is given
+        elif action.type is Path or action.metavar in _FILES:
+            action.complete = shtab.FILE  # type: ignore[attr-defined]
+    script = shtab.complete(parser, shell)
+    # `mrt net.ini` begins with no command: files where nothing else fits.
+    print(script.replace("complete -o bashdefault -F", "complete -o bashdefault -o default -F"))
+
+
+def _arguments(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    """Of all commands."""
+    for action in parser._actions:
+        yield action
+        if isinstance(action, argparse._SubParsersAction):
+            for each in action.choices.values():
+                yield from _arguments(each)
 
 
 def _log_to(console: Console, level: int) -> None:

@@ -72,6 +72,8 @@ def pareto(points: Sequence[Point]) -> list[Point]:
 def scatter(points: Sequence[Point], measure: str) -> str:
     """`measure` in percent against latency, with the Pareto front; its networks are named, the others on touch."""
 
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter  # takes a second
+
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         front = pareto(points)
@@ -79,6 +81,9 @@ def scatter(points: Sequence[Point], measure: str) -> str:
             axes.plot(point.ms, point.percent, "o", color=_MUTED, markersize=5, gid=f"point-{point.identifier}")
         axes.plot([p.ms for p in front], [p.percent for p in front], "-", color=_ACCENT)
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda ms, _: f"{ms:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel("integer model, ms for one sample")
         axes.set_ylabel(f"{measure}, %")
         axes.margins(0.12)
@@ -149,7 +154,7 @@ def _name_points(figure: Figure, axes: Axes, front: Sequence[Point]) -> None:
                 point.name, (point.ms, point.percent), offset, textcoords="offset points", ha=side, fontsize=8
             )
             box = text.get_window_extent()
-            inside = box.x0 > figure.bbox.x0 and box.x1 < figure.bbox.x1 and box.y1 < figure.bbox.y1
+            inside = box.x0 > axes.bbox.x0 and box.x1 < figure.bbox.x1 and box.y1 < figure.bbox.y1
             if inside and not any(box.overlaps(other) for other in taken):
                 taken.append(box)
                 break

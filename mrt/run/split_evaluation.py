@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from mrt.run.recording import Batch, Recording, parts
 from mrt.run.stage import Made, Products, Stage, run_stages
 from mrt.run.stages import compiled_stages, configured_stages, hold_instructions
 from mrt.tasks import Task, Workers
+
+logger = logging.getLogger(__name__)
 
 _MEMORY = 1_500_000_000
 
@@ -94,7 +97,11 @@ class SplitEvaluate(Stage):
         ]
         waiting: dict[str, tuple[Recording, Report]] = {}
         position = 0
+        heard: set[str] = set()
         for finished in self._executor.run(tasks, lambda name: None):
+            for text in [each for each in finished.told if each not in heard]:
+                heard.add(text)
+                logger.warning("%s", text)
             if finished.reason is not None:
                 raise MRTError(f"evaluation, {finished.name}: {finished.reason}")
             waiting[finished.name] = finished.result

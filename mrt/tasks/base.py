@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from cvm.errors import CVMError
 
-from mrt.advice import advised
+from mrt.advice import Advice, advised
 from mrt.errors import MRTError
 
 logger = logging.getLogger(__name__)
@@ -36,11 +36,19 @@ class Task:
 
 @dataclass(frozen=True)
 class Finished:
-    """A task that ended: `reason` says in one line why it failed, None where it did not."""
+    """A task that ended.
+
+    Attributes:
+        name: the task's.
+        result: what its function returned.
+        reason: why it failed, in one line; None where it did not.
+        told: what it warned of; another process's standard error would mix with bars, and is not seen of a cluster.
+    """
 
     name: str
     result: Any = None
     reason: str | None = None
+    told: tuple[str, ...] = ()
 
 
 class Workers(Protocol):
@@ -57,10 +65,29 @@ class Workers(Protocol):
 
 def perform(task: Task) -> Finished:
     """Do a task here; whatever it raises becomes its reason."""
+    heard = _Heard()
+    package = logging.getLogger("mrt")
+    package.addHandler(heard)
     try:
-        return Finished(task.name, task.function(task.argument))
+        result, reason = task.function(task.argument), None
     except (MRTError, CVMError) as error:
-        return Finished(task.name, reason=advised(error))
+        result, reason = None, advised(error)
     except Exception as error:  # a defect in one task must not end the others
         logger.debug("%s", task.name, exc_info=True)
-        return Finished(task.name, reason=" ".join(f"{type(error).__name__}: {error}".split()))
+        result, reason = None, " ".join(f"{type(error).__name__}: {error}".split())
+    finally:
+        package.removeHandler(heard)
+    return Finished(task.name, result, reason, tuple(dict.fromkeys(heard.texts)))
+
+
+class _Heard(logging.Handler):
+    """Keeps warnings, as the command line words them."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.texts: list[str] = []
+        self.addFilter(Advice())
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep it."""
+        self.texts.append(record.getMessage())

@@ -74,7 +74,7 @@ def run(
         jobs: what to run, in this order.
         results: where the reports go; a job whose report is there already, made from the same, is left out.
         executor: where they run.
-        tell: called with one line per job.
+        tell: called with one line per job, after one for each thing that it warned of.
         progress: counts the jobs.
         again: leave none out.
 
@@ -95,6 +95,8 @@ def run(
         tasks = [Task(name, run_one, job, _memory(name, results)) for name, job in todo.items()]
         for finished in executor.run(tasks, begun):
             name, report, reason = finished.name, finished.result, finished.reason
+            for text in finished.told:
+                tell(f"{name}: {text}")
             if reason is None:
                 results.save(name, report, todo[name].origin())
                 reason = _inexact(report)

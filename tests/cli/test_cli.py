@@ -177,8 +177,10 @@ def test_every_command_has_an_example(capsys: pytest.CaptureFixture[str], comman
     assert "Example: " in capsys.readouterr().out
 
 
-def test_a_shell_completes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_shell_completes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("shtab", reason="shtab is not installed")
+    for name in ("net.ini", "net-symbol.json"):
+        (tmp_path / name).touch()
     assert cli.main(["completion", "bash"]) == 0
     script = (
         capsys.readouterr().out
@@ -186,7 +188,16 @@ def test_a_shell_completes(capsys: pytest.CaptureFixture[str]) -> None:
 COMP_WORDS=(mrt %s) COMP_CWORD=%d; _shtab_mrt; echo "${COMPREPLY[@]}"
 """
     )
-    for words, found in (("co", "compare completion"), ("compare --max-s", "--max-slowdown"), ("zoo r", "run")):
+    completed = {
+        "co": "compare completion",
+        "compare --max-s": "--max-slowdown",
+        "zoo r": "run",
+        "zoo run dig": "digits",
+        "inspect net-s": "net-symbol.json",
+        "run net.i": "net.ini",
+    }
+    for words, found in completed.items():
         command = ["bash", "-c", script % (words, len(words.split()))]
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path).stdout
         assert said.strip() == found
+    assert "-o default" in script, "files after mrt itself"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import time
@@ -12,6 +13,13 @@ from mrt.errors import MRTError
 
 def square(number: int) -> int:
     return number * number
+
+
+def warn(times: int) -> int:
+    for _ in range(times):
+        logging.getLogger("mrt.somewhere").warning("%d of them", times)
+    logging.getLogger("mrt.somewhere").info("no matter")
+    return times
 
 
 def refuse(text: str) -> None:

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 import task_functions as functions
 
 from mrt.tasks import Finished, Local, Task
@@ -35,6 +36,12 @@ def test_one_failure_does_not_stop_the_others() -> None:
     assert found["refused"].reason == "no such thing"
     assert found["crashed"].reason == "its process died; was there enough memory?"
     assert found["broken"].reason == "ZeroDivisionError: of nothing"
+
+
+def test_warnings_come_back_with_the_result(capfd: pytest.CaptureFixture[str]) -> None:
+    found = results(Local(), [Task("warned", functions.warn, 2), Task("quiet", functions.square, 2)])
+    assert (found["warned"].result, found["warned"].told) == (2, ("2 of them",)) and found["quiet"].told == ()
+    assert capfd.readouterr().err == "", "they would break the bars of a terminal"
 
 
 def test_what_died_beside_others_is_tried_alone(tmp_path: Path) -> None:
