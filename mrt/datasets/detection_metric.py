@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mrt.datasets.bootstrap import Bootstrapped
 from mrt.datasets.metric import Metric
 from mrt.errors import MRTError
 from mrt.packages import prepare_gluoncv
 
 _ROW = 6
+_RECALLS = np.arange(0.0, 1.1, 0.1)
 
 
 class DetectionMetric(Metric):
@@ -31,7 +33,7 @@ class DetectionMetric(Metric):
         return np.concatenate(outputs, axis=-1)
 
 
-class VOC07(DetectionMetric):
+class VOC07(DetectionMetric, Bootstrapped):
     """Pascal VOC 2007's mean average precision: at 11 recalls, boxes that overlap by half; by GluonCV.
 
     Labels are (N, M, 6): corners in the network's input, class number (-1 pads), whether it is difficult.
@@ -47,21 +49,55 @@ class VOC07(DetectionMetric):
 
         self._size = np.array([*size, *size], np.float64)
         self._metric = VOC07MApMetric(iou_thresh=0.5, class_names=list(classes))
+        self._positives = np.empty((0, len(classes)))  # objects of each picture by class, but the difficult ones
+        self._seen_in: dict[int, list[int]] = {}  # of each class, the picture of each box, in GluonCV's order
         self._objects = 0
 
     def update(self, labels: NDArray[Any], outputs: NDArray[Any]) -> None:
         """See `Metric.update`."""
         corners = np.clip(outputs[:, :, 2:].astype(np.float64), 0, self._size)
         self._objects += int((labels[:, :, 4] >= 0).sum())
-        self._metric.update(
-            corners, outputs[:, :, 0], outputs[:, :, 1], labels[:, :, :4], labels[:, :, 4], labels[:, :, 5]
-        )
+        counted = (labels[:, :, 4, None] == np.arange(self._positives.shape[1])) & (labels[:, :, 5, None] == 0)
+        for number, rows in enumerate(zip(corners, outputs, labels), len(self._positives)):
+            boxes, found, real = (each[None] for each in rows)
+            self._metric.update(boxes, found[..., 0], found[..., 1], real[..., :4], real[..., 4], real[..., 5])
+            for name, scores in self._metric._score.items():
+                seen = self._seen_in.setdefault(name, [])
+                seen += [number] * (len(scores) - len(seen))
+        self._positives = np.concatenate([self._positives, counted.sum(axis=1)])
 
     def values(self) -> dict[str, float]:
         """The mean over the classes that occur, in [0, 1]."""
         if not self._objects:
             raise MRTError("metric mAP: none of the pictures shows an object; evaluate more of them")
         return {"mAP": float(self._metric.get()[1][-1])}
+
+    def pictures(self) -> int:
+        """See `Bootstrapped.pictures`."""
+        return len(self._positives)
+
+    def drawn(self, often: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """See `Bootstrapped.drawn`."""
+        positives = often @ self._positives
+        of_each = [self._drawn(name, often, positives[:, name]) for name in range(positives.shape[1])]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            occurs = positives > 0
+            return {"mAP": np.where(occurs, np.stack(of_each, axis=1), 0).sum(axis=1) / occurs.sum(axis=1)}
+
+    def _drawn(self, name: int, often: NDArray[Any], positives: NDArray[Any]) -> NDArray[Any]:
+        """A class's average precision at 11 recalls, in each draw."""
+        order = np.array(self._metric._score[name]).argsort()[::-1]
+        if not len(order):
+            return np.zeros(len(often))
+        match, pictures = np.array(self._metric._match[name])[order], np.array(self._seen_in[name])[order]
+        found = np.empty(len(often))
+        for draw, (counts, objects) in enumerate(zip(often, positives)):  # one by one: all at once is gigabytes
+            weights = counts[pictures]
+            hits, misses = np.cumsum(weights * (match == 1)), np.cumsum(weights * (match == 0))
+            precision = hits / np.maximum(hits + misses, 1)
+            best = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
+            found[draw] = best[np.searchsorted(hits / max(objects, 1), _RECALLS)].mean()
+        return found
 
 
 class CocoAP(DetectionMetric):

@@ -53,6 +53,10 @@ class Metric(ABC):
         """The 95 % intervals of those values that have one."""
         return {}
 
+    def losses(self, reference: Metric) -> dict[str, Interval]:
+        """Likewise, of what each value is below that of `reference`, which judged the same samples."""
+        return {}
+
 
 class TopK(Metric):
     """Share of the pictures whose label is among the k highest outputs, in [0, 1], as "top1", "top5" and so on.

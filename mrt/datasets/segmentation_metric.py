@@ -8,17 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mrt.datasets.metric import Interval, Metric, holds_classes
+from mrt.datasets.bootstrap import Bootstrapped
+from mrt.datasets.metric import holds_classes
 from mrt.errors import MRTError
 
 IGNORED = -1
 """The label of a pixel that is of no class, or of one that does not count."""
 MIOU, PIXELS = "mIoU", "pixel accuracy"
-_DRAWS = 1000
-_LOW, _HIGH = 2.5, 97.5  # per cent
 
 
-class MeanIoU(Metric):
+class MeanIoU(Bootstrapped):
     """Mean intersection over union, and the share of pixels that are right, in [0, 1], over all pictures together.
 
     Of a class, the intersection over union is the number of pixels that are of it and are said to be, over those that
@@ -68,14 +67,15 @@ class MeanIoU(Metric):
         miou, pixels = _scores(self._table().sum(axis=0)[None])
         return {MIOU: float(miou[0]), PIXELS: float(pixels[0])}
 
-    def intervals(self) -> dict[str, Interval]:
-        """See `Metric.intervals`: by drawing as many pictures, with replacement, 1000 times (Efron's bootstrap)."""
+    def pictures(self) -> int:
+        """See `Bootstrapped.pictures`."""
+        return len(self._counts)
+
+    def drawn(self, often: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """See `Bootstrapped.drawn`."""
         table = self._table()
-        rng = np.random.default_rng(0)
-        often = rng.multinomial(len(table), np.full(len(table), 1 / len(table)), _DRAWS)
-        drawn = (often @ table.reshape(len(table), -1)).reshape(_DRAWS, *table.shape[1:])
-        found = zip((MIOU, PIXELS), _scores(drawn))
-        return {name: (float(np.percentile(each, _LOW)), float(np.percentile(each, _HIGH))) for name, each in found}
+        drawn = (often @ table.reshape(len(table), -1)).reshape(len(often), *table.shape[1:])
+        return dict(zip((MIOU, PIXELS), _scores(drawn)))
 
     def _table(self) -> NDArray[Any]:
         """Of each picture, hits, pixels of a class and pixels said to be: (N, 3, classes)."""

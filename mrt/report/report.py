@@ -98,7 +98,8 @@ class Report(_Part):
             the pixels, if `agreement_per_pixel`.
         agreement_map_iou: of maps of classes, the mean intersection over union of the integer model's with the float
             network's.
-        intervals: the 95 % intervals of the integer model's metric values, where the metric knows them.
+        intervals: the 95 % intervals of the integer model's metric values, where the metric knows them;
+            `loss_intervals`, those of what the integers lose of the float network's.
         sqnr_db: signal to quantization noise of the first output, 10·log10(Σ float² / Σ (float - dequantized)²).
         sqnr_outputs_db: the same of every output.
         costly_layers: of a structural run, or where the outputs are poor: those that add most noise, the worst first.
@@ -137,6 +138,7 @@ class Report(_Part):
     agreement_per_pixel: bool = False
     agreement_map_iou: Optional[float] = None
     intervals: dict[str, tuple[float, float]] = {}
+    loss_intervals: dict[str, tuple[float, float]] = {}
     sqnr_db: Optional[float] = None
     sqnr_outputs_db: list[Optional[float]] = []
     costly_layers: list[LayerCost] = []

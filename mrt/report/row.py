@@ -51,8 +51,10 @@ class Row:
 
     @property
     def interval(self) -> Interval | None:
-        """The 95 % interval of `lost`, where that is a share of the samples; see `mrt.report.interval.paired`."""
+        """The 95 % interval of `lost`: the metric's own, or of a share of the samples `mrt.report.interval.paired`."""
         report, lost = self.report, self.lost
+        if self.metric in report.loss_intervals:
+            return report.loss_intervals[self.metric]
         of_samples = bool(self.metric and self.metric.startswith("top") and report.percent)
         if lost is None or report.agreement is None or not report.samples or not of_samples:
             return None

@@ -72,7 +72,10 @@ def _metric(report: Report, name: str, reference: float | None, value: float | N
     text = ", ".join(f"{each:{shown}} {whose}" for whose, each in named if each is not None)
     if value is None or not (report.percent and report.samples and 0 <= value <= 1):
         return text
-    low, high = report.intervals.get(name) or wilson(value, report.samples)
+    interval = report.intervals.get(name) or (wilson(value, report.samples) if name.startswith("top") else None)
+    if interval is None:
+        return text
+    low, high = interval
     return f"{text} ({low:.2%} to {high:.2%})"
 
 

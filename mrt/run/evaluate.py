@@ -70,6 +70,10 @@ class _Judged:
         """The 95 % intervals of the integer model's values, where the metric knows them."""
         return self._metrics[-1].intervals() if self._metrics else {}
 
+    def losses(self) -> dict[str, Interval]:
+        """The 95 % intervals of what the integers lose of each value, likewise."""
+        return self._metrics[-1].losses(self._metrics[0]) if self._metrics else {}
+
 
 def compare(one: Sequence[Array], two: Sequence[Array], samples: int) -> BitExact:
     """Count the samples on which the outputs of two integer executors differ anywhere.
@@ -154,7 +158,7 @@ def evaluate(
     report.percent = judged.percent
     report.agreement, report.agreement_per_pixel = agreement.share, agreement.per_pixel
     report.agreement_map_iou = agreement.map_iou
-    report.intervals = judged.intervals()
+    report.intervals, report.loss_intervals = judged.intervals(), judged.losses()
     if not judged.detection:  # boxes come by score, of which any of two alike is first
         report.sqnr_outputs_db = agreement.sqnr_db()
         report.sqnr_db = next(iter(report.sqnr_outputs_db), None)

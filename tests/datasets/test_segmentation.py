@@ -172,3 +172,6 @@ def test_intervals_come_from_whole_pictures() -> None:
         low, high = metric.intervals()[name]
         assert low < value < high and 0.03 < high - low < 0.25
     assert alike.intervals() == {MIOU: (1.0, 1.0), PIXELS: (1.0, 1.0)}
+    low, high = metric.losses(alike)[PIXELS]
+    assert (1 - high, 1 - low) == pytest.approx(metric.intervals()[PIXELS])
+    assert metric.losses(metric) == {MIOU: (0.0, 0.0), PIXELS: (0.0, 0.0)}

@@ -135,7 +135,21 @@ def score(objects: Rows, found: Rows) -> float:
     for wanted, rows in zip(objects, found):
         real = np.array([[*rows, [-1.0] * 6]])
         metric.update(np.array([[*wanted, [-1.0] * 6]]), metric.select([real[..., :1], real[..., 1:2], real[..., 2:]]))
-    return metric.values()["mAP"]
+    value = metric.values()["mAP"]
+    assert metric.drawn(np.ones((1, len(objects)), int))["mAP"] == pytest.approx([value]), "as GluonCV computes it"
+    return value
+
+
+def test_intervals_come_from_whole_pictures() -> None:
+    metric, perfect = VOC07(("one",), (60, 60)), VOC07(("one",), (60, 60))
+    for number in range(40):
+        objects = np.array([[[*A, 0, 0]]])
+        for judge, box in ((metric, FAR if number % 4 == 0 else A), (perfect, A)):
+            judge.update(objects, np.array([[[0, 0.5 + number / 100, *box]]]))
+    low, high = metric.intervals()["mAP"]
+    assert low < metric.values()["mAP"] < high and 0.1 < high - low < 0.5
+    assert perfect.intervals() == {"mAP": (1.0, 1.0)} and metric.losses(metric) == {"mAP": (0.0, 0.0)}
+    assert metric.losses(perfect)["mAP"] == pytest.approx((1 - high, 1 - low))
 
 
 def test_mean_average_precision_of_hand_made_cases() -> None:
