@@ -99,12 +99,13 @@ def _spread(name: str, statistics: Statistics, q: QValue) -> Spread:
     first = statistics.minimum
     last = max(statistics.maximum, first + max(abs(first) * _NARROWEST, float(np.finfo(np.float32).tiny)))
     counts, _ = np.histogram(np.clip(histogram.centers, first, last), _BINS, (first, last), weights=histogram.counts)
+    ends = q.real(np.array([[int(q.tensor.range.min())], [int(q.tensor.range.max())]]))  # of pixels, in each channel
     return Spread(
         tensor=name,
         first=first,
         last=last,
         counts=[int(count) for count in counts],
-        low=float(q.lower),
-        high=float(q.upper),
+        low=float(ends.min()),
+        high=float(ends.max()),
         bits=q.tensor.bits,
     )

@@ -50,6 +50,10 @@ def test_miou_of_float_and_integers(values: tuple[Path, Report]) -> None:
     assert abs(found["mIoU"] - integer["mIoU"]) < 0.02
     low, high = report.intervals["mIoU"]
     assert low < integer["mIoU"] < high
+    low, high = report.loss_intervals["mIoU"]
+    assert low <= found["mIoU"] - integer["mIoU"] <= high and high - low < 0.02
+    data = report.spreads[0]
+    assert data.tensor == "data" and abs(data.low - data.first) < 0.1 and abs(data.high - data.last) < 0.1, "of pixels"
     assert report.agreement_per_pixel and report.agreement is not None and report.agreement > 0.98
     assert report.agreement_map_iou is not None and report.agreement_map_iou > 0.9
     assert report.sqnr_db is not None and report.sqnr_db > 30
