@@ -77,6 +77,16 @@ def test_convolution(kernels: str, seed: int, tmp_path) -> None:
     check(tmp_path, model, x, kernels=kernels)
 
 
+@each_kernels
+@pytest.mark.parametrize("inputs", [31, 60_000])
+def test_no_block_of_groups_reads_beyond_the_last_channel(kernels: str, inputs: int, tmp_path) -> None:
+    """The last of 17 outputs meets one group, the 16 before it meet 16: `make sanitize` saw it read as many channels as they."""
+    attrs = {"channels": "17", "kernel_size": "(1, 1)", "groups": "17", "use_bias": "False"}
+    case = cvm_cases.Case("conv2d", attrs, [(1, 17 * inputs, 1, 1), (17, inputs, 1, 1)], [8, 8])
+    rng = np.random.default_rng(inputs)
+    check(tmp_path, one_operator(case, rng), values(rng, case.shapes[0], 8), kernels=kernels)
+
+
 @pytest.mark.parametrize(("channels", "width"), [(38, 256), (41, 250)])
 @pytest.mark.parametrize("narrow", [False, True])
 def test_an_output_larger_than_the_cache(channels: int, width: int, narrow: bool, tmp_path) -> None:

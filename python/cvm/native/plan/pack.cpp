@@ -217,6 +217,9 @@ PackedConv pack_conv(const Convolution& conv, int64_t pixel_bytes, const Tile& t
         window = std::max(window, (last_group - first_group + 1) * conv.inputs);
         o = end;
     }
+    // All blocks read as many channels as the one that meets most, and none beyond the last.
+    for (ConvStep::Block& block : packed.blocks)
+        block.input_channel = std::min(block.input_channel, conv.groups * conv.inputs - window);
     packed.row_taps = takes_rows(conv, pixel_bytes);
     const int64_t taps = packed.row_taps ? conv.kernel_h : conv.kernel_h * conv.kernel_w;
     const int64_t tap_bytes = packed.row_taps ? conv.kernel_w * conv.inputs : window;
