@@ -80,7 +80,7 @@ def test_convolution(kernels: str, seed: int, tmp_path) -> None:
 @each_kernels
 @pytest.mark.parametrize("inputs", [31, 60_000])
 def test_no_block_of_groups_reads_beyond_the_last_channel(kernels: str, inputs: int, tmp_path) -> None:
-    """The last of 17 outputs meets one group, the 16 before it meet 16: `make sanitize` saw it read as many channels as they."""
+    """The last of 17 outputs meets one group, the 16 before it 16: under `make sanitize`, it read as many channels."""
     attrs = {"channels": "17", "kernel_size": "(1, 1)", "groups": "17", "use_bias": "False"}
     case = cvm_cases.Case("conv2d", attrs, [(1, 17 * inputs, 1, 1), (17, inputs, 1, 1)], [8, 8])
     rng = np.random.default_rng(inputs)
