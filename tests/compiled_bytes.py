@@ -41,17 +41,6 @@ mrt.quantize(net, data, recipe=mrt.Recipe.from_config(config)).save(sys.argv[2])
 """
 
 
-def compiled_bytes(
-    name: str,
-    threads: int = 1,
-    processor: str = "this one",
-    keys: Mapping[str, object] | None = None,
-    by_hand: bool = False,
-) -> str:
-    """The SHA-256 of the whole of `manifest`."""
-    return str(manifest(name, threads, processor, keys, by_hand)["sha256"])
-
-
 def manifest(
     name: str,
     threads: int = 1,
@@ -112,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         keys = {**SETTINGS[options.setting], "DEFAULT.Model_dir": settings(name, options.models).default.model_dir}
         found = set()
         for number, processor, by_hand in ways:
-            digest = compiled_bytes(name, number, processor, keys, by_hand)
+            digest = manifest(name, number, processor, keys, by_hand)["sha256"]
             found.add(digest)
             door = "mrt.quantize" if by_hand else "mrt"
             print(f"{name:20} {options.setting:8} {door:12} {processor:8} {number} threads  {digest[:16]}", flush=True)

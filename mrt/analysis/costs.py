@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from mrt.executors.mxnet import Executor
 from mrt.graph import Graph, Node, Value
-from mrt.graph.batch import Feed, Samples
+from mrt.graph.batch import Feed, Samples, float_bytes, runs
 from mrt.integer.qvalue import QValue
 from mrt.quantizer.quantize import Quantized
 from mrt.report import LayerCost
@@ -36,7 +36,7 @@ def layer_costs(prepared: Graph, quantized: Quantized, pictures: Feed) -> list[L
         if not value.node.is_variable and q.tensor.value.node in alive
     ]
     ratio: dict[Value, float] = {}
-    for group in _groups(pairs):
+    for group in runs(pairs, lambda pair: float_bytes([pair[1].tensor.shape]), _BUDGET_BYTES):
         ratio.update(_noise_ratios(prepared, quantized, pictures, group))
     before: dict[Node, float] = {}
     for node in prepared.nodes():  # a tensor that a clamp absorbs is not stored: what it is made of stands in
@@ -55,21 +55,6 @@ def layer_costs(prepared: Graph, quantized: Quantized, pictures: Feed) -> list[L
 def costly(costs: Sequence[LayerCost], count: int = _LIST) -> list[LayerCost]:
     """Those that add most noise, the worst first."""
     return [cost for cost in sorted(costs, key=lambda cost: -cost.added)[:count] if cost.added > 0]
-
-
-def _groups(pairs: Sequence[tuple[Value, QValue]]) -> Iterator[list[tuple[Value, QValue]]]:
-    """The pairs in runs whose tensors fit in the budget together, for one picture."""
-    group: list[tuple[Value, QValue]] = []
-    held = 0
-    for value, q in pairs:
-        size = 4 * int(np.prod(q.tensor.shape))
-        if group and held + size > _BUDGET_BYTES:
-            yield group
-            group, held = [], 0
-        group.append((value, q))
-        held += size
-    if group:
-        yield group
 
 
 def _noise_ratios(

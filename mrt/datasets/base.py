@@ -246,6 +246,16 @@ class Dataset(ABC):
             f"dataset {self.name}: {filename} not found; put it in {self.root / layouts[0]}", Remedy.DATA_ROOT
         )
 
+    def _unpacked(self, folder: str, layouts: tuple[str, ...], archives: str) -> Path:
+        """The first of the directories ``layouts`` below the root that has the folder, which comes in archives."""
+        roots = [self.root / layout for layout in layouts]
+        for root in roots:
+            if (root / folder).is_dir():
+                return root
+        raise MissingDataError(
+            f"dataset {self.name}: no {folder} in {roots[0]}; unpack {archives} there", Remedy.DATA_ROOT
+        )
+
     def _complete(self, given: Preprocess) -> Preprocess:
         default = self.default
         merged = Preprocess(

@@ -9,10 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mrt.datasets.base import MissingDataError
-from mrt.datasets.segmentation import Pair, Segmentation
+from mrt.datasets.segmentation import Pair, PublishedSegmentation
 from mrt.datasets.segmentation_metric import IGNORED
-from mrt.errors import MRTError, Remedy
+from mrt.errors import MRTError
 
 PICTURES, MASKS = "leftImg8bit", "gtFine"
 _PICTURE_ENDS, _MASK_ENDS = "_leftImg8bit.png", "_gtFine_labelIds.png"
@@ -41,7 +40,7 @@ _NUMBERS = np.full(256, IGNORED, np.int64)
 _NUMBERS[list(_CLASSES)] = np.arange(len(_CLASSES))
 
 
-class Cityscapes(Segmentation):
+class Cityscapes(PublishedSegmentation):
     """`citys/{leftImg8bit,gtFine}/{train,val}/CITY/`: `val` is evaluated, `train` for all else, sorted by name.
 
     Masks are `*_gtFine_labelIds.png`; what counts for no class in training is ignored.
@@ -50,26 +49,15 @@ class Cityscapes(Segmentation):
     name = "citys"
     splits: ClassVar[Mapping[str, str]] = {"calibration": "train", "evaluation": "val"}
     layouts: ClassVar[tuple[str, ...]] = ("citys", "")
+    folder: ClassVar[str] = PICTURES
+    archives: ClassVar[str] = "leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip"
     classes: ClassVar[tuple[str, ...]] = tuple(_CLASSES.values())
 
-    def _open(self) -> None:
-        self.labels = list(self.classes)
-        roots = [self.root / layout for layout in self.layouts]
-        root = next((path for path in roots if (path / PICTURES).is_dir()), None)
-        if root is None:
-            raise MissingDataError(
-                f"dataset {self.name}: no {PICTURES} in {roots[0]}; unpack leftImg8bit_trainvaltest.zip and "
-                "gtFine_trainvaltest.zip there",
-                Remedy.DATA_ROOT,
-            )
-        train, held_out = (self._listed(root, part) for part in ("train", "val"))
-        self._pairs = {"calibration": train, "evaluation": held_out, "train": train}
-
-    def _listed(self, root: Path, part: str) -> list[Pair]:
-        found = sorted((root / PICTURES / part).glob(f"*/*{_PICTURE_ENDS}"))
+    def _listed(self, folder: Path, part: str) -> list[Pair]:
+        found = sorted((folder / PICTURES / part).glob(f"*/*{_PICTURE_ENDS}"))
         if not found:
-            raise MRTError(f"dataset {self.name}: no pictures CITY/*{_PICTURE_ENDS} in {root / PICTURES / part}")
-        masks = root / MASKS / part
+            raise MRTError(f"dataset {self.name}: no pictures CITY/*{_PICTURE_ENDS} in {folder / PICTURES / part}")
+        masks = folder / MASKS / part
         return [(path, masks / path.parent.name / (path.name[: -len(_PICTURE_ENDS)] + _MASK_ENDS)) for path in found]
 
     def _classes_of(self, mask: NDArray[Any]) -> NDArray[Any]:

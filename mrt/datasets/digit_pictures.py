@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from mrt.datasets.base import Dataset
 from mrt.datasets.digits import Digits
 from mrt.datasets.texture import texture
+from mrt.datasets.voc import PICTURES
 from mrt.errors import MRTError, Remedy
 
 _SOURCES = ("train", "evaluation")  # of the digits: no handwriting of one split is in the other
@@ -53,56 +56,75 @@ class Placed:
         return across and min(self.bottom, other.bottom) + _GAP > max(self.top, other.top)
 
 
-Keep = Callable[[Path, str, NDArray[Any], "list[Placed]"], None]
-"""Writes what belongs to a picture: the year's folder, the picture's name, its pixels (H, W, 3), the digits on it."""
+class DigitPictures(Dataset):
+    """Datasets in Pascal VOC's layout, whose tree is composed of scikit-learn's digits where there is none.
 
-
-def compose(
-    folder: Path,
-    year: str,
-    sizes: Mapping[str, int],
-    lists: str,
-    sides: tuple[int, int],
-    seed: int,
-    truth: str,
-    keep: Keep,
-) -> None:
-    """Write a tree in Pascal VOC's layout, whole or not at all. A picture depends on its split and number only.
-
-    Args:
-        folder: which must not exist.
-        year: the folder in it that all is in.
-        sizes: the number of pictures of each split, the one to train on first.
-        lists: the folder of the splits' lists.
-        sides: the shortest side of a picture, and one more than the longest.
-        seed: of all that is drawn.
-        truth: the folder that `keep` writes to.
-        keep: writes what is on a picture.
-
-    Raises:
-        MRTError: it cannot be written.
+    A picture depends on its split and number only, and is the same on every machine but for what its JPEG library makes
+    of it.
     """
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
-            tree = Path(scratch) / folder.name / year
-            for part in (truth, lists, "JPEGImages"):
-                (tree / part).mkdir(parents=True)
-            for number, ((split, size), source) in enumerate(zip(sizes.items(), _SOURCES)):
-                pool = Digits(None, (-1, 1, 8, 8))
-                pixels, labels = pool.read(source, np.arange(pool.size(source)))
-                names = [f"{number}{index:05}" for index in range(size)]
-                for index, name in enumerate(names):
-                    rng = np.random.default_rng([seed, number, index])
-                    picture, digits = _picture(rng, pixels[:, 0], labels, sides)
-                    Image.fromarray(picture).save(tree / "JPEGImages" / f"{name}.jpg", quality=_QUALITY)
-                    keep(tree, name, picture, digits)
-                (tree / lists / f"{split}.txt").write_text("\n".join(names) + "\n")
-            os.rename(tree.parent, folder)
-    except OSError as error:
-        raise MRTError(
-            f"dataset {folder.name}: {folder} cannot be written: {error.strerror}", Remedy.DATA_ROOT
-        ) from None
+
+    year: ClassVar[str]
+    """The folder of the tree that all is in."""
+    lists: ClassVar[str]
+    """The folder in it of the splits' lists."""
+    truth: ClassVar[str]
+    """The folder in it of what is on the pictures."""
+    sizes: ClassVar[Mapping[str, int]]
+    """The number of pictures of each split, the one to train on first."""
+    sides: ClassVar[tuple[int, int]]
+    """The shortest side of a picture, and one more than the longest."""
+    seed: ClassVar[int]
+    """Of all that is drawn."""
+
+    @classmethod
+    @abstractmethod
+    def _keep(cls, folder: Path, name: str, picture: NDArray[Any], digits: list[Placed]) -> None:
+        """Write to the folder of truths what is on the picture (H, W, 3) of that name."""
+
+    def _unpacked(self, folder: str, layouts: tuple[str, ...], archives: str) -> Path:
+        """Composed in place of archives."""
+        composed = self.root / layouts[0]
+        if not composed.exists():
+            self.compose(composed)
+        return super()._unpacked(folder, layouts, archives)
+
+    @classmethod
+    def compose(cls, folder: Path, sizes: Mapping[str, int] | None = None) -> None:
+        """Write the tree, whole or not at all.
+
+        Args:
+            folder: which must not exist.
+            sizes: in place of the class's own.
+
+        Raises:
+            MRTError: it cannot be written.
+        """
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
+                tree = Path(scratch) / folder.name / cls.year
+                for part in (cls.truth, cls.lists, PICTURES):
+                    (tree / part).mkdir(parents=True)
+                for number, ((split, size), source) in enumerate(zip((sizes or cls.sizes).items(), _SOURCES)):
+                    names = [f"{number}{index:05}" for index in range(size)]
+                    cls._draw(tree, names, number, source)
+                    (tree / cls.lists / f"{split}.txt").write_text("\n".join(names) + "\n")
+                os.rename(tree.parent, folder)
+        except OSError as error:
+            raise MRTError(
+                f"dataset {folder.name}: {folder} cannot be written: {error.strerror}", Remedy.DATA_ROOT
+            ) from None
+
+    @classmethod
+    def _draw(cls, tree: Path, names: list[str], number: int, source: str) -> None:
+        """Write the pictures of a split, of a source of digits."""
+        pool = Digits(None, (-1, 1, 8, 8))
+        pixels, labels = pool.read(source, np.arange(pool.size(source)))
+        for index, name in enumerate(names):
+            rng = np.random.default_rng([cls.seed, number, index])
+            picture, digits = _picture(rng, pixels[:, 0], labels, cls.sides)
+            Image.fromarray(picture).save(tree / PICTURES / f"{name}.jpg", quality=_QUALITY)
+            cls._keep(tree / cls.truth, name, picture, digits)
 
 
 def _picture(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,38 +12,32 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mrt.datasets.base import Dataset, MissingDataError, Preprocess
+from mrt.datasets.base import Preprocess
 from mrt.datasets.imagenet import ImageNet
 from mrt.datasets.picture import read_picture, resize_and_crop, shorter_side
-from mrt.errors import MRTError, Remedy
+from mrt.datasets.split_folder import SplitFolder, in_fixed_order, pictures_in
+from mrt.errors import MRTError
 
 logger = logging.getLogger(__name__)
 
-SUFFIXES = (".png", ".jpg", ".jpeg")
-TRAIN, HELD_OUT = "train", ("val", "test")
 _GREY = Preprocess(mean=(0.0,), std=(1.0,), scale=255.0, crop=ImageNet.default.crop)
 _LOOKED_AT = 256
-WHOLE = "."
 
 Item = tuple[Path, int]
 
 
-class Folder(Dataset):
+class Folder(SplitFolder):
     """`CLASS/….png`, or `train/CLASS/….png` and `val/CLASS/….png`; a class's index is its place in sorted order.
 
-    Calibration takes `train`, evaluation `val` (or `test`). Where there is only one of them, or neither, both draw on
-    the same pictures, calibration on the first ones in a fixed order and evaluation on the others. That order is by a
-    hash of the file's name with its folder, so that any part of it has all classes. Pictures without sub-folders have
-    no labels.
+    The fixed order of `SplitFolder` is by a hash of the file's name with its folder, so that any part of it has all
+    classes. Pictures without sub-folders have no labels.
 
     Of colour pictures, the preprocessing is ImageNet's, resize and crop included; grey ones are brought to [0, 1]
     instead of ImageNet's mean and std. Where the first pictures have the input's size already, those of this size are
     neither resized nor cropped, unless a crop is given.
     """
 
-    name = "folder"
     default = ImageNet.default
-    needs_folder = True
 
     def _check_shape(self) -> None:
         shape = self.input_shape
@@ -62,21 +54,15 @@ class Folder(Dataset):
         self._cropped = given.crop is not None
         return super()._complete(given)
 
+    def _holds(self, part: Path) -> bool:
+        return bool(_folders(part))
+
     def _open(self) -> None:
-        if not self.root.is_dir():
-            raise MissingDataError(f"dataset {self.name}: there is no folder {self.root}", Remedy.DATA_PLACE)
-        parts = [part for part in (TRAIN, *HELD_OUT) if _folders(self.root / part)]
-        held_out = next((part for part in HELD_OUT if part in parts), None)
-        evaluated = held_out or (TRAIN if parts else WHOLE)
-        calibrated = TRAIN if TRAIN in parts else evaluated
-        self.shared_calibration = evaluated == calibrated
-        self._parts = {"calibration": calibrated, "evaluation": evaluated}
-        if not self.shared_calibration:
-            self._parts[TRAIN] = calibrated
-        self.labels = self._class_names(self.root / calibrated)
+        super()._open()
+        self.labels = self._class_names(self.root / self._parts["calibration"])
         self.labelled = self.labels is not None
-        self._items = {part: self._listed(self.root / part) for part in {calibrated, evaluated}}
-        if not self._cropped and all(map(self._fits, self._items[evaluated][:_LOOKED_AT])):
+        self._items = {part: self._listed(self.root / part) for part in dict.fromkeys(self._parts.values())}
+        if not self._cropped and all(map(self._fits, self._items[self._parts["evaluation"]][:_LOOKED_AT])):
             self.preprocess = replace(self.preprocess, crop=None)
 
     def _class_names(self, part: Path) -> list[str] | None:
@@ -92,7 +78,7 @@ class Folder(Dataset):
             )
         items: list[Item] = []
         for label, folder in enumerate([part / name for name in self.labels] if self.labels else [part]):
-            found = [path for path in folder.rglob("*") if is_picture(path)]
+            found = pictures_in(folder)
             if not found:
                 logger.warning("dataset %s: no PNG or JPEG pictures in %s", self.name, folder)
             items += [(path, label if self.labels else -1) for path in found]
@@ -107,15 +93,6 @@ class Folder(Dataset):
                 return picture.size == self._size[::-1]
         except (OSError, ValueError):
             return False  # said where it is read
-
-    @property
-    def title(self) -> str:
-        """See `Dataset.title`."""
-        return f"{self.name} {self.root}"
-
-    def split_name(self, split: str) -> str:
-        """See `Dataset.split_name`: the folder's."""
-        return self._parts[split] if self._parts[split] != WHOLE else "all"
 
     def size(self, split: str) -> int:
         """See `Dataset.size`."""
@@ -137,15 +114,6 @@ class Folder(Dataset):
         resize = shorter_side(self._size, crop) if crop else None
         return {**(super().preprocess_info() or {}), "resize": resize, "interpolation": "bilinear" if crop else None}
 
-    def _part(self, split: str) -> str:
-        self._require_split(split)
-        if split not in self._parts:
-            raise MRTError(
-                f"dataset {self.name}: {self.root} has no training pictures apart from those to evaluate on; make "
-                "folders train and val of it"
-            )
-        return self._parts[split]
-
     def _picture(self, path: Path) -> NDArray[Any]:
         pixels = read_picture(path, self.input_shape[1])
         if self.preprocess.crop is None and pixels.shape[:2] == self._size:
@@ -155,16 +123,6 @@ class Folder(Dataset):
             return resize_and_crop(mx.nd.array(pixels, dtype=np.uint8), self._size, crop)
         except mx.MXNetError as error:
             raise MRTError(f"{path}: cannot be resized ({str(error).strip().splitlines()[-1]})") from None
-
-
-def in_fixed_order(paths: Iterable[Path], part: Path) -> list[Path]:
-    """Files of a folder in an order that looks random and depends on their names in it only."""
-    return sorted(paths, key=lambda path: hashlib.sha256(path.relative_to(part).as_posix().encode()).digest())
-
-
-def is_picture(path: Path) -> bool:
-    """Whether a path is a picture's file, by its name."""
-    return path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
 
 
 def _folders(path: Path) -> list[Path]:

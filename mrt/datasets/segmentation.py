@@ -97,6 +97,27 @@ class Segmentation(Dataset):
         return pixels[centre].transpose(2, 0, 1), self._classes_of(marks[centre])
 
 
+class PublishedSegmentation(Segmentation):
+    """A published dataset, of which one part is evaluated and the other is for all else, each in a fixed order."""
+
+    layouts: ClassVar[tuple[str, ...]]
+    """Where below the root its archives are unpacked."""
+    folder: ClassVar[str]
+    """What is there then."""
+    archives: ClassVar[str]
+    """Their names."""
+
+    @abstractmethod
+    def _listed(self, folder: Path, part: str) -> list[Pair]:
+        """What a part has, by what its publisher calls it; `folder` is where the archives are unpacked."""
+
+    def _open(self) -> None:
+        self.labels = list(self.classes)
+        root = self._unpacked(self.folder, self.layouts, self.archives)
+        train, held_out = (self._listed(root, self.splits[split]) for split in ("calibration", "evaluation"))
+        self._pairs = {"calibration": train, "evaluation": held_out, "train": train}
+
+
 def _nearest(new: int, old: int) -> NDArray[Any]:
     """For each of `new` pixels, that of `old` whose centre is nearest."""
     found: NDArray[Any] = (2 * np.arange(new) + 1) * old // (2 * new)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mrt.datasets.base import Dataset, MissingDataError, Preprocess
-from mrt.datasets.metric import Metric, TopK
+from mrt.datasets.base import MissingDataError
+from mrt.datasets.text import Text
 from mrt.datasets.wordpiece import PADDING, WordPiece, packaged_vocabulary
 from mrt.errors import MRTError
 
@@ -23,7 +23,7 @@ HIDDEN = 0.1
 """The share of words that augmentation hides."""
 
 
-class SST2(Dataset):
+class SST2(Text):
     """`sst2/stsa.binary.*` (a line is a label and words; dev and then test are for evaluation) or GLUE's `*.tsv`.
 
     Network input is the numbers of WordPiece tokens (N, length), and, where the network has a second input, the mask
@@ -32,7 +32,6 @@ class SST2(Dataset):
     """
 
     name = "sst2"
-    default = Preprocess(mean=(0.0,), std=(1.0,), scale=1.0)
     several_inputs = True
 
     def _check_shape(self) -> None:
@@ -45,15 +44,12 @@ class SST2(Dataset):
                 "-1,64, or two such, of tokens and mask"
             )
 
-    def _complete(self, given: Preprocess) -> Preprocess:
-        return self._unscaled(given, "numbers of tokens")
-
     def _open(self) -> None:
         self.labels = list(CLASSES)
         self.tokens = WordPiece(self._vocabulary())
         names, read = self._layout()
         self._names = {**names, "calibration": names["train"]}
-        self._splits: dict[str, tuple[NDArray[Any], NDArray[Any]]] = {}
+        self._splits = {}
         for split, files in names.items():
             found = [pair for file in files for pair in read(self._find(file, LAYOUTS))]
             numbers = self.tokens([sentence for sentence, _ in found], self.input_shape[-1])
@@ -96,17 +92,6 @@ class SST2(Dataset):
         """See `Dataset.split_name`: the files."""
         return " and ".join(self._names[split])
 
-    def size(self, split: str) -> int:
-        """See `Dataset.size`."""
-        self._require_split(split)
-        return len(self._splits[split][1])
-
-    def read(self, split: str, indices: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Numbers of tokens (N, length) and labels (N,) of some sentences of a split."""
-        self._require_split(split)
-        numbers, labels = self._splits[split]
-        return numbers[indices], labels[indices]
-
     def normalise(self, pixels: NDArray[Any]) -> Any:
         """Numbers of tokens (N, length) to what the network reads: them, and their mask where it has a second input."""
         given = pixels, (pixels != PADDING).astype(np.int32)
@@ -118,10 +103,6 @@ class SST2(Dataset):
         mask = words.index("[MASK]" if "[MASK]" in words else "[UNK]")
         ends = [PADDING, words.index("[CLS]"), words.index("[SEP]")]
         return np.where((rng.random(pixels.shape) < HIDDEN) & ~np.isin(pixels, ends), mask, pixels).astype(np.int32)
-
-    def metric(self) -> Metric:
-        """The share of sentences whose class is right."""
-        return TopK((1,))
 
     def preprocess_info(self) -> dict[str, Any]:
         """How network input is made from a sentence, as plain values for a model's description."""

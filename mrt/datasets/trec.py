@@ -9,8 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mrt.datasets.base import Dataset, Preprocess
-from mrt.datasets.metric import Metric, TopK
+from mrt.datasets.text import Text
 from mrt.errors import MRTError
 
 LAYOUTS = ("trec", "")
@@ -23,7 +22,7 @@ FORGOTTEN = 0.1
 """The share of words that augmentation makes unknown."""
 
 
-class Trec(Dataset):
+class Trec(Text):
     """`trec/TREC.train.all` and `trec/TREC.test.all`: a line is a label, 0 to 5, and the words, split by spaces.
 
     Network input is (words, questions), not questions first, of word numbers: 0 pads the end of a question, 1 is a word
@@ -36,7 +35,6 @@ class Trec(Dataset):
         "calibration": "TREC.train.all",
         "evaluation": "TREC.test.all",
     }
-    default = Preprocess(mean=(0.0,), std=(1.0,), scale=1.0)
 
     def _check_shape(self) -> None:
         if len(self.input_shape) != 2 or self.input_shape[0] < 1 or self.input_shape[1] != -1:
@@ -45,9 +43,6 @@ class Trec(Dataset):
                 f"dataset {self.name}: input shape {given} does not fit its questions; it must be words,-1, such as "
                 "38,-1"
             )
-
-    def _complete(self, given: Preprocess) -> Preprocess:
-        return self._unscaled(given, "word numbers")
 
     def _open(self) -> None:
         self.labels = list(CLASSES)
@@ -87,17 +82,6 @@ class Trec(Dataset):
             row[: len(found)] = found
         return numbers, np.array([label for _, label in questions], np.int64)
 
-    def size(self, split: str) -> int:
-        """See `Dataset.size`."""
-        self._require_split(split)
-        return len(self._splits[split][1])
-
-    def read(self, split: str, indices: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Word numbers (N, words) and labels (N,) of some questions of a split."""
-        self._require_split(split)
-        numbers, labels = self._splits[split]
-        return numbers[indices], labels[indices]
-
     def normalise(self, pixels: NDArray[Any]) -> NDArray[Any]:
         """Word numbers (N, words) to float32 network input (words, N)."""
         return np.ascontiguousarray(pixels.T, np.float32)
@@ -106,10 +90,6 @@ class Trec(Dataset):
         """Makes some of the words unknown."""
         forgotten = (rng.random(pixels.shape) < FORGOTTEN) & (pixels != PADDING)
         return np.where(forgotten, UNKNOWN, pixels)
-
-    def metric(self) -> Metric:
-        """The share of questions whose class is right."""
-        return TopK((1,))
 
     def preprocess_info(self) -> dict[str, Any]:
         """How network input is made from a question, as plain values for a model's description."""

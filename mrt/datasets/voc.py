@@ -14,9 +14,11 @@ from mrt.datasets.base import MissingDataError
 from mrt.datasets.detection import Detection
 from mrt.datasets.detection_metric import VOC07
 from mrt.datasets.metric import Metric
-from mrt.errors import MRTError, Remedy
+from mrt.errors import MRTError
 
-ARCHIVES = "VOCtrainval_06-Nov-2007.tar and VOCtest_06-Nov-2007.tar"
+YEAR, LISTS, PICTURES, ANNOTATIONS = "VOC2007", "ImageSets/Main", "JPEGImages", "Annotations"
+TRAIN, HELD_OUT = "trainval", "test"
+_ARCHIVES = f"VOCtrainval_06-Nov-2007.tar and VOCtest_06-Nov-2007.tar (their VOCdevkit/{YEAR})"
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
@@ -28,7 +30,7 @@ class VOC(Detection):
     """
 
     name = "voc"
-    splits: ClassVar[Mapping[str, str]] = {"calibration": "trainval", "evaluation": "test"}
+    splits: ClassVar[Mapping[str, str]] = {"calibration": TRAIN, "evaluation": HELD_OUT}
     layouts: ClassVar[tuple[str, ...]] = ("voc", "")
     classes: ClassVar[tuple[str, ...]] = (
         "aeroplane",
@@ -55,31 +57,17 @@ class VOC(Detection):
 
     def _open(self) -> None:
         self.labels = list(self.classes)
-        roots = [self.root / layout for layout in self.layouts]
-        root = next((path for path in roots if (path / "VOC2007").is_dir()), None)
-        if root is None:
-            raise MissingDataError(
-                f"dataset {self.name}: no VOC2007 in {roots[0]}; unpack {ARCHIVES} (their VOCdevkit/VOC2007) there",
-                Remedy.DATA_ROOT,
-            )
-        calibration = self._listed(root / "VOC2007", "trainval")
+        root = self._unpacked(YEAR, self.layouts, _ARCHIVES)
+        calibration = self._listed(root / YEAR, TRAIN)
         later = root / "VOC2012"
         self._items = {
             "calibration": calibration,
-            "evaluation": self._listed(root / "VOC2007", "test"),
-            "train": calibration + (self._listed(later, "trainval") if later.is_dir() else []),
+            "evaluation": self._listed(root / YEAR, HELD_OUT),
+            "train": calibration + (self._listed(later, TRAIN) if later.is_dir() else []),
         }
 
     def _listed(self, year: Path, name: str) -> list[tuple[Path, str]]:
-        path = year / "ImageSets" / "Main" / f"{name}.txt"
-        if not path.is_file():
-            raise MissingDataError(
-                f"dataset {self.name}: {path} not found; unpack {ARCHIVES} so that their VOC2007 is {year}"
-            )
-        names = path.read_text().split()
-        if not names:
-            raise MRTError(f"dataset {self.name}: {path} is empty; unpack the archive again")
-        return [(year, name) for name in names]
+        return [(year, each) for each in listed_names(self.name, year / LISTS / f"{name}.txt", _ARCHIVES)]
 
     def size(self, split: str) -> int:
         """See `Dataset.size`."""
@@ -92,9 +80,9 @@ class VOC(Detection):
         items = [self._items[split][i] for i in indices]
         pictures, objects = [], []
         for year, name in items:
-            pixels, size = self._picture(year / "JPEGImages" / f"{name}.jpg")
+            pixels, size = self._picture(year / PICTURES / f"{name}.jpg")
             pictures.append(pixels)
-            objects.append(self._objects(year / "Annotations" / f"{name}.xml", size))
+            objects.append(self._objects(year / ANNOTATIONS / f"{name}.xml", size))
         labels = np.full((len(items), max([1, *map(len, objects)]), 6), -1.0)
         for row, found in zip(labels, objects):
             row[: len(found)] = found
@@ -122,6 +110,20 @@ class VOC(Detection):
     def metric(self) -> Metric:
         """Mean average precision as of VOC 2007."""
         return VOC07(self.classes, (self.input_shape[3], self.input_shape[2]))
+
+
+def listed_names(dataset: str, path: Path, archives: str) -> list[str]:
+    """The pictures' names in a list of VOC's, which comes in archives.
+
+    Raises:
+        MRTError: it is missing or empty.
+    """
+    if not path.is_file():
+        raise MissingDataError(f"dataset {dataset}: {path} not found; unpack {archives} again")
+    names = path.read_text().split()
+    if not names:
+        raise MRTError(f"dataset {dataset}: {path} is empty; unpack {archives} again")
+    return names
 
 
 def _text(box: ElementTree.Element | None, corner: str) -> str:

@@ -9,48 +9,26 @@ from xml.etree import ElementTree
 
 from numpy.typing import NDArray
 
-from mrt.datasets import digit_pictures
-from mrt.datasets.digit_pictures import Placed
-from mrt.datasets.voc import CORNERS, VOC
-
-SIZES: Mapping[str, int] = {"trainval": 2000, "test": 300}
-"""Pictures in each split of the tree that is composed on demand."""
-_SEED = 4
-_SIDES = (120, 181)  # of a picture
+from mrt.datasets.digit_pictures import DigitPictures, Placed
+from mrt.datasets.voc import ANNOTATIONS, CORNERS, HELD_OUT, LISTS, TRAIN, VOC, YEAR
 
 
-class VOCDigits(VOC):
-    """scikit-learn's digits in `voc_digits/VOC2007`, VOC's layout; the tree is composed where there is none.
-
-    The pictures are the same on every machine but for what its JPEG library makes of them.
-    """
+class VOCDigits(DigitPictures, VOC):
+    """scikit-learn's digits in `voc_digits/VOC2007`, VOC's layout; the tree is composed where there is none."""
 
     name = "voc_digits"
     classes: ClassVar[tuple[str, ...]] = tuple("0123456789")
     layouts: ClassVar[tuple[str, ...]] = ("voc_digits",)
+    year: ClassVar[str] = YEAR
+    lists: ClassVar[str] = LISTS
+    truth: ClassVar[str] = ANNOTATIONS
+    sizes: ClassVar[Mapping[str, int]] = {TRAIN: 2000, HELD_OUT: 300}
+    sides: ClassVar[tuple[int, int]] = (120, 181)
+    seed: ClassVar[int] = 4
 
-    def _open(self) -> None:
-        folder = self.root / self.layouts[0]
-        if not folder.exists():
-            compose(folder, SIZES)
-        super()._open()
-
-
-def compose(folder: Path, sizes: Mapping[str, int]) -> None:
-    """Write `folder/VOC2007`, whole or not at all; see `digit_pictures.compose`.
-
-    Args:
-        folder: which must not exist.
-        sizes: the number of pictures of each split, "trainval" and "test".
-
-    Raises:
-        MRTError: it cannot be written.
-    """
-    digit_pictures.compose(folder, "VOC2007", sizes, "ImageSets/Main", _SIDES, _SEED, "Annotations", _keep)
-
-
-def _keep(tree: Path, name: str, picture: NDArray[Any], digits: list[Placed]) -> None:
-    _annotation(name, picture, digits).write(tree / "Annotations" / f"{name}.xml")
+    @classmethod
+    def _keep(cls, folder: Path, name: str, picture: NDArray[Any], digits: list[Placed]) -> None:
+        _annotation(name, picture, digits).write(folder / f"{name}.xml")
 
 
 def _annotation(name: str, picture: NDArray[Any], digits: list[Placed]) -> ElementTree.ElementTree:

@@ -9,47 +9,31 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mrt.datasets.base import MissingDataError
-from mrt.datasets.segmentation import Pair, Segmentation
+from mrt.datasets.segmentation import Pair, PublishedSegmentation
 from mrt.datasets.segmentation_metric import IGNORED
-from mrt.datasets.voc import VOC
-from mrt.errors import MRTError, Remedy
+from mrt.datasets.voc import PICTURES, VOC, listed_names
+from mrt.errors import MRTError
 
 VOID = 255
 """The byte of a mask for a pixel that counts for no class, such as those around an object."""
 YEAR, LISTS, MASKS = "VOC2012", "ImageSets/Segmentation", "SegmentationClass"
 TRAIN, HELD_OUT = "train", "val"
-_ARCHIVE = "VOCtrainval_11-May-2012.tar"
 
 
-class VOCSegmentation(Segmentation):
+class VOCSegmentation(PublishedSegmentation):
     """`voc/VOC2012/{ImageSets/Segmentation,JPEGImages,SegmentationClass}`: `val` is evaluated, `train` for all else."""
 
     name = "voc_seg"
     splits: ClassVar[Mapping[str, str]] = {"calibration": TRAIN, "evaluation": HELD_OUT}
     layouts: ClassVar[tuple[str, ...]] = ("voc", "")
+    folder: ClassVar[str] = YEAR
+    archives: ClassVar[str] = f"VOCtrainval_11-May-2012.tar (its VOCdevkit/{YEAR})"
     classes: ClassVar[tuple[str, ...]] = ("background", *VOC.classes)
 
-    def _open(self) -> None:
-        self.labels = list(self.classes)
-        roots = [self.root / layout for layout in self.layouts]
-        root = next((path for path in roots if (path / YEAR).is_dir()), None)
-        if root is None:
-            raise MissingDataError(
-                f"dataset {self.name}: no {YEAR} in {roots[0]}; unpack {_ARCHIVE} (its VOCdevkit/{YEAR}) there",
-                Remedy.DATA_ROOT,
-            )
-        train, held_out = (self._listed(root / YEAR, name) for name in (TRAIN, HELD_OUT))
-        self._pairs = {"calibration": train, "evaluation": held_out, "train": train}
-
-    def _listed(self, year: Path, name: str) -> list[Pair]:
-        path = year / LISTS / f"{name}.txt"
-        if not path.is_file():
-            raise MissingDataError(f"dataset {self.name}: {path} not found; unpack {_ARCHIVE} again")
-        names = path.read_text().split()
-        if not names:
-            raise MRTError(f"dataset {self.name}: {path} is empty; unpack the archive again")
-        return [(year / "JPEGImages" / f"{each}.jpg", year / MASKS / f"{each}.png") for each in names]
+    def _listed(self, folder: Path, part: str) -> list[Pair]:
+        year = folder / self.folder
+        names = listed_names(self.name, year / LISTS / f"{part}.txt", self.archives)
+        return [(year / PICTURES / f"{each}.jpg", year / MASKS / f"{each}.png") for each in names]
 
     def _classes_of(self, mask: NDArray[Any]) -> NDArray[Any]:
         classes = mask.astype(np.int64)

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-import numpy as np
-
 from mrt.executors.mxnet import Executor, infer_shapes
-from mrt.graph.batch import Feed, Samples, fitting
-from mrt.graph.ir import Array, Graph, Shape, Value
+from mrt.graph.batch import Feed, Samples, fitting, float_bytes, runs
+from mrt.graph.ir import Array, Graph, Value
 
-_FLOAT_BYTES = 4
 _BUDGET_BYTES = 256 * 2**20
 """Never by what is free: how samples are grouped may change the last bits of a float forward."""
 
@@ -39,7 +36,7 @@ def streamed(
     shapes = infer_shapes(graph)
     piece = fitting((shapes[value] for values in wanted for value in values), _BUDGET_BYTES)
     parameters: dict[str, Any] = {}
-    groups = list(_groups(wanted, shapes))
+    groups = list(runs(wanted, lambda values: float_bytes(shapes[value] for value in values), _BUDGET_BYTES))
     executors = [
         Executor(graph, [value for values in group for value in values], context=context, shared=parameters)
         for group in groups
@@ -54,18 +51,3 @@ def streamed(
 
     for feed in (part for batch in batches for part in samples.pieces(batch, piece)):
         yield samples.count(feed), arrays(feed)
-
-
-def _groups(wanted: Sequence[Sequence[Value]], shapes: dict[Value, Shape]) -> Iterator[list[Sequence[Value]]]:
-    """`wanted` in runs that fit in the budget, for one sample."""
-    group: list[Sequence[Value]] = []
-    held = 0
-    for values in wanted:
-        size = _FLOAT_BYTES * sum(int(np.prod(shapes[value])) for value in values)
-        if group and held + size > _BUDGET_BYTES:
-            yield group
-            group, held = [], 0
-        group.append(values)
-        held += size
-    if group:
-        yield group

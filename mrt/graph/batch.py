@@ -18,6 +18,7 @@ InputShape = Union[tuple[int, ...], Mapping[str, tuple[int, ...]]]
 """The shape of the only input, or shapes by the inputs' names; -1 marks the axis of the samples."""
 
 _Same = TypeVar("_Same", bound=Feed)
+_Item = TypeVar("_Item")
 _FLOAT_BYTES = 4
 
 
@@ -82,6 +83,26 @@ class Samples:
         return [(name, feed[name], axis) for name, axis in self.axes.items()]
 
 
+def float_bytes(shapes: Iterable[tuple[int, ...]]) -> int:
+    """What float32 tensors of these shapes take together."""
+    return _FLOAT_BYTES * sum(int(np.prod(shape)) for shape in shapes)
+
+
+def runs(items: Iterable[_Item], size: Callable[[_Item], int], budget: int) -> Iterator[list[_Item]]:
+    """Items in runs, in order: each fits in `budget`, or is one item alone."""
+    run: list[_Item] = []
+    held = 0
+    for item in items:
+        taken = size(item)
+        if run and held + taken > budget:
+            yield run
+            run, held = [], 0
+        run.append(item)
+        held += taken
+    if run:
+        yield run
+
+
 def fitting(shapes: Iterable[tuple[int, ...]], budget: int) -> int:
     """How many samples to run at a time, at least 1, so that float32 tensors fit in `budget` bytes.
 
@@ -89,4 +110,4 @@ def fitting(shapes: Iterable[tuple[int, ...]], budget: int) -> int:
         shapes: of the tensors for one sample.
         budget: in bytes.
     """
-    return max(1, budget // max(1, _FLOAT_BYTES * sum(int(np.prod(shape)) for shape in shapes)))
+    return max(1, budget // max(1, float_bytes(shapes)))

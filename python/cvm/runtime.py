@@ -33,11 +33,11 @@ class Cancel:
     """A handle that stops runs: give it to calls of models, and `set()` it from any thread, for good."""
 
     def __init__(self) -> None:
-        self._native = _native.Cancel()
+        self.native = _native.Cancel()
 
     def set(self) -> None:
         """Stop the runs that were given this handle, those that begin later too."""
-        self._native.set()
+        self.native.set()
 
 
 class LoadedModel:
@@ -106,7 +106,7 @@ class LoadedModel:
             raise CVMError(f"timeout={timeout}: must be a number of seconds")
         values = np.ascontiguousarray(self._interface.integers(x))
         try:
-            outputs = self._native.run(values, timeout, cancel._native if cancel else None)
+            outputs = self._native.run(values, timeout, cancel.native if cancel else None)
         except _native.Error as error:
             raise _public(error) from None
         return outputs[0] if len(outputs) == 1 else tuple(outputs)

@@ -19,15 +19,25 @@ def imagenet(root: Path, size: int = 28, preprocess: Preprocess | None = None) -
     return datasets.get("imagenet")(root, (-1, 3, size, size), preprocess)
 
 
+def png(picture: np.ndarray) -> bytes:
+    encoded = io.BytesIO()
+    Image.fromarray(picture).save(encoded, "PNG")
+    return encoded.getvalue()
+
+
+def write_records(folder: Path, records: list[tuple[float | list[float], bytes]]) -> None:
+    """A RecordIO of these labels and contents."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = mx.recordio.MXIndexedRecordIO(str(folder / "val.idx"), str(folder / "val.rec"), "w")
+    for number, (label, content) in enumerate(records):
+        header = mx.recordio.IRHeader(len(label) if isinstance(label, list) else 0, label, number, 0)
+        file.write_idx(number, mx.recordio.pack(header, content))
+    file.close()
+
+
 def write(folder: Path, pictures: list[np.ndarray]) -> None:
     """A RecordIO of lossless pictures, labelled 5, 6, 7 and so on."""
-    folder.mkdir(parents=True, exist_ok=True)
-    records = mx.recordio.MXIndexedRecordIO(str(folder / "val.idx"), str(folder / "val.rec"), "w")
-    for i, picture in enumerate(pictures):
-        encoded = io.BytesIO()
-        Image.fromarray(picture).save(encoded, "PNG")
-        records.write_idx(i, mx.recordio.pack(mx.recordio.IRHeader(0, float(5 + i), i, 0), encoded.getvalue()))
-    records.close()
+    write_records(folder, [(5.0 + i, png(picture)) for i, picture in enumerate(pictures)])
 
 
 @pytest.fixture
@@ -108,43 +118,26 @@ def test_refuses_a_broken_index(tmp_path: Path, pictures: list[np.ndarray], inde
         imagenet(tmp_path)
 
 
-def test_refuses_a_record_that_is_no_picture(tmp_path: Path) -> None:
-    records = mx.recordio.MXIndexedRecordIO(str(tmp_path / "val.idx"), str(tmp_path / "val.rec"), "w")
-    records.write_idx(0, mx.recordio.pack(mx.recordio.IRHeader(0, 1.0, 0, 0), b"no picture"))
-    records.close()
-    with pytest.raises(MRTError, match=r"record 0 of .* cannot be read"):
-        list(imagenet(tmp_path).batches("evaluation", 1))
-
-
-def test_a_record_without_picture_is_said_to_have_none(tmp_path: Path) -> None:
-    records = mx.recordio.MXIndexedRecordIO(str(tmp_path / "val.idx"), str(tmp_path / "val.rec"), "w")
-    records.write_idx(0, mx.recordio.pack(mx.recordio.IRHeader(0, 4.0, 0, 0), b""))
-    records.close()
-    with pytest.raises(MRTError, match=r"record 0 of .* has no picture, as a header has none; leave it out of val.idx"):
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [(b"no picture", "cannot be read"), (b"", "has no picture, as a header has none; leave it out of val.idx")],
+)
+def test_refuses_a_record_that_is_no_picture(tmp_path: Path, content: bytes, problem: str) -> None:
+    write_records(tmp_path, [(1.0, content)])
+    with pytest.raises(MRTError, match=rf"record 0 of .* {problem}"):
         list(imagenet(tmp_path).batches("evaluation", 1))
 
 
 def test_the_header_of_insightfaces_files_is_no_picture(tmp_path: Path, pictures: list[np.ndarray]) -> None:
-    records = mx.recordio.MXIndexedRecordIO(str(tmp_path / "val.idx"), str(tmp_path / "val.rec"), "w")
-    header = mx.recordio.IRHeader
-    records.write_idx(0, mx.recordio.pack(header(2, [4.0, 5.0], 0, 0), b""))
-    for i, picture in enumerate(pictures, 1):
-        encoded = io.BytesIO()
-        Image.fromarray(picture).save(encoded, "PNG")
-        records.write_idx(i, mx.recordio.pack(header(0, float(i), i, 0), encoded.getvalue()))
-    records.write_idx(4, mx.recordio.pack(header(2, [1.0, 4.0], 4, 0), b""))  # which pictures one person has
-    records.close()
+    found = [(float(i), png(picture)) for i, picture in enumerate(pictures, 1)]
+    write_records(tmp_path, [([4.0, 5.0], b""), *found, ([1.0, 4.0], b"")])  # the last: which pictures one person has
     ((_, labels),) = imagenet(tmp_path).batches("evaluation", 10)
     assert labels.tolist() == [1, 2, 3]
 
 
 @pytest.mark.parametrize("label", [float("nan"), 0.5])
 def test_refuses_labels_that_are_no_class_numbers(tmp_path: Path, label: float) -> None:
-    encoded = io.BytesIO()
-    Image.new("RGB", (32, 32)).save(encoded, "PNG")
-    records = mx.recordio.MXIndexedRecordIO(str(tmp_path / "val.idx"), str(tmp_path / "val.rec"), "w")
-    records.write_idx(0, mx.recordio.pack(mx.recordio.IRHeader(0, label, 0, 0), encoded.getvalue()))
-    records.close()
+    write_records(tmp_path, [(label, png(np.zeros((32, 32, 3), np.uint8)))])
     with pytest.raises(MRTError, match=rf"record 0 of .* has the label {label}, no class number"):
         list(imagenet(tmp_path).batches("evaluation", 1))
 

@@ -20,7 +20,7 @@ from mrt import datasets
 from mrt.datasets import Dataset, Preprocess
 from mrt.datasets.detection import BY_SIZE as GLUONCV_BY_SIZE
 from mrt.datasets.imagenet import LAYOUTS
-from mrt.datasets.voc_digits import compose
+from mrt.datasets.voc_digits import VOCDigits
 
 
 def recipe(dataset: Dataset) -> Recipe:
@@ -88,7 +88,7 @@ def test_pictures_that_are_used_whole(shared: Path, tmp_path: Path, name: str, s
 
 
 def test_pictures_for_detectors(tmp_path: Path) -> None:
-    compose(tmp_path / "voc_digits", {"trainval": 1, "test": 8})
+    VOCDigits.compose(tmp_path / "voc_digits", {"trainval": 1, "test": 8})
     for height, width in ((64, 96), (128, 160), (200, 300)):
         dataset = datasets.get("voc_digits")(tmp_path, (-1, 3, height, width))
         ((expected, _),) = dataset.batches("evaluation", 8)

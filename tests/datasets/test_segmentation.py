@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mrt import datasets
-from mrt.datasets import Dataset, seg_digits
+from mrt.datasets import Dataset
+from mrt.datasets.seg_digits import SegDigits
 from mrt.datasets.segmentation_metric import MIOU, PIXELS, MeanIoU
 from mrt.errors import MRTError
 
@@ -127,8 +128,8 @@ def test_a_folder_of_pairs(tmp_path: Path) -> None:
 
 
 def test_composed_digits_have_the_masks_of_their_ink(tmp_path: Path) -> None:
-    seg_digits.compose(tmp_path / "seg_digits", {"train": 4, "val": 3})
-    seg_digits.compose(tmp_path / "fewer" / "seg_digits", {"train": 1, "val": 1})
+    SegDigits.compose(tmp_path / "seg_digits", {"train": 4, "val": 3})
+    SegDigits.compose(tmp_path / "fewer" / "seg_digits", {"train": 1, "val": 1})
     more, fewer = (
         {path.name: path.read_bytes() for path in (tmp_path / place).rglob("*.*g")} for place in ("seg_digits", "fewer")
     )

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from mrt import datasets
-from mrt.datasets import voc_digits
+from mrt.datasets.voc_digits import VOCDigits
 from mrt.errors import MRTError
 
 SIZES = {"trainval": 5, "test": 3}
@@ -24,14 +24,14 @@ def tree(folder: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def composed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("root") / "voc_digits"
-    voc_digits.compose(folder, SIZES)
+    VOCDigits.compose(folder, SIZES)
     return folder
 
 
 def test_a_picture_depends_on_its_number_only(composed: Path, tmp_path: Path) -> None:
-    voc_digits.compose(tmp_path / "again", SIZES)
+    VOCDigits.compose(tmp_path / "again", SIZES)
     assert tree(tmp_path / "again") == tree(composed)
-    voc_digits.compose(tmp_path / "fewer", {"trainval": 2, "test": 1})
+    VOCDigits.compose(tmp_path / "fewer", {"trainval": 2, "test": 1})
     pictures = {name: data for name, data in tree(tmp_path / "fewer").items() if not name.endswith(".txt")}
     assert len(pictures) == 6
     assert pictures.items() <= tree(composed).items()
@@ -60,7 +60,7 @@ def test_boxes_hold_the_digits_and_nothing_of_each_other(composed: Path) -> None
 
 
 def test_the_dataset_composes_its_tree_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(voc_digits, "SIZES", SIZES)
+    monkeypatch.setattr(VOCDigits, "sizes", SIZES)
     data = datasets.get("voc_digits")(tmp_path, SHAPE)
     assert [data.size(split) for split in ("calibration", "evaluation", "train")] == [5, 3, 5]
     assert data.labels == list("0123456789")
@@ -68,7 +68,7 @@ def test_the_dataset_composes_its_tree_once(tmp_path: Path, monkeypatch: pytest.
     assert pictures.shape == (3, *SHAPE[1:])
     assert labels.shape[2] == 6 and (labels[:, 0, 4] >= 0).all() and labels[:, :, :4].max() <= 64
     before = tree(tmp_path)
-    monkeypatch.setattr(voc_digits, "SIZES", {"trainval": 1, "test": 1})
+    monkeypatch.setattr(VOCDigits, "sizes", {"trainval": 1, "test": 1})
     assert datasets.get("voc_digits")(tmp_path, SHAPE).size("train") == 5
     assert tree(tmp_path) == before
 

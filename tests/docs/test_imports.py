@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -12,6 +13,10 @@ DOORS = ("mrt.frontends", "mrt.executors", "mrt.datasets", "mrt.nets", "mrt.trai
 """Where a framework reads, runs or trains networks."""
 DOORS_IN_RUN = ("mrt.run.source",)
 """Until networks are found behind the front ends."""
+SOURCES = (".cpp", ".h", ".inl")
+INCLUDE = re.compile(r'#include "([^"]+)"')
+PRIVATE = ("os._exit", "ctypes._NamedFuncPointer", "config._order")
+"""Names that others gave, and a validator of a class that completes what it made."""
 
 
 def modules(folder: Path, root: Path) -> dict[str, Path]:
@@ -99,3 +104,25 @@ def test_the_target_imports_neither_the_quantizer_nor_a_framework() -> None:
     for name, path in files.items():
         roots = {each.split(".")[0] for each in imports(path)}
         assert roots.isdisjoint({"mrt", *FRAMEWORKS}), f"{name} imports {roots}"
+
+
+def test_no_files_and_no_rooms_of_the_native_runtime_include_each_other_in_a_circle() -> None:
+    native = ROOT / "python" / "cvm" / "native"
+    paths = {path.relative_to(native).as_posix(): path for path in native.rglob("*.*") if path.suffix in SOURCES}
+    files = {name: set(INCLUDE.findall(path.read_text())) & set(paths) for name, path in paths.items()}
+    rooms: dict[str, set[str]] = {}
+    for name, others in files.items():
+        room = name.split("/")[0]
+        rooms.setdefault(room, set()).update({other.split("/")[0] for other in others} - {room})
+    assert "exec" in rooms["plan"] and "plan" in rooms["model"]
+    assert circle(files) == [] and circle(rooms) == []
+
+
+def test_nothing_reaches_into_another_instances_private_fields() -> None:
+    for root in (ROOT / "mrt", ROOT / "python" / "cvm"):
+        for path in sorted(root.rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Attribute) and re.match("_[^_]", node.attr):
+                    found = ast.unparse(node)
+                    own = found.split(".")[0] in ("self", "cls") and found.count(".") == 1
+                    assert own or found in PRIVATE or found.startswith("super()."), f"{path}:{node.lineno}: {found}"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import mxnet as mx
@@ -13,14 +11,6 @@ import pytest
 from mrt import cli
 from mrt.report import Report
 from mrt.report.loss import notice
-
-
-@pytest.fixture(autouse=True)
-def _logging_as_before() -> Iterator[None]:
-    logger = logging.getLogger("mrt")
-    before = (logger.handlers[:], logger.level, logger.propagate)
-    yield
-    logger.handlers[:], logger.level, logger.propagate = before
 
 
 def run(project: Path, out: Path, capsys: pytest.CaptureFixture[str], factor: float, *more: str) -> tuple[str, Report]:

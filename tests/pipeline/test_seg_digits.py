@@ -14,7 +14,7 @@ from rich.console import Console
 
 from mrt import pipeline, zoo
 from mrt.config import load
-from mrt.datasets import seg_digits
+from mrt.datasets.seg_digits import SegDigits
 from mrt.report import Progress, Report
 from mrt.report.page import page
 from mrt.report.read import Found
@@ -24,7 +24,7 @@ from mrt.report.row import Row
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
-    seg_digits.compose(folder / "seg_digits", {"train": 32, "val": 24})
+    SegDigits.compose(folder / "seg_digits", {"train": 32, "val": 24})
     return folder
 
 

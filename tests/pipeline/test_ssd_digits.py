@@ -11,14 +11,14 @@ from rich.console import Console
 
 from mrt import pipeline, zoo
 from mrt.config import load
-from mrt.datasets import voc_digits
+from mrt.datasets.voc_digits import VOCDigits
 from mrt.report import Progress
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
-    voc_digits.compose(folder / "voc_digits", {"trainval": 16, "test": 24})
+    VOCDigits.compose(folder / "voc_digits", {"trainval": 16, "test": 24})
     return folder
 
 

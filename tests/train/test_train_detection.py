@@ -10,7 +10,8 @@ import pytest
 from mxnet import autograd
 
 from mrt import datasets, nets
-from mrt.datasets import Dataset, voc_digits
+from mrt.datasets import Dataset
+from mrt.datasets.voc_digits import VOCDigits
 from mrt.errors import MRTError
 from mrt.train import Epoch, TrainSettings, train
 from mrt.train.detection import SSDObjective
@@ -24,7 +25,7 @@ SHORT = TrainSettings(
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     root = tmp_path_factory.mktemp("data")
-    voc_digits.compose(root / "voc_digits", {"trainval": 8, "test": 3})
+    VOCDigits.compose(root / "voc_digits", {"trainval": 8, "test": 3})
     return datasets.get("voc_digits")(root, SHAPE)
 
 

@@ -29,15 +29,16 @@ class Lowering:
         opsets: versions of the operator sets by domain.
         local: functions that the model defines, by domain and name.
         b: makes the nodes.
+        depth: how many functions these are the body of.
     """
 
     def __init__(
-        self, opsets: Mapping[str, int], local: Mapping[tuple[str, str], onnx.FunctionProto], b: Builder
+        self, opsets: Mapping[str, int], local: Mapping[tuple[str, str], onnx.FunctionProto], b: Builder, depth: int = 0
     ) -> None:
         self._opsets = dict(opsets)
         self._local = local
         self._b = b
-        self._depth = 0
+        self._depth = depth
 
     def run(
         self, nodes: Sequence[Any], values: dict[str, Operand | None], prefix: str = "", needed: Iterable[str] = ()
@@ -124,8 +125,7 @@ class Lowering:
             raise node.refuse("functions are nested too deeply")
         inside: dict[str, Operand | None] = dict(zip(body.input, [*node.inputs, *[None] * len(body.input)]))
         opsets = {**self._opsets, **{each.domain: each.version for each in body.opset_import}}
-        called = Lowering(opsets, self._local, self._b)
-        called._depth = self._depth + 1
+        called = Lowering(opsets, self._local, self._b, self._depth + 1)
         wanted = [name for name, output in zip(body.output, node.outputs) if output]
         called.run(functions.with_attributes(body, proto), inside, f"{node.name}/", wanted)
         return [inside.get(name) for name in body.output]

@@ -11,6 +11,7 @@ import onnx
 from cvm.ops.base import Array
 
 from mrt.errors import MRTError
+from mrt.graph import Namer
 
 Dims = tuple[Union[int, str], ...]
 """A shape; what follows the batch is a text, such as "N" or "4*N"."""
@@ -77,24 +78,18 @@ class Writer:
 
     Args:
         beside: another one of the same graph, whose names it does not use.
+
+    Attributes:
+        unique: gives a name, with a number behind it where it is taken.
     """
 
     def __init__(self, beside: Writer | None = None) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, onnx.TensorProto] = {}
         self.part = ""
-        self._taken: set[str] = beside._taken if beside else set()
+        self.unique: Namer = beside.unique if beside else Namer()
         self._same: dict[object, str] = {}
         self._made_by: dict[str, object] = {}
-
-    def unique(self, name: str) -> str:
-        """The name, with a number behind it where it was taken."""
-        found, count = name, 0
-        while found in self._taken:
-            count += 1
-            found = f"{name}_{count}"
-        self._taken.add(found)
-        return found
 
     def constant(self, values: Array, name: str = "") -> str:
         """The name of a constant; those of one given name, type and shape are the same."""
