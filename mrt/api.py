@@ -32,7 +32,6 @@ from mrt.report.compression import CompressionStep
 from mrt.report.sensitivity import Sensitivity
 from mrt.run.batching import Run
 from mrt.run.compile import compiling_stages, write_model
-from mrt.run.compress import compressing_stages
 from mrt.run.evaluate import evaluate
 from mrt.run.evaluation import any_batch, formal_run, native_run
 from mrt.run.given import Given
@@ -40,7 +39,7 @@ from mrt.run.judge import BY_DATASET, named_metric, tried
 from mrt.run.load import LoadGiven
 from mrt.run.products import BASE, COMPILED, COMPRESSION, NETWORK, PREPARED, QUANTIZED
 from mrt.run.stage import Product, run_stages
-from mrt.run.stages import recipe_stages
+from mrt.run.stages import compressing_stages, recipe_stages
 from mrt.run.training import Training
 from mrt.targets.cvm.compiler import Compiled
 

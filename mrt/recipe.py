@@ -8,7 +8,7 @@ from pydantic import PrivateAttr
 from mrt.config import Config, Start
 from mrt.config.base import Fit, Section
 from mrt.config.compression import Distillation, Finetune, Pruning, QatSection, Sharing
-from mrt.config.model import CalibrationSwitches, PrepareSwitches, QuantizationSwitches
+from mrt.config.sections import CalibrationSwitches, PrepareSwitches, QuantizationSwitches
 from mrt.errors import MRTError
 
 __all__ = ["Recipe"]

@@ -11,22 +11,21 @@ A tensor that is rounded to 8 bits is so for the sake of those who read it: the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Callable
+from typing import Any
 
 import numpy as np
 from cvm.ops.base import limit
 from cvm.quantization import steps
 
 from mrt import ops
-from mrt.executors.mxnet import Executor
+from mrt.analysis.pieces import Piece, Suffix, dependents, rerouted
 from mrt.graph import Array, Graph, Namer, Node, Value, target_operator
 from mrt.integer.form import NARROW_BITS, Form
 from mrt.integer.qvalue import QValue
 from mrt.quantizer.quantize import Quantized
 
-Environment = Mapping[Value, Array]
 _SHIFT = target_operator("cvm_right_shift")
 
 
@@ -45,54 +44,6 @@ class Unit:
     reads: tuple[tuple[Value, QValue], ...]
     result: QValue
     layer: bool
-
-
-class Piece:
-    """A part of a graph that reads tensors computed elsewhere.
-
-    Args:
-        outputs: what it computes.
-        params: constants by name, those of others may be among them.
-        fed: says which values are given to it.
-        shared: see `mrt.executors.mxnet.Executor`.
-    """
-
-    def __init__(
-        self,
-        outputs: Sequence[Value],
-        params: Mapping[str, Array],
-        fed: Callable[[Value], bool],
-        shared: dict[str, Any] | None = None,
-    ) -> None:
-        self._variables: dict[Value, Value] = {}
-        graph = Graph(tuple(outputs), {}, {})
-        mapping: dict[Node, Node] = {}
-        for node in graph.nodes():
-            inputs = tuple(self._variable(v) if fed(v) else Value(mapping[v.node], v.index) for v in node.inputs)
-            mapping[node] = node if inputs == node.inputs else replace(node, inputs=inputs)
-        cut = Graph(tuple(Value(mapping[v.node], v.index) for v in outputs), {}, {})
-        names = {node.name for node in cut.nodes() if node.is_variable}
-        self._fed = {value: v.node.name for value, v in self._variables.items() if v.node.name in names}
-        inputs_ = {name: (-1,) for name in self._fed.values()}
-        self._graph = Graph(cut.outputs, {name: params[name] for name in names if name not in inputs_}, inputs_)
-        self._shared = shared
-        self._executor: Executor | None = None
-
-    @property
-    def reads(self) -> list[Value]:
-        """What it has to be given."""
-        return list(self._fed)
-
-    def __call__(self, environment: Environment) -> list[Array]:
-        """Run on one batch, with the given values among those of `environment`."""
-        if self._executor is None:
-            self._executor = Executor(self._graph, shared=self._shared)
-        return self._executor({name: environment[value] for value, name in self._fed.items()})
-
-    def _variable(self, value: Value) -> Value:
-        if value not in self._variables:
-            self._variables[value] = Value(Node("null", f"given {value.name}"))
-        return self._variables[value]
 
 
 class Twins:
@@ -158,7 +109,7 @@ class Twins:
     def only(self, unit: Unit) -> Suffix:
         """The float network from the unit on, with the unit in integers."""
         mapping = {q.tensor.value: self._quantized(value, q) for value, q in unit.reads}
-        (real,) = _rerouted([self._real_output(unit.result)], mapping)
+        (real,) = rerouted([self._real_output(unit.result)], mapping)
         return self._suffix(self.real, Value(unit.node), real, self._real_dynamic)
 
     def left(self, unit: Unit) -> Suffix:
@@ -179,10 +130,10 @@ class Twins:
         return found
 
     def _suffix(self, graph: Graph, old: Value, new: Value, dynamic: set[Node]) -> Suffix:
-        after = _dependents(graph, old)
+        after = dependents(graph, old)
         sources = {node for node in self.real.nodes() if node.name in self.real.inputs}
         given = (dynamic - after - {old.node}) | sources
-        outputs = _rerouted(graph.outputs, {old: new})
+        outputs = rerouted(graph.outputs, {old: new})
         changed = [i for i, (a, b) in enumerate(zip(graph.outputs, outputs)) if a != b]
         piece = Piece([outputs[i] for i in changed], self._params, lambda value: value.node in given, self._shared)
         return Suffix(piece, changed)
@@ -233,26 +184,6 @@ class Twins:
         return value
 
 
-@dataclass(frozen=True)
-class Suffix:
-    """What follows one changed tensor of a network.
-
-    Attributes:
-        piece: computes the outputs that depend on it.
-        changed: which of the network's outputs these are.
-    """
-
-    piece: Piece
-    changed: Sequence[int]
-
-    def __call__(self, environment: Environment, outputs: Sequence[Array]) -> list[Array]:
-        """The network's outputs; those that do not depend on the tensor are as in `outputs`."""
-        result = list(outputs)
-        for position, array in zip(self.changed, self.piece(environment)):
-            result[position] = array
-        return result
-
-
 def to_integers(data: Array, q: QValue, rounded: bool = True, clipped: bool = True) -> Array:
     """Real numbers to the integers of a form, or to where they would be without rounding or without saturation."""
     real = q.unrounded(data)
@@ -280,25 +211,3 @@ def _renamed(graph: Graph, prefix: str) -> tuple[Graph, dict[Node, Node]]:
     outputs = tuple(Value(mapping[v.node], v.index) for v in graph.outputs)
     params = {prefix + name: array for name, array in graph.params.items()}
     return Graph(outputs, params, {prefix + name: shape for name, shape in graph.inputs.items()}), mapping
-
-
-def _rerouted(outputs: Sequence[Value], changes: Mapping[Value, Value]) -> list[Value]:
-    """The outputs, computed from the new values in place of the old ones; nodes that read neither stay the same."""
-    mapping: dict[Node, Node] = {}
-
-    def moved(value: Value) -> Value:
-        return changes[value] if value in changes else Value(mapping[value.node], value.index)
-
-    for node in Graph(tuple(outputs), {}, {}).nodes():
-        inputs = tuple(moved(v) for v in node.inputs)
-        mapping[node] = node if inputs == node.inputs else replace(node, inputs=inputs)
-    return [moved(value) for value in outputs]
-
-
-def _dependents(graph: Graph, value: Value) -> set[Node]:
-    """The nodes that read the value, directly or not."""
-    found: set[Node] = set()
-    for node in graph.nodes():
-        if any(v == value or v.node in found for v in node.inputs):
-            found.add(node)
-    return found

@@ -23,7 +23,8 @@ import numpy as np
 
 from mrt import ops
 from mrt.analysis.agreement import Agreement
-from mrt.analysis.isolate import Piece, Suffix, Twins, Unit, to_integers, to_real
+from mrt.analysis.isolate import Twins, Unit, to_integers, to_real
+from mrt.analysis.pieces import Piece, Suffix
 from mrt.datasets.metric import Metric
 from mrt.executors.mxnet import Executor, infer_shapes
 from mrt.graph import Array, Graph, Node, Shape, Value

@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 from sklearn.cluster import KMeans
 
-from mrt.compress.integer_training import Constants
+from mrt.compress.trainable import Constants
 from mrt.graph import Array
 
 

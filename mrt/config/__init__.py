@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mrt.config.load import load
-from mrt.config.model import Config, Start
+from mrt.config.model import Config
+from mrt.config.sections import Start
 
 __all__ = ["Config", "Start", "load"]

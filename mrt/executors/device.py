@@ -6,7 +6,7 @@ from typing import Any
 
 import mxnet as mx
 
-from mrt.config.model import OnDevice
+from mrt.config.sections import OnDevice
 from mrt.errors import MRTError, Remedy
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from mrt.calibrate.calibrator import calibrate
 from mrt.calibrate.gather import gather
-from mrt.config.model import CalibrationSwitches, QuantizationSwitches
+from mrt.config.sections import CalibrationSwitches, QuantizationSwitches
 from mrt.executors.device import context
 from mrt.graph import Graph
 from mrt.graph.batch import Feed

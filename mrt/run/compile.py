@@ -10,7 +10,7 @@ import numpy as np
 from cvm.certificate import certify
 from cvm.package import save_package
 
-from mrt.config.model import QuantizationSwitches
+from mrt.config.sections import QuantizationSwitches
 from mrt.datasets import Dataset
 from mrt.errors import MRTError
 from mrt.quantizer.classes import with_classes

@@ -15,8 +15,8 @@ import numpy as np
 
 from mrt.config import Config, Start
 from mrt.config.base import Section
-from mrt.config.model import CalibrationSwitches, MergeModel, PrepareSwitches, QuantizationSwitches, SplitModel
 from mrt.config.paths import onnx_file, spellings
+from mrt.config.sections import CalibrationSwitches, MergeModel, PrepareSwitches, QuantizationSwitches, SplitModel
 from mrt.frontends.onnx.file import external_files
 from mrt.run.sample_source import SampleSource
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mrt.calibrate.largest_per_channel import largest_per_channel
-from mrt.config.model import PrepareSwitches
+from mrt.config.sections import PrepareSwitches
 from mrt.executors.device import context
 from mrt.report import Progress
 from mrt.run.products import BASE, PREPARED

@@ -6,7 +6,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from mrt.calibrate.gather import constant_layers
-from mrt.compress.integer_training import layers_of
+from mrt.compress.trainable import layers_of
 from mrt.config.compression import QatSection
 from mrt.errors import MRTError
 from mrt.graph import Graph

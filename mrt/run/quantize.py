@@ -11,7 +11,7 @@ from mrt.analysis.precision import widen
 from mrt.analysis.sensitivity import operators_of
 from mrt.calibrate.coverage import Coverage, check_names, near, tensor_names
 from mrt.calibrate.thresholds import AUTO
-from mrt.config.model import QuantizationSwitches
+from mrt.config.sections import QuantizationSwitches
 from mrt.errors import MRTError, Remedy
 from mrt.executors.device import context
 from mrt.graph import Graph, Value

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mrt.compress.integer_training import Constants, layers_of
 from mrt.compress.sharing import shared, thinned
+from mrt.compress.trainable import Constants, layers_of
 from mrt.config.compression import QatSection, Sharing
 from mrt.graph import Array
 from mrt.quantizer.quantize import Quantized

@@ -13,12 +13,14 @@ from mrt.recipe import Recipe
 from mrt.run.calibrate import Calibrate, GatherMoments
 from mrt.run.checkpoints import Checkpoints
 from mrt.run.compile import Write, compiling_stages
-from mrt.run.compress import compressing_stages
+from mrt.run.compress import Begin, Measurer
+from mrt.run.finetune import Trainer, Tune
 from mrt.run.load import Cut
 from mrt.run.origin import Origin
 from mrt.run.parts import Merge, Parts
 from mrt.run.pictures import Pictures
 from mrt.run.prepare import Prepare
+from mrt.run.prune import Prune
 from mrt.run.qat import FewBits, Qat
 from mrt.run.quantize import Quantize, Settle
 from mrt.run.sample_source import SampleSource
@@ -32,6 +34,27 @@ def hold_instructions(config: Config) -> None:
     """Make the floats of a run the same on any processor, but where it trains: that takes hours, and differs anyway."""
     if not config.compressing:
         instruction_set.hold()
+
+
+def compressing_stages(
+    recipe: Recipe, training: Training, checkpoint: Callable[[Start, Callable[[], None]], Checkpoint | None]
+) -> list[Stage]:
+    """The stages that a recipe asks for, in the order in which its sections stand.
+
+    `checkpoint(start, saved)` makes one, which calls `saved` after it is written.
+    """
+    measure = Measurer(training)
+    stages: list[Stage] = [Begin(measure, skipped=not recipe.compressing)]
+    for start in recipe.compressing:
+        settings = recipe.finetune or training.otherwise
+        trainer = Trainer(settings, recipe.distillation, training)
+        kept = checkpoint(start, trainer.drop)
+        if start is Start.PRUNING and recipe.pruning is not None:
+            cache = training.folder / f"{training.name}.pruning.sensitivity.json"
+            stages.append(Prune(recipe.pruning, trainer, measure, kept, cache))
+        elif start is Start.FINETUNE:
+            stages.append(Tune(trainer, measure, kept))
+    return stages
 
 
 def recipe_stages(

@@ -11,7 +11,8 @@ from pathlib import Path
 from cvm.certificate import certify
 from cvm.package import save_package
 
-from mrt.compress.integer_training import Constants, IntegerLearner
+from mrt.compress.integer_training import IntegerLearner
+from mrt.compress.trainable import Constants
 from mrt.config.compression import FitIntegers
 from mrt.errors import MRTError
 from mrt.executors.mxnet import Executor

@@ -15,7 +15,8 @@ from rich.console import Console
 from mrt import datasets, pipeline
 from mrt.calibrate.calibrator import calibrate
 from mrt.calibrate.gather import constant_layers, gather
-from mrt.compress.integer_training import IntegerLearner, layers_of
+from mrt.compress.integer_training import IntegerLearner
+from mrt.compress.trainable import layers_of
 from mrt.config import load
 from mrt.datasets import Dataset
 from mrt.errors import MRTError

@@ -12,8 +12,8 @@ from cvm.package import load_package
 from rich.console import Console
 
 from mrt import pipeline
-from mrt.compress.integer_training import Constants
 from mrt.compress.sharing import shared, thinned
+from mrt.compress.trainable import Constants
 from mrt.config import load
 from mrt.errors import MRTError
 from mrt.graph import Node
