@@ -138,7 +138,7 @@ class Bert(nn.HybridBlock):  # type: ignore[misc]  # MXNet is not typed
             self.classes = nn.Dense(shape.classes, in_units=shape.width, prefix="classes_")
 
     def hybrid_forward(self, F: Any, tokens: Any, mask: Any) -> Any:
-        """See the class."""
+        """Tokens and mask (N, length) to class scores (N, classes)."""
         hidden = (mask.expand_dims(1).expand_dims(1) - 1) * MASKED
         x = self.embedding(tokens)
         for layer in self.layers:

@@ -29,7 +29,7 @@ class BiLSTM(nn.HybridBlock):  # type: ignore[misc]  # MXNet is not typed
             self.classes = nn.Dense(classes, in_units=inner, prefix="classes_")
 
     def hybrid_forward(self, F: Any, tokens: Any, mask: Any) -> Any:
-        """See the class."""
+        """Tokens and mask (N, length) to class scores (N, classes)."""
         outputs = self.lstm(self.dropout(self.words(tokens)))
         shown = F.broadcast_add(outputs, (mask.expand_dims(2) - 1) * MASKED)
         return self.classes(self.dropout(self.inner(F.max(shown, axis=1))))

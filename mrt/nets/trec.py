@@ -40,7 +40,7 @@ class _TextCNN(nn.HybridBlock):  # type: ignore[misc]  # MXNet is not typed
             self.classes = nn.Dense(CLASSES)
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
-        """See the module."""
+        """Word numbers (words, N) to class scores (N, classes)."""
         vectors = F.transpose(self.words(x), axes=(0, 2, 1))
         features = [F.max(window(vectors), axis=2) for window in self.windows]
         return self.classes(self.dropout(F.concat(*features, dim=1)))
@@ -84,7 +84,7 @@ class _TextLSTM(nn.HybridBlock):  # type: ignore[misc]  # MXNet is not typed
             self.classes = nn.Dense(CLASSES)
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
-        """See the module."""
+        """Word numbers (words, N) to class scores (N, classes)."""
         vectors = self.words(x)
         outputs = F.concat(self.forward_(vectors), self.backward_(vectors), dim=2)
         return self.classes(self.dropout(F.max(outputs, axis=1)))
