@@ -15,8 +15,16 @@ DOORS_IN_RUN = ("mrt.run.source",)
 """Until networks are found behind the front ends."""
 SOURCES = (".cpp", ".h", ".inl")
 INCLUDE = re.compile(r'#include "([^"]+)"')
-PRIVATE = ("os._exit", "ctypes._NamedFuncPointer", "config._order")
-"""Names that others gave, and a validator of a class that completes what it made."""
+PRIVATE = (
+    "os._exit",
+    "ctypes._NamedFuncPointer",
+    "argparse._SubParsersAction",
+    "parser._actions",
+    "self._metric._match",
+    "self._metric._score",
+    "config._order",
+)
+"""Names of other packages, which have no public one, and a validator of a class that completes what it made."""
 
 
 def modules(folder: Path, root: Path) -> dict[str, Path]:
