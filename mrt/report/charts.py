@@ -46,6 +46,7 @@ _STYLE = {
 }
 _WIDTH = 4.6  # inches; 72 units of SVG each, so that text is legible on a phone, too
 _TITLE = 44  # letters
+_FINE = 30  # times the smallest: up to here, there is room for 1, 2 and 5 of each power of ten
 _ALL = 101.0  # percent, and some room
 _numbers = itertools.count()
 
@@ -81,7 +82,8 @@ def scatter(points: Sequence[Point], measure: str) -> str:
             axes.plot(point.ms, point.percent, "o", color=_MUTED, markersize=5, gid=f"point-{point.identifier}")
         axes.plot([p.ms for p in front], [p.percent for p in front], "-", color=_ACCENT)
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        fine = max(point.ms for point in points) < _FINE * min(point.ms for point in points)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if fine else (1.0,)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda ms, _: f"{ms:g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel("integer model, ms for one sample")
@@ -179,7 +181,7 @@ def _svg(draw: Callable[[Figure], None], height: float, label: str) -> str:
 def _embedded(text: str, label: str, number: int) -> str:
     """An SVG file as an element: no prolog, names unique on the page, short numbers, the page's colours and font."""
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
-    text = re.sub(r"(\d+\.\d\d)\d+", r"\1", text)
+    text = re.sub(r"<[^>]*>", lambda tag: re.sub(r"(\d+\.\d\d)\d+", r"\1", tag[0]), text)
     text = re.sub(r' id="(?!point-)((?:figure|axes|patch|line2d|matplotlib|text|xtick|ytick)[\w.]*)"', "", text)
     text = re.sub(r'(id="|url\(#|href="#)(?!point-)', rf"\g<1>c{number}-", text)
     for drawn, shown in _COLORS.items():
