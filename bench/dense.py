@@ -26,7 +26,7 @@ from mrt.frontends.reading import read_network
 from mrt.graph import Graph, Shape
 from mrt.graph.attrs import flag
 from mrt.run.keys import split_as_configured
-from mrt.run.structural import structural_network
+from mrt.run.seeded import structural_network
 
 _PICTURES = 2
 

@@ -33,7 +33,7 @@ PICTURES = 16
 def make(name: str, folder: Path) -> None:
     """Write the files of one network of the zoo.
 
-    Weights are seeded (`mrt.run.structural`) and pictures synthetic: neither changes what an engine has to compute.
+    Weights are seeded (`mrt.run.seeded`) and pictures synthetic: neither changes what an engine has to compute.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

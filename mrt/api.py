@@ -40,7 +40,7 @@ from mrt.run.load import LoadGiven
 from mrt.run.products import BASE, COMPILED, COMPRESSION, NETWORK, PREPARED, QUANTIZED
 from mrt.run.stage import Product, run_stages
 from mrt.run.stages import compressing_stages, recipe_stages
-from mrt.run.training import Training
+from mrt.run.training_data import Training
 from mrt.targets.cvm.compiler import Compiled
 
 __all__ = ["IntegerModel", "quantize"]

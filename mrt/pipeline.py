@@ -59,7 +59,7 @@ def run(
     Args:
         config: what to do.
         progress: shows it.
-        random_weights: make it a structural run (`mrt.run.structural`): seeded weights, agreement and no accuracy.
+        random_weights: make it a structural run (`mrt.run.seeded`): seeded weights, agreement and no accuracy.
         network: of a structural run, what `mrt.nets` builds where Model_name says nothing to it.
         parts: evaluate in so many tasks, there; not of a structural run.
 

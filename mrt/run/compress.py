@@ -9,7 +9,7 @@ from mrt.report import Progress
 from mrt.report.compression import CompressionStep
 from mrt.run.products import COMPRESSION, NETWORK
 from mrt.run.stage import Made, Products, Stage
-from mrt.run.training import Training
+from mrt.run.training_data import Training
 from mrt.train import judge
 
 

@@ -16,7 +16,7 @@ from mrt.run.products import COMPRESSION, NETWORK
 from mrt.run.source import network_at
 from mrt.run.stage import Checkpoint, Made, Products, Stage
 from mrt.run.teach import settings_of
-from mrt.run.training import Training
+from mrt.run.training_data import Training
 from mrt.train import FitSettings, GraphLearner, Objective, TrainingCheckpoint, cross_entropy, fit
 from mrt.train.resume import digest
 

@@ -9,9 +9,9 @@ from mrt.report import Progress
 from mrt.run.keys import split_as_configured
 from mrt.run.products import BASE, CUT, FLOAT_BYTES, NETWORK
 from mrt.run.sample_source import SampleSource
+from mrt.run.seeded import structural_network
 from mrt.run.source import load_network, untrained_network
 from mrt.run.stage import Made, Products, Stage
-from mrt.run.structural import structural_network
 
 _FITTED_PICTURES = 16
 
@@ -48,7 +48,7 @@ class LoadGiven(Stage):
 
 
 class LoadUntrained(Stage):
-    """The network that a configuration names, with seeded weights (`mrt.run.structural`)."""
+    """The network that a configuration names, with seeded weights (`mrt.run.seeded`)."""
 
     gives = (NETWORK,)
 

@@ -23,8 +23,8 @@ from mrt.report import Progress
 from mrt.run.compress import Measurer
 from mrt.run.finetune import Trainer
 from mrt.run.products import COMPRESSION, NETWORK
+from mrt.run.seeded import fit_batch_norm
 from mrt.run.stage import Checkpoint, Made, Products, Stage
-from mrt.run.structural import fit_batch_norm
 from mrt.train import judge
 from mrt.train.resume import digest
 

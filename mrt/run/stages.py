@@ -27,7 +27,7 @@ from mrt.run.sample_source import SampleSource
 from mrt.run.sharing import Share
 from mrt.run.stage import Checkpoint, Stage
 from mrt.run.train_integers import IntegerTrainer
-from mrt.run.training import Training
+from mrt.run.training_data import Training
 
 
 def hold_instructions(config: Config) -> None:

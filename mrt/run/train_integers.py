@@ -20,7 +20,7 @@ from mrt.quantizer.quantize import Quantized
 from mrt.report import Progress
 from mrt.run.batching import Run
 from mrt.run.evaluation import native_run
-from mrt.run.training import Training
+from mrt.run.training_data import Training
 from mrt.targets.cvm.compiler import compile_model
 from mrt.train import Epoch, FitSettings, TrainingCheckpoint, cross_entropy, fit, judge
 from mrt.train.resume import digest

@@ -34,7 +34,7 @@ off and stays in float (*cut at*), as `Keys=auto` does; a network that cannot be
 class Family:
     """What stands for a family: a network of GluonCV, and an input that it takes.
 
-    Not `seeded`, its weights are as GluonCV begins training, not as `mrt.run.structural` draws them: that draws for
+    Not `seeded`, its weights are as GluonCV begins training, not as `mrt.run.seeded` draws them: that draws for
     networks of one input, and such that proposals of boxes grow without bounds.
     """
 
@@ -86,8 +86,8 @@ def _compiled(family: Family) -> str:
     from mrt import ops
     from mrt.frontends.reading import network_of_block
     from mrt.run.keys import split_as_configured
+    from mrt.run.seeded import structural_network
     from mrt.run.source import untrained_zoo_block
-    from mrt.run.structural import structural_network
     from mrt.transform.validate import Validate
 
     net = untrained_zoo_block(family.network)

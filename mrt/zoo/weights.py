@@ -6,8 +6,8 @@ from mrt import datasets, zoo
 from mrt.config import load
 from mrt.graph import Array, Graph
 from mrt.run.pictures import preprocess
+from mrt.run.seeded import structural_network
 from mrt.run.source import untrained_network
-from mrt.run.structural import structural_network
 
 _PICTURES = 16
 

@@ -20,7 +20,7 @@ from mrt.executors.mxnet import Executor
 from mrt.frontends import mxnet as mxnet_files
 from mrt.graph import Graph
 from mrt.report import Progress, Report
-from mrt.run.structural import seed_weights
+from mrt.run.seeded import seed_weights
 from mrt.train import FitSettings, fit, judge
 
 PRUNING = ("PRUNING.Macs=0.5", "PRUNING.Multiple=1")

@@ -15,8 +15,8 @@ from mrt.errors import MRTError
 from mrt.executors.mxnet import Executor
 from mrt.frontends.mxnet import from_symbol
 from mrt.graph import Graph
+from mrt.run.seeded import seed_weights, structural_network
 from mrt.run.source import untrained_network
-from mrt.run.structural import seed_weights, structural_network
 
 ARCHITECTURES = {  # the part of the weights that is left when half of each group's channels go
     "cifar_resnet20_v1": (32, 0.3),

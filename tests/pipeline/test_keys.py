@@ -18,8 +18,8 @@ from mrt.graph import Array, Graph
 from mrt.integer.tensor_info import dequantize, quantize_input
 from mrt.quantizer.quantize import quantize
 from mrt.run.keys import find_keys, split_as_configured
+from mrt.run.seeded import structural_network
 from mrt.run.split import Split, split
-from mrt.run.structural import structural_network
 from mrt.targets.cvm.compiler import compile_model
 from mrt.transform import PREPARE, FixShapes, PassManager
 

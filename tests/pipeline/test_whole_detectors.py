@@ -14,7 +14,7 @@ from mrt.executors.symbol import to_symbol
 from mrt.frontends.mxnet import from_symbol
 from mrt.integer.tensor_info import dequantize, quantize_input
 from mrt.quantizer.quantize import quantize
-from mrt.run.structural import structural_network
+from mrt.run.seeded import structural_network
 from mrt.targets.cvm.compiler import compile_model
 from mrt.transform import PREPARE, PassManager
 

@@ -13,7 +13,7 @@ from mrt.errors import MRTError
 from mrt.executors.mxnet import Executor
 from mrt.frontends import mxnet as mxnet_files
 from mrt.graph import Graph
-from mrt.run.structural import seed_weights
+from mrt.run.seeded import seed_weights
 from mrt.train import Epoch, FitSettings, GraphLearner, TrainingCheckpoint, cross_entropy, fit, judge
 from mrt.transform import PREPARE, PassManager
 

@@ -15,8 +15,8 @@ from mrt.errors import MRTError
 from mrt.executors.mxnet import Executor
 from mrt.frontends.mxnet import from_symbol
 from mrt.graph import Graph, Value
+from mrt.run.seeded import fit_batch_norm, seed_weights, structural_network
 from mrt.run.source import untrained_network
-from mrt.run.structural import fit_batch_norm, seed_weights, structural_network
 from mrt.zoo.weights import random_network
 
 
