@@ -8,11 +8,11 @@ import numpy as np
 
 from mrt.graph import Node, Shape, Value
 from mrt.graph.attrs import integers, refuse
-from mrt.ops.base import ChannelNumbers, Operator, Rewriter
-from mrt.ops.planar import follow_planes
+from mrt.ops.base import Rewriter
+from mrt.ops.planar import Planar
 
 
-class AdaptiveAveragePooling(Operator):
+class AdaptiveAveragePooling(Planar):
     """The means over a grid of bins that covers the picture; bins that do not fit evenly overlap."""
 
     names = ("_contrib_AdaptiveAvgPooling2D", "_contrib_adaptive_avg_pooling2d")
@@ -23,10 +23,6 @@ class AdaptiveAveragePooling(Operator):
         size = integers(node, "output_size", ())
         if len(size) > 2 or any(bins < 1 for bins in size):
             raise refuse(node, f"output_size={node.attrs['output_size']} is not one or two numbers above 0")
-
-    def follow(self, node: Node, channels: ChannelNumbers) -> None:
-        """Plane by plane."""
-        follow_planes(node, channels)
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """Average pooling without overlap, or the bins' sums axis by axis, times one over their sizes."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from mrt.graph import Array, Node, Shape, Value
 from mrt.graph.attrs import flag, integers, positive, refuse, text
-from mrt.ops.base import ChannelNumbers, NotFollowedError, Rewriter
+from mrt.ops.base import ChannelNumbers, NotFollowedError, Operator, Rewriter, planes, sole
 
 _NEUTRAL = (("kernel", 1), ("stride", 1), ("dilate", 1), ("pad", 0), ("adj", 0))
 
@@ -35,12 +35,26 @@ def over_two_axes(op: str, node: Node, data: Value, parameters: Sequence[Value],
     return rw.op("squeeze", [result], {"axis": 2})
 
 
-def follow_planes(node: Node, channels: ChannelNumbers) -> None:
-    """The `follow` rule of what works on each channel's plane by itself."""
-    x = channels.read(node)
-    if len(node.inputs) > 1 or x.axis != 1 or not x.plain:
-        raise NotFollowedError(f"{node.op} {node.name} does not have them on axis 1")
-    channels.set(Value(node), x)
+class Planar(Operator):
+    """What works on each channel's plane by itself."""
+
+    def channels(
+        self,
+        node: Node,
+        given: Sequence[Array | None],
+        constants: Sequence[Array | None],
+        before: Sequence[Shape],
+        after: Shape,
+    ) -> Array | None:
+        """They stay where each plane has one."""
+        return planes(sole(given))
+
+    def follow(self, node: Node, channels: ChannelNumbers) -> None:
+        """Plane by plane."""
+        x = channels.read(node)
+        if len(node.inputs) > 1 or x.axis != 1 or not x.plain:
+            raise NotFollowedError(f"{node.op} {node.name} does not have them on axis 1")
+        channels.set(Value(node), x)
 
 
 def follow_filters(node: Node, channels: ChannelNumbers, transposed: bool) -> None:

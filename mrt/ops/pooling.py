@@ -11,31 +11,16 @@ from mrt.graph.attrs import flag, pair, refuse, text
 from mrt.integer.context import QuantizeContext
 from mrt.integer.form import Form
 from mrt.integer.qvalue import QValue
-from mrt.ops.base import ChannelNumbers, Operator, Rewriter, planes, sole
-from mrt.ops.planar import follow_planes, over_two_axes
+from mrt.ops.base import Rewriter
+from mrt.ops.planar import Planar, over_two_axes
 
 
-class Pooling(Operator):
+class Pooling(Planar):
     """max, avg and sum pooling over two spatial axes; over one it is rewritten to two."""
 
     names = ("Pooling", "Pooling_v1")
     summary = "max: max_pool2d; avg, sum: depthwise convolution; global: max or mean over the picture"
     form = Form.SAME
-
-    def channels(
-        self,
-        node: Node,
-        given: Sequence[Array | None],
-        constants: Sequence[Array | None],
-        before: Sequence[Shape],
-        after: Shape,
-    ) -> Array | None:
-        """They stay where each plane has one."""
-        return planes(sole(given))
-
-    def follow(self, node: Node, channels: ChannelNumbers) -> None:
-        """Plane by plane."""
-        follow_planes(node, channels)
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """Kinds, layout and conventions."""

@@ -8,20 +8,16 @@ import numpy as np
 
 from mrt.graph import Array, Node, Value
 from mrt.graph.attrs import flag
-from mrt.ops.base import ChannelNumbers, Operator, Rewriter
-from mrt.ops.planar import follow_planes
+from mrt.ops.base import Rewriter
+from mrt.ops.planar import Planar
 from mrt.ops.take import taken
 
 
-class BilinearResize(Operator):
+class BilinearResize(Planar):
     """Each pixel of the result lies between two rows and two columns of the picture."""
 
     names = ("_contrib_BilinearResize2D",)
     summary = "along each axis, x0 + (x1 - x0) * w with both neighbours taken by number"
-
-    def follow(self, node: Node, channels: ChannelNumbers) -> None:
-        """Plane by plane."""
-        follow_planes(node, channels)
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value]:
         """Rows, then columns; what the attributes say about the size, MXNet's shape inference knows."""

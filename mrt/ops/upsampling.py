@@ -4,33 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mrt.graph import Array, Node, Shape, Value
+from mrt.graph import Node, Shape, Value
 from mrt.graph.attrs import positive, text
-from mrt.ops.base import ChannelNumbers, Rewriter, planes, sole
-from mrt.ops.planar import follow_planes
+from mrt.ops.base import Rewriter
+from mrt.ops.planar import Planar
 from mrt.ops.shape import Mover
 
 
-class UpSampling(Mover):
+class UpSampling(Planar, Mover):
     """Enlargement by a whole number."""
 
     names = ("UpSampling",)
     summary = "nearest: upsampling, of several each to the same size, then Concat or sums; bilinear: Deconvolution"
-
-    def channels(
-        self,
-        node: Node,
-        given: Sequence[Array | None],
-        constants: Sequence[Array | None],
-        before: Sequence[Shape],
-        after: Shape,
-    ) -> Array | None:
-        """They stay where each plane has one."""
-        return planes(sole(given))
-
-    def follow(self, node: Node, channels: ChannelNumbers) -> None:
-        """Plane by plane."""
-        follow_planes(node, channels)
 
     def rewrite(self, node: Node, inputs: tuple[Value, ...], rw: Rewriter) -> Sequence[Value] | None:
         """bilinear: MXNet's deconvolution with the weights that are its second input. Several: one by one."""
