@@ -13,15 +13,13 @@ import shutil
 import sys
 from pathlib import Path
 
-import cvm
 import numpy as np
 
 import mrt
-from bench.engines import side_by_side
+from bench.networks import write_float, write_macs
 from bench.subjects import DENSE, Dense
 from mrt import datasets, nets, ops
-from mrt.executors.mxnet import Executor, infer_shapes
-from mrt.frontends import mxnet as mxnet_files
+from mrt.executors.mxnet import infer_shapes
 from mrt.frontends.reading import read_network
 from mrt.graph import Graph, Shape
 from mrt.graph.attrs import flag
@@ -42,16 +40,13 @@ def make(subject: Dense, folder: Path, models: Path) -> None:
     if not subject.trained:
         network = structural_network(network, pictures)
     network = _with_fixed_gammas(network)
-    mxnet_files.save(network, folder / "prepared.json", folder / "prepared.params")
-    np.savez(folder / "params.npz", **network.params)
-    np.save(folder / "pictures.npy", pictures)
-    np.save(folder / "outputs.npy", side_by_side(Executor(network)(pictures)))
+    write_float(folder, network, pictures)
     shapes = {value.name: shape for value, shape in infer_shapes(network).items()}
     (folder / "shapes.json").write_text(json.dumps(shapes))
 
     model = mrt.quantize(network, pictures, input_shape=shape, recipe=_quick())
     model.save(folder / "model")
-    (folder / "macs").write_text(str(sum(step["macs"] for step in cvm.load(folder / "model").plan(1)["steps"])))
+    write_macs(folder)
 
 
 def _network(subject: Dense, shape: Shape, models: Path) -> Graph:

@@ -137,9 +137,8 @@ class OpenVino(Engine):
         request = core.compile_model(model, "CPU", settings).create_infer_request()
         request.set_input_tensor(openvino.Tensor(pictures, shared_memory=True))
 
-        def run(
-            _kept: Array = pictures,
-        ) -> Sequence[Array]:  # whose memory the request holds, but doesn't keep
+        # The request holds the pictures' memory, but doesn't keep it alive.
+        def run(_kept: Array = pictures) -> Sequence[Array]:
             return list(request.infer(share_outputs=True).values())
 
         return run

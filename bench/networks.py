@@ -19,12 +19,13 @@ from pathlib import Path
 import cvm
 import numpy as np
 
+from bench.engines import side_by_side
 from bench.quantize_mxnet import quantize_for_mxnet
 from mrt import datasets, pipeline, zoo
 from mrt.config import Config, load
 from mrt.executors.mxnet import Executor, infer_shapes
 from mrt.frontends import mxnet as mxnet_files
-from mrt.graph import Graph, Node, Value
+from mrt.graph import Array, Graph, Node, Value
 from mrt.report import Progress
 
 PICTURES = 16
@@ -41,18 +42,28 @@ def make(name: str, folder: Path) -> None:
     model = config.default.model_name
     pipeline.run(config, Progress(), random_weights=True, network=name)
     (folder / f"{model}_cvm").rename(folder / "model")
-    (folder / "macs").write_text(str(sum(step["macs"] for step in cvm.load(folder / "model").plan(1)["steps"])))
+    write_macs(folder)
 
     shape = config.default.only_shape
     prepared = mxnet_files.load(folder / f"{model}.prepare.json", folder / f"{model}.prepare.params", {"data": shape})
     network = pool_means(prepared)
-    mxnet_files.save(network, folder / "prepared.json", folder / "prepared.params")
     data = datasets.Synthetic(datasets.get(config.calibration.dataset), shape)
     ((pictures, _),) = data.batches("calibration", PICTURES, 0, PICTURES)
+    write_float(folder, network, pictures)
+    quantize_for_mxnet(folder / "prepared", folder / "int8", pictures)
+
+
+def write_float(folder: Path, network: Graph, pictures: Array) -> None:
+    """Write the float network, the pictures, and its outputs for them, side by side."""
+    mxnet_files.save(network, folder / "prepared.json", folder / "prepared.params")
     np.savez(folder / "params.npz", **network.params)
     np.save(folder / "pictures.npy", pictures)
-    np.save(folder / "outputs.npy", Executor(network)(pictures)[0])
-    quantize_for_mxnet(folder / "prepared", folder / "int8", pictures)
+    np.save(folder / "outputs.npy", side_by_side(Executor(network)(pictures)))
+
+
+def write_macs(folder: Path) -> None:
+    """Write the multiply-adds of the compiled model."""
+    (folder / "macs").write_text(str(sum(step["macs"] for step in cvm.load(folder / "model").plan(1)["steps"])))
 
 
 def _settings(name: str, folder: Path) -> Config:

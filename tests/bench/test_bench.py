@@ -15,14 +15,13 @@ from toolchain import compile_network, pictures, random_network
 
 from bench.engines import ENGINES, OURS, side_by_side
 from bench.export import export, verify
-from bench.networks import pool_means
+from bench.networks import pool_means, write_float
 from bench.report import markdown, plot, rival
 from bench.results import Machine, Memory, Network, Results, Timing
 from bench.rounds import BenchError, Effort, Process, best, compare, median, ratio
 from mrt.datasets import Synthetic, get
 from mrt.errors import MRTError
 from mrt.executors.mxnet import Executor, infer_shapes
-from mrt.frontends import mxnet as mxnet_files
 from mrt.targets.cvm.description import describe
 from mrt.transform import PREPARE, PassManager
 
@@ -65,10 +64,7 @@ def test_the_peers_get_the_network_itself(tmp_path: Path) -> None:
     rows = mx.sym.Flatten(mx.sym.transpose(small, axes=(0, 2, 3, 1), name="last"), name="rows")
     network = random_network(mx.sym.Group([mx.sym.Concat(net, small, dim=1, name="joined"), rows]), (-1, 3, 10, 16))
     given = pictures(network, 2, seed=3)
-    mxnet_files.save(network, tmp_path / "prepared.json", tmp_path / "prepared.params")
-    np.savez(tmp_path / "params.npz", **network.params)
-    np.save(tmp_path / "pictures.npy", given)
-    np.save(tmp_path / "outputs.npy", side_by_side(Executor(network)(given)))
+    write_float(tmp_path, network, given)
     shapes = {value.name: shape for value, shape in infer_shapes(network).items()}
     (tmp_path / "shapes.json").write_text(json.dumps(shapes))
     export(tmp_path)
