@@ -13,7 +13,17 @@ from cvm import Model, Node, _native, formal, runtime
 from cvm.package import save_package
 from cvm_cases import Case, one_operator, values
 
-__all__ = ["KERNELS", "assert_same", "both_from_data", "check", "one_operator", "run_native", "save", "values"]
+__all__ = [
+    "KERNELS",
+    "assert_same",
+    "both_from_data",
+    "check",
+    "compare",
+    "one_operator",
+    "run_native",
+    "save",
+    "values",
+]
 ON_ARM = platform.machine() in ("aarch64", "arm64")
 KERNELS = ("portable", "neon", "dotprod", "i8mm") if ON_ARM else ("portable", "avx2", "avxvnni", "avx512")
 
@@ -68,6 +78,17 @@ def check(folder: Path, model: Model, x: np.ndarray, threads: int = 2, kernels: 
     want = formal.run(model, x)
     assert_same(model, run_native(save(folder, model), x, threads, kernels), want)
     return want
+
+
+def compare(model: Model, folder, batch: int = 2) -> list[str]:
+    """On every table of kernels, one thread and several; returns the titles of the steps."""
+    save(folder, model)
+    x = values(np.random.default_rng(1), (batch, *model.input_shape[1:]), 8)
+    want = formal.run(model, x)
+    for kernels in AVAILABLE:
+        for threads in (1, 3):
+            assert_same(model, run_native(folder, x, threads, kernels), want)
+    return [step["title"] for step in runtime.load(folder).plan()["steps"]]
 
 
 def both_from_data(case: Case) -> Model:

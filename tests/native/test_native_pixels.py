@@ -5,25 +5,14 @@ from __future__ import annotations
 import native_models
 import numpy as np
 import pytest
-from cvm import Model, formal, runtime
+from cvm import runtime
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from native_compare import AVAILABLE, assert_same, run_native, save, values
+from native_compare import compare
 
 _quick = settings(
     max_examples=40, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-
-
-def compare(model: Model, folder, batch: int = 2) -> list[str]:
-    """The titles of the steps."""
-    save(folder, model)
-    x = values(np.random.default_rng(1), (batch, *model.input_shape[1:]), 8)
-    want = formal.run(model, x)
-    for kernels in AVAILABLE:
-        for threads in (1, 3):
-            assert_same(model, run_native(folder, x, threads, kernels), want)
-    return [step["title"] for step in runtime.load(folder).plan()["steps"]]
 
 
 def taken(b: native_models.Builder, x: int, axis: int, places: np.ndarray) -> int:

@@ -13,7 +13,7 @@ bool Grouping::try_conv(int id) {
     Group group;
     group.kind = Group::Kind::Conv;
     group.node = id;
-    group.grid = *grid_of(shapes_[size_t(id)][0]);
+    group.grid = grid_of(shapes_[size_t(id)][0]);
     group.source = resolve(node.inputs[0]);
     Attrs attrs = node.attrs;
     if (dense) {
@@ -64,12 +64,12 @@ void Grouping::absorb_maps(Share& share, const Watch* watch) {
             }
         }
         if (!map || !reads_conv) continue;
-        const auto in = grid_of(shape(group.source));
+        const Grid in = grid_of(shape(group.source));
         if (watch) watch->check();
         Share passing = share.another();
         passing.take(group.grid.h * group.grid.w * 32 + map->size() * 16, "the border of a convolution");
         const ConstantMap border{*map, pixels, group.grid.h, group.grid.w};
-        if (absorb_map(*group.conv, border, in->h, in->w)) {
+        if (absorb_map(*group.conv, border, in.h, in.w)) {
             group.absorbed = group.members[0];
             tightened_[{group.absorbed, 0}] = output_range(*group.conv, range(group.source));
             continue;

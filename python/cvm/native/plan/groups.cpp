@@ -14,11 +14,12 @@ constexpr size_t kMostMembers = 1024;     // of a group
 
 }  // namespace
 
-std::optional<Grid> grid_of(const Shape& shape) {
-    if (shape.size() == 4) return Grid{shape[0], shape[1], shape[2], shape[3]};
-    if (shape.size() == 2) return Grid{shape[0], shape[1], 1, 1};
-    return std::nullopt;
+Grid grid_of(const Shape& shape) {
+    if (shape.size() == 4) return {shape[0], shape[1], shape[2], shape[3]};
+    return {shape[0], elements(shape) / shape[0], 1, 1};
 }
+
+bool has_channels(const Shape& shape) { return shape.size() == 4 || shape.size() == 2; }
 
 Grouping::Grouping(const Graph& graph, const Constants& constants, const std::vector<std::vector<Shape>>& shapes,
                    const Ranges& ranges, Share& share, const Watch* watch)
@@ -49,18 +50,20 @@ const std::vector<int>& Grouping::readers(Entry entry) const {
 void Grouping::add(int id, Share& share) {
     const Node& node = graph_.nodes[size_t(id)];
     if (constants_.knows({id, 0})) return;
+    note_moves(id);
     Group group;
     group.node = id;
     if (form_of(node) == Form::Input) {
         group.kind = Group::Kind::Input;
-    } else if (try_alias(id) || try_pick(id, share) || try_interleave(id) || try_conv(id)) {
+    } else if (try_alias(id) || try_pick(id, share) || try_interleave(id) || try_unroll(id) ||
+               try_conv(id)) {
         return;
     } else if (elementwise(id)) {
         return add_elementwise(id);
     } else {
         const Shape& out = shapes_[size_t(id)][0];
         group.kind = kind_of(node, out);
-        if (group.kind != Group::Kind::Reference) group.grid = *grid_of(out);
+        if (group.kind != Group::Kind::Reference) group.grid = grid_of(out);
     }
     begin(std::move(group));
 }
@@ -75,12 +78,19 @@ void Grouping::begin(Group group) {
 Group::Kind Grouping::kind_of(const Node& node, const Shape& out) const {
     const Shape& in = shape(node.inputs[0]);
     const auto over_pixels = [&] {
-        return in.size() == 4 && grid_of(out) && reduced_axes(node.attrs, 4) == std::vector<bool>{false, false, true, true};
+        return in.size() == 4 && has_channels(out) && reduced_axes(node.attrs, 4) == std::vector<bool>{false, false, true, true};
     };
     const auto over_channels = [&] {
         std::vector<bool> channels(in.size(), false);
         if (channels.size() > 1) channels[1] = true;
-        return grid_of(in) && grid_of(out) && reduced_axes(node.attrs, int64_t(in.size())) == channels;
+        return has_channels(in) && has_channels(out) && reduced_axes(node.attrs, int64_t(in.size())) == channels;
+    };
+    const auto of_rows = [&](const Node& joined) {  // which are channel-last as well as row-major
+        return std::all_of(joined.inputs.begin(), joined.inputs.end(), [&](Entry part) {
+            if (is_constant(part)) return true;
+            const Group::Kind kind = groups[size_t(group_of(part))].kind;
+            return kind == Group::Kind::Unroll || kind == Group::Kind::Concat;
+        });
     };
     switch (form_of(node)) {
         case Form::MaxPool: return Group::Kind::Pool;
@@ -88,8 +98,9 @@ Group::Kind Grouping::kind_of(const Node& node, const Shape& out) const {
         case Form::Max:
             return over_pixels() ? Group::Kind::Pool : over_channels() ? Group::Kind::ChannelMax : Group::Kind::Reference;
         case Form::Concatenate:
-            return grid_of(in) && resolve_axis(*node.attrs.axis, int64_t(out.size())) == 1 ? Group::Kind::Concat
-                                                                                           : Group::Kind::Reference;
+            return resolve_axis(*node.attrs.axis, int64_t(out.size())) == 1 && (has_channels(in) || of_rows(node))
+                       ? Group::Kind::Concat
+                       : Group::Kind::Reference;
         default: return Group::Kind::Reference;
     }
 }
@@ -97,7 +108,7 @@ Group::Kind Grouping::kind_of(const Node& node, const Shape& out) const {
 bool Grouping::elementwise(int id) const {
     const Node& node = graph_.nodes[size_t(id)];
     const Shape& out = shapes_[size_t(id)][0];
-    if (!grid_of(out)) return false;
+    if (!has_channels(out)) return false;
     const Operator& op = operator_of(node.op);
     const auto kernel = op.elementwise ? op.elementwise(node.attrs) : std::nullopt;
     if (!kernel) return false;
@@ -115,7 +126,7 @@ bool Grouping::elementwise(int id) const {
 // are picked of must be there as a whole.
 void Grouping::add_elementwise(int id) {
     const Node& node = graph_.nodes[size_t(id)];
-    const Grid grid = *grid_of(shapes_[size_t(id)][0]);
+    const Grid grid = grid_of(shapes_[size_t(id)][0]);
     int latest = -1, whole = -1;
     std::vector<Entry> inputs;
     for (Entry input : node.inputs) {
@@ -152,7 +163,7 @@ std::vector<Entry> Grouping::inputs(const Group& group) const {
         entry = resolve(entry);
         if (seen.insert(entry).second) result.push_back(entry);
     };
-    if (group.kind == Group::Kind::Conv || group.kind == Group::Kind::Interleave) {
+    if (group.kind == Group::Kind::Conv || group.kind == Group::Kind::Interleave || group.kind == Group::Kind::Unroll) {
         read(group.source);
     } else if (group.kind == Group::Kind::Copy) {
         read(pick({group.node, 0})->source);

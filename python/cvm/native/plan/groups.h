@@ -17,8 +17,11 @@ struct Grid {
     bool operator==(const Grid& o) const { return n == o.n && c == o.c && h == o.h && w == o.w; }
 };
 
-// Rank 4 is (n, c, h, w), rank 2 is (n, c); other ranks stay row-major.
-std::optional<Grid> grid_of(const Shape& shape);
+// Rank 4 is (n, c, h, w); all else is rows of values, (n, c), in their own order.
+Grid grid_of(const Shape& shape);
+
+// Whether the second axis is the grid's channels: of ranks 4 and 2. Other ranks are row-major wherever axes matter.
+bool has_channels(const Shape& shape);
 
 inline Form form_of(const Node& node) { return operator_of(node.op).form; }
 
@@ -28,6 +31,17 @@ struct Pick {
     Picking pixels;
 };
 
+// Values along an axis, or a part of one, of a tensor that reshapes and transposes made: `stride` values of the source apart.
+struct Factor {
+    int64_t size, stride;
+};
+
+// An entry that has the values of another one in another order.
+struct Moved {
+    Entry source;
+    std::vector<Factor> factors;  // of all axes together, row-major; none of size 1, none that two could be one
+};
+
 // Channels that become pixels: a pixel of the source is rows x columns pixels of the result, and channel c of the one in row y
 // and column x among these is channel c * channel + y * row + x * column of the source.
 struct Interleaving {
@@ -35,16 +49,24 @@ struct Interleaving {
 };
 
 struct Group {
-    enum class Kind { Input, Conv, Program, Pool, Sum, ChannelMax, Copy, Interleave, Concat, Reference };
+    enum class Kind { Input, Conv, Program, Pool, Sum, ChannelMax, Copy, Interleave, Unroll, Concat, Reference };
     Kind kind = Kind::Reference;
     int node = -1;               // the operator that the group is built around; -1 for a pure program
-    Entry source;                // of Conv: the tensor that the windows slide over; of Interleave: whose channels become pixels
+    Entry source;                // of Conv: the tensor that the windows slide over; of Interleave: whose channels become pixels; of Unroll:
+                                 // whose pixels, channel-last, are the result in its row-major order
     Interleaving interleaving{};  // of Interleave
     std::optional<Convolution> conv;
     int64_t pixel_bytes = 0;     // of Conv: assumed distance of input pixels
     std::vector<int> members;    // element-wise operators fused behind the node, in order
     int absorbed = -1;           // a member that became the convolution's padding and bias
     Grid grid{};                 // of the result
+
+    // Whether it writes its result, of the given shape, channel-last whoever reads it.
+    bool makes_view(const Shape& result) const {
+        return kind != Kind::Input && kind != Kind::Reference && (kind != Kind::Unroll || result.size() != 4);
+    }
+    // Whether it writes the channels of its result alone, no padding behind them.
+    bool copies() const { return kind == Kind::Copy || kind == Kind::Interleave || kind == Kind::Unroll; }
 };
 
 class Grouping {
@@ -79,9 +101,11 @@ private:
     void add(int node, Share& share);
     void begin(Group group);  // one of its own, built around an operator
     Group::Kind kind_of(const Node& node, const Shape& out) const;  // of what is neither element-wise nor a convolution
+    void note_moves(int node);  // of reshapes and transposes
     bool try_alias(int node);
     bool try_pick(int node, Share& share);
     bool try_interleave(int node);
+    bool try_unroll(int node);
     bool try_conv(int node);
     bool elementwise(int node) const;
     void add_elementwise(int node);
@@ -93,6 +117,7 @@ private:
     const std::vector<std::vector<Shape>>& shapes_;
     const Ranges& ranges_;
     std::map<Entry, Entry> alias_;
+    std::map<Entry, Moved> moved_;
     std::map<Entry, Pick> picks_;
     std::map<Entry, Range> tightened_;  // of additions that became a convolution's padding and bias
     std::vector<int> group_of_node_;

@@ -44,6 +44,7 @@ void Lowering::lower(const Group& group) {
         case Group::Kind::ChannelMax: return lower_channel_max(group);
         case Group::Kind::Copy: return lower_copy(group);
         case Group::Kind::Interleave: return lower_interleave(group);
+        case Group::Kind::Unroll: return lower_unroll(group);
         case Group::Kind::Concat: return lower_concat(group);
         case Group::Kind::Reference: return lower_reference(group);
     }
@@ -58,31 +59,33 @@ ProgramInputs Lowering::program_inputs(const Group& group) {
             [this](const Tensor& tensor, const Grid& grid) { return placing_.constant_view(tensor, grid); }, plan_.share, kernels_.tile.lanes};
 }
 
+Lowering::Layouts Lowering::wanted(Entry entry) const {
+    Layouts layouts;
+    for (int reader : grouping_.readers(entry)) {
+        const bool plain = grouping_.groups[size_t(reader)].kind == Group::Kind::Reference;
+        (plain ? layouts.plain : layouts.view) = true;
+    }
+    if (!layouts.view && !layouts.plain) layouts.plain = grouping_.stored(entry);  // only a head reads it
+    return layouts;
+}
+
 void Lowering::lower_input(const Group& group) {
     const Entry data{group.node, 0};
     const Shape& shape = grouping_.shape(data);
-    const auto grid = grid_of(shape);
-    bool as_view = false, as_plain = false;
-    for (int reader : grouping_.readers(data)) {
-        const bool plain = !grid || grouping_.groups[size_t(reader)].kind == Group::Kind::Reference;
-        (plain ? as_plain : as_view) = true;
-    }
-    if (!as_view && !as_plain) as_plain = grouping_.stored(data);  // only a head reads it
-    if (!as_view && !as_plain) return;
+    const Layouts layouts = wanted(data);
+    if (!layouts.view && !layouts.plain) return;
     auto step = std::make_unique<InputStep>();
     step->kernels = &kernels_;
     step->limit = int32_t(magnitude(graph_.precision(data)));
-    if (as_view) step->views.push_back(placing_.make_view(data));
-    if (as_plain) step->plains.push_back(placing_.make_plain(data));
-    step->w = elements(shape);
-    if (grid) {
-        step->n = grid->n;
-        step->c = grid->c;
-        step->h = grid->h;
-        step->w = grid->w;
-    }
+    if (layouts.view) step->views.push_back(placing_.make_view(data));
+    if (layouts.plain) step->plains.push_back(placing_.make_plain(data));
+    const Grid grid = layouts.view || shape.size() == 4 ? grid_of(shape) : Grid{1, 1, 1, elements(shape)};
+    step->n = grid.n;
+    step->c = grid.c;
+    step->h = grid.h;
+    step->w = grid.w;
     tasks_.share_moves(*step, step->n * step->h, step->c * step->w);
-    if (as_view) step->scratch.buffer = placing_.new_buffer(step->tasks * step->scratch_bytes());
+    if (layouts.view) step->scratch.buffer = placing_.new_buffer(step->tasks * step->scratch_bytes());
     step->title = "input";
     placing_.emit(std::move(step));
 }
@@ -181,13 +184,40 @@ void Lowering::lower_interleave(const Group& group) {
     placing_.emit(std::move(step));
 }
 
+// Row-major, the result is a tensor of the source's shape that lies channel-last without any padding; as rows of values, one of
+// whole pictures or of pixels in each row.
+void Lowering::lower_unroll(const Group& group) {
+    const Entry result{group.node, 0};
+    const View in = placing_.get_view(group.source);
+    Layouts layouts = wanted(result);
+    if (!group.makes_view(grouping_.shape(result))) layouts = {false, true};
+    const auto copy = [&](const Place& place, Store type, int64_t picture_bytes, int64_t pixel_bytes) {
+        auto step = std::make_unique<CopyStep>();
+        step->in = in;
+        step->out = in;
+        step->out.place = place;
+        step->out.type = type;
+        step->out.sx = pixel_bytes;
+        step->out.sy = in.w * pixel_bytes;
+        step->out.sn = picture_bytes;
+        tasks_.share_moves(*step, in.n * in.h, in.w * in.c);
+        step->title = "unroll " + title(group);
+        placing_.emit(std::move(step));
+    };
+    if (layouts.plain) copy(placing_.make_plain(result).place, Store::I32, in.h * in.w * in.c * 4, in.c * 4);
+    if (!layouts.view) return;
+    const View out = placing_.make_view(result);
+    if (out.n == in.n) copy(out.place, out.type, out.sn, in.c * store_bytes(out.type));
+    else copy(out.place, out.type, in.h * in.w * out.sn, out.sn);
+}
+
 void Lowering::lower_concat(const Group& group) {
     const Entry whole{group.node, 0};
     const View out = placing_.make_view(whole);
     int64_t channel = 0;
     for (Entry input : graph_.nodes[size_t(group.node)].inputs) {
         const int64_t at = channel;
-        channel += grouping_.shape(input)[1];
+        channel += grid_of(grouping_.shape(input)).c;
         if (!constants_.find(input) && placing_.lies_in(grouping_.resolve(input), whole, at)) continue;
         auto step = std::make_unique<CopyStep>();
         step->in = placing_.get_view(input);

@@ -11,7 +11,7 @@ View Lowering::bordered(const Group& group) {
     if (placing_.margins_of(group.source).covers(need)) return view;
     auto step = std::make_unique<CopyStep>();
     step->in = view;
-    step->out = placing_.allocate(*grid_of(grouping_.shape(group.source)), Store::U8, view.sx, need);
+    step->out = placing_.allocate(grid_of(grouping_.shape(group.source)), Store::U8, view.sx, need);
     tasks_.share_moves(*step, step->out.n * step->out.h, step->out.w * step->out.c);
     step->title = "pad";
     view = step->out;

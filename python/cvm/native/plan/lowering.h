@@ -21,6 +21,11 @@ public:
 private:
     std::string title(const Group& group) const;
     void lower(const Group& group);
+    struct Layouts {
+        bool view = false, plain = false;
+    };
+    // How those who read an entry of a group that can write both want it.
+    Layouts wanted(Entry entry) const;
     ProgramInputs program_inputs(const Group& group);
     void lower_input(const Group& group);
     // The input of a convolution with the border that it needs, copied where its own storage has another one.
@@ -44,6 +49,7 @@ private:
     void lower_channel_max(const Group& group);
     void lower_copy(const Group& group);
     void lower_interleave(const Group& group);
+    void lower_unroll(const Group& group);
     void lower_concat(const Group& group);
     void lower_reference(const Group& group);
     void lower_heads();

@@ -70,7 +70,7 @@ View Placing::allocate(const Grid& grid, Store type, int64_t padded_channels, co
 View Placing::make_view(Entry entry) {
     const auto found = views_.find(entry);
     if (found != views_.end()) return found->second;
-    const Grid grid = *grid_of(grouping_.shape(entry));
+    const Grid grid = grid_of(grouping_.shape(entry));
     const auto parent = parents_.find(entry);
     View view;
     if (parent != parents_.end()) {
@@ -89,7 +89,7 @@ View Placing::get_view(Entry entry) {
     if (constants_.find(entry)) {
         const auto found = views_.find(entry);
         if (found != views_.end()) return found->second;
-        return views_[entry] = constant_view(*constants_.find(entry), *grid_of(grouping_.shape(entry)));
+        return views_[entry] = constant_view(*constants_.find(entry), grid_of(grouping_.shape(entry)));
     }
     entry = grouping_.resolve(entry);
     const auto found = views_.find(entry);
@@ -176,23 +176,27 @@ void Placing::emit(std::unique_ptr<Step> step) {
     plan_.steps.push_back(std::move(step));
 }
 
-// Parts of a concatenation are written straight into the whole where the channels are aligned.
+// Parts of a concatenation are written straight into the whole where nothing that is written there reaches into another part:
+// where their channels are aligned, as the padding behind them belongs to nobody or to parts that are copied there later; or by
+// copies, which write their channels alone, behind that padding.
 void Placing::place_concatenations() {
     for (size_t g = grouping_.groups.size(); g-- > 0;) {
         const Group& group = grouping_.groups[g];
         if (group.kind != Group::Kind::Concat || !grouping_.live(g)) continue;
         const Entry whole{group.node, 0};
-        int64_t channel = 0;
+        int64_t channel = 0, padded = 0;
         for (Entry input : graph_.nodes[size_t(group.node)].inputs) {
             const int64_t at = channel;
-            channel += grouping_.shape(input)[1];
-            if (at % lanes_ || constants_.find(input)) continue;
+            channel += grid_of(grouping_.shape(input)).c;
+            if (constants_.find(input)) continue;
             const Entry part = grouping_.resolve(input);
             const Group& writer = grouping_.groups[size_t(grouping_.group_of(part))];
-            if (writer.kind == Group::Kind::Input || writer.kind == Group::Kind::Reference || parents_.count(part)) continue;
+            if (!writer.makes_view(grouping_.shape(part)) || parents_.count(part)) continue;
+            if (writer.copies() ? at < padded : at % lanes_ != 0) continue;
             if (store_type(grouping_.range(part)) != store_type(grouping_.range(whole))) continue;
             // Groups go backwards, so that the whole knows its own place already.
             const auto outer = parents_.find(whole);
+            if (!writer.copies()) padded = round_up(channel, lanes_);
             parents_[part] = outer == parents_.end() ? Parent{whole, at} : Parent{outer->second.entry, outer->second.channel + at};
         }
     }
@@ -217,7 +221,7 @@ Margins Placing::margins_of(Entry entry) const {
 
 Margins Placing::needed(const Group& group) const {
     const Convolution& conv = *group.conv;
-    const Grid in = *grid_of(grouping_.shape(group.source));
+    const Grid in = grid_of(grouping_.shape(group.source));
     const auto beyond = [](int64_t count, int64_t stride, int64_t dilation, int64_t kernel, int64_t start, int64_t size) {
         return std::max<int64_t>(0, (count - 1) * stride - start + dilation * (kernel - 1) - (size - 1));
     };
@@ -246,8 +250,7 @@ void Placing::request_margins() {
     }
     // An input of few channels that only convolutions read is kept without padding channels.
     const Entry data{graph_.data, 0};
-    const auto grid = grid_of(grouping_.shape(data));
-    if (!grid || grid->c >= lanes_ || !grouping_.range(data).within(-128, 127)) return;
+    if (grid_of(grouping_.shape(data)).c >= lanes_ || !grouping_.range(data).within(-128, 127)) return;
     for (int g : grouping_.readers(data)) {
         const Group& group = grouping_.groups[size_t(g)];
         if (group.kind != Group::Kind::Conv || group.conv->groups != 1 || !(group.source == data) ||
