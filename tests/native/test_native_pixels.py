@@ -183,3 +183,21 @@ def test_channels_become_pixels(data, tmp_path) -> None:
     z = b.requantize(b.conv(z, 10, 3, pad=1), 64, 8)
     titles = compare(b.model(*([z, y] if data.draw(st.booleans(), "a head, too") else [z])), tmp_path, batch=3)
     assert not regular or not any(title.startswith(("transpose", "to ")) for title in titles)
+
+
+@pytest.mark.parametrize("largest", [False, True])
+@pytest.mark.parametrize("shared", ["nothing", "two heads", "a reader"])
+def test_the_end_of_a_large_picture_is_computed_row_by_row(largest: bool, shared: str, tmp_path) -> None:
+    """Both directions of a resizing, the largest channel and what follows it, where nobody else reads these."""
+    b = native_models.Builder((1, 5, 40, 50))
+    x = b.requantize(b.conv(b.data, 19, 1), 64, 8)
+    x = resized(b, x, 2, 161)
+    x = last = b.shift(b.op("broadcast_mul", resized(b, x, 3, 203), b.const([[[[3]]]])), 2, 8)
+    if largest:
+        x = b.op("max", x, shape=(1, 1, 161, 203), axis=1, keepdims=True)
+        x = b.op("relu", b.op("negative", x))
+    heads = {"nothing": [x], "two heads": [x, x], "a reader": [x, b.pool(last, 3, 2)]}[shared]
+    titles = compare(b.model(*heads), tmp_path, batch=2)
+    in_rows = [title for title in titles if " > " in title]
+    parts = in_rows[0].count(" > ") if in_rows else 0
+    assert parts == ((4 if largest else 2) if shared == "nothing" else 0)

@@ -19,6 +19,7 @@ struct Place {
     int buffer = -1;                                        // -1: constant
     int64_t offset = 0;
     std::shared_ptr<const Aligned<uint8_t>> constant;
+    int64_t per_task = 0;                                   // bytes: every task of a step has its own
 };
 
 // Bytes from the first pixel of a picture to picked ones: rows[y] + columns[x].
@@ -52,10 +53,11 @@ struct Call {
     bool input_is_int8 = false;
     void* const* outputs = nullptr;
     const Watch* watch = nullptr;      // nullptr: nothing stops the run
+    int64_t task = 0;                  // whose parts of places are meant
 
     uint8_t* at(const Place& place) const {
         return place.buffer < 0 ? const_cast<uint8_t*>(place.constant->data()) + place.offset
-                                : arena + buffers[place.buffer] + place.offset;
+                                : arena + buffers[place.buffer] + place.offset + task * place.per_task;
     }
     template <typename T>
     T* at(const Place& place) const { return reinterpret_cast<T*>(at(place)); }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "exec/row_step.h"
 #include "ops/operator.h"
 #include "plan/lowering.h"
 
@@ -99,10 +100,12 @@ void Lowering::lower_program(const Group& group) {
     step->w = group.grid.w;
     step->epilogue = build_program(program_inputs(group), group);
     const int64_t rows = group.grid.n * group.grid.h * group.grid.w;
-    step->row_chunk = tasks_.rows(rows, double(group.grid.c) * 20 * double(step->epilogue.code.size()));
+    step->row_chunk = output_of(group) >= 0
+                          ? group.grid.w
+                          : tasks_.rows(rows, double(group.grid.c) * 20 * double(step->epilogue.code.size()));
     step->tasks = int(ceil_div(rows, step->row_chunk));
     step->title = title(group);
-    placing_.emit(std::move(step));
+    emit(group, std::move(step));
 }
 
 void Lowering::lower_pool(const Group& group) {
@@ -155,9 +158,10 @@ void Lowering::lower_channel_max(const Group& group) {
     step->kernels = &kernels_;
     step->in = placing_.get_view(graph_.nodes[size_t(group.node)].inputs[0]);
     step->out = placing_.make_view({group.node, 0});
-    tasks_.share_moves(*step, step->out.n * step->out.h, step->in.w * round_up(step->in.c, kernels_.tile.lanes) / 4);
+    if (output_of(group) < 0)
+        tasks_.share_moves(*step, step->out.n * step->out.h, step->in.w * round_up(step->in.c, kernels_.tile.lanes) / 4);
     step->title = title(group);
-    placing_.emit(std::move(step));
+    emit(group, std::move(step));
 }
 
 void Lowering::lower_copy(const Group& group) {
@@ -260,15 +264,34 @@ void Lowering::lower_heads() {
         step->from_view = view != nullptr;
         if (view) {
             step->view = *view;
-            tasks_.share_moves(*step, view->n * view->h, view->w * view->c);
+            if (parts_.count(step->index) == 0)
+                tasks_.share_moves(*step, view->n * view->h, view->w * view->c);
         } else {
             step->plain = placing_.get_plain(head, shape);
             tasks_.share_moves(*step, elements(shape), 1);
         }
         step->title = "output";
         plan_.outputs.push_back(shape);
-        placing_.emit(std::move(step));
+        if (parts_.count(step->index)) emit_rows(std::move(step));
+        else placing_.emit(std::move(step));
     }
+}
+
+void Lowering::emit(const Group& group, std::unique_ptr<Step> step) {
+    const int output = output_of(group);
+    if (output < 0) return placing_.emit(std::move(step));
+    parts_[output].push_back(std::move(step));
+}
+
+void Lowering::emit_rows(std::unique_ptr<OutputStep> output) {
+    auto step = std::make_unique<RowStep>();
+    step->rows = output->view.n * output->view.h;
+    step->rows_per_task = ceil_div(step->rows, tasks_.most());
+    step->tasks = int(ceil_div(step->rows, step->rows_per_task));
+    step->parts = std::move(parts_[output->index]);
+    step->parts.push_back(std::move(output));
+    for (const auto& part : step->parts) step->title += (step->title.empty() ? "" : " > ") + part->title;
+    placing_.emit(std::move(step));
 }
 
 void lower(const Graph& graph, const Constants& constants, const Kernels& kernels, PackCache& cache, const Grouping& grouping,

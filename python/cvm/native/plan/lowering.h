@@ -6,6 +6,7 @@
 #include "plan/cache.h"
 #include "plan/placing.h"
 #include "plan/program.h"
+#include "plan/rows.h"
 
 namespace cvm {
 
@@ -14,7 +15,7 @@ public:
     Lowering(const Graph& graph, const Constants& constants, const Kernels& kernels, PackCache& cache, const Grouping& grouping,
              int threads, Plan& plan)
         : graph_(graph), constants_(constants), kernels_(kernels), cache_(cache), grouping_(grouping), tasks_(threads),
-          plan_(plan), placing_(graph, constants, grouping, kernels, tasks_, plan) {}
+          plan_(plan), rows_(graph, grouping), placing_(graph, constants, grouping, rows_, kernels, tasks_, plan) {}
 
     void run(const Watch* watch);
 
@@ -53,6 +54,11 @@ private:
     void lower_concat(const Group& group);
     void lower_reference(const Group& group);
     void lower_heads();
+    // The output that a group runs with, row by row; -1 for none.
+    int output_of(const Group& group) const { return rows_.output_of(size_t(&group - grouping_.groups.data())); }
+    // A step of such a group, or else one of its own.
+    void emit(const Group& group, std::unique_ptr<Step> step);
+    void emit_rows(std::unique_ptr<OutputStep> output);
 
     const Graph& graph_;
     const Constants& constants_;
@@ -61,7 +67,9 @@ private:
     const Grouping& grouping_;
     const Tasks tasks_;
     Plan& plan_;
+    const Rows rows_;
     Placing placing_;
+    std::map<int, std::vector<std::unique_ptr<Step>>> parts_;  // of outputs that are computed row by row
     std::set<std::shared_ptr<const PackedConv>> counted_;
 };
 

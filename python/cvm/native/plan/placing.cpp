@@ -15,9 +15,9 @@ Store store_type(const Range& range) {
 
 }  // namespace
 
-Placing::Placing(const Graph& graph, const Constants& constants, const Grouping& grouping, const Kernels& kernels,
-                 const Tasks& tasks, Plan& plan)
-    : graph_(graph), constants_(constants), grouping_(grouping), lanes_(kernels.tile.lanes), tasks_(tasks), plan_(plan) {
+Placing::Placing(const Graph& graph, const Constants& constants, const Grouping& grouping, const Rows& rows,
+                 const Kernels& kernels, const Tasks& tasks, Plan& plan)
+    : graph_(graph), constants_(constants), grouping_(grouping), rows_(rows), lanes_(kernels.tile.lanes), tasks_(tasks), plan_(plan) {
     place_concatenations();
     request_margins();
 }
@@ -73,7 +73,9 @@ View Placing::make_view(Entry entry) {
     const Grid grid = grid_of(grouping_.shape(entry));
     const auto parent = parents_.find(entry);
     View view;
-    if (parent != parents_.end()) {
+    if (rows_.passes(entry)) {
+        view = row_view(grid, store_type(grouping_.range(entry)));
+    } else if (parent != parents_.end()) {
         view = make_view(parent->second.entry);  // which has no parent itself
         view.c = grid.c;
         view.place.offset += parent->second.channel * store_bytes(view.type);
@@ -82,6 +84,19 @@ View Placing::make_view(Entry entry) {
         view = allocate(grid, store_type(grouping_.range(entry)), tight ? grid.c : round_up(grid.c, lanes_), margins_of(entry));
     }
     views_[entry] = view;
+    return view;
+}
+
+View Placing::row_view(const Grid& grid, Store type) {
+    View view;
+    view.n = grid.n;
+    view.c = grid.c;
+    view.h = grid.h;
+    view.w = grid.w;
+    view.type = type;
+    view.sx = round_up(grid.c, lanes_) * store_bytes(type);
+    view.place.per_task = round_up(grid.w * view.sx, 64);
+    view.place.buffer = new_buffer(tasks_.most() * view.place.per_task);
     return view;
 }
 

@@ -7,6 +7,7 @@
 
 #include "plan/groups.h"
 #include "plan/plan.h"
+#include "plan/rows.h"
 #include "plan/tasks.h"
 
 namespace cvm {
@@ -25,8 +26,8 @@ struct Margins {
 class Placing {
 public:
     // Emits steps into the plan, takes its buffers and its memory.
-    Placing(const Graph& graph, const Constants& constants, const Grouping& grouping, const Kernels& kernels, const Tasks& tasks,
-            Plan& plan);
+    Placing(const Graph& graph, const Constants& constants, const Grouping& grouping, const Rows& rows, const Kernels& kernels,
+            const Tasks& tasks, Plan& plan);
 
     // The place that the group of `entry` writes its channel-last result to.
     View make_view(Entry entry);
@@ -55,6 +56,7 @@ private:
         int64_t channel;
     };
 
+    View row_view(const Grid& grid, Store type);  // every row of it is in one place, of each task
     void place_concatenations();
     void request_margins();
     Entry root_of(Entry entry) const;
@@ -65,6 +67,7 @@ private:
     const Graph& graph_;
     const Constants& constants_;
     const Grouping& grouping_;
+    const Rows& rows_;
     const int64_t lanes_;
     const Tasks tasks_;
     Plan& plan_;

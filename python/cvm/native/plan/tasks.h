@@ -14,8 +14,9 @@ public:
     // How many tasks work of so many multiply-adds is worth: one, or a few for each thread.
     int64_t count(double macs) const {
         const double tasks = macs / (kMacsPerMicrosecond * kMicroseconds);
-        return tasks < 2 ? 1 : std::min<int64_t>(round_up(int64_t(std::min(tasks, 1e6)), threads_), 4 * threads_);
+        return tasks < 2 ? 1 : std::min<int64_t>(round_up(int64_t(std::min(tasks, 1e6)), threads_), most());
     }
+    int64_t most() const { return 4 * threads_; }
 
     // Rows per task, for `rows` rows of `macs` multiply-adds each.
     int64_t rows(int64_t rows, double macs) const { return ceil_div(rows, count(double(rows) * macs)); }
