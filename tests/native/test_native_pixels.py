@@ -45,14 +45,14 @@ def picked(b: native_models.Builder, x: int, data) -> int:
     return b.op(op, x, shape=(n, c, len(rows), len(columns)), **attrs)
 
 
-def resized(b: native_models.Builder, x: int, axis: int, count: int) -> int:
-    """Bilinear along one axis, as the quantizer writes it: near + (far - near) * weight."""
+def resized(b: native_models.Builder, x: int, axis: int, count: int, bits: int = 16) -> int:
+    """Bilinear along one axis, as the quantizer writes it: near + (far - near) * weight, the difference clipped."""
     size = b.shapes[x][axis]
     place = np.clip((np.arange(count) + 0.5) * size / count - 0.5, 0, size - 1)
     near = np.floor(place).astype(int)
     low, high = taken(b, x, axis, near), taken(b, x, axis, np.minimum(near + 1, size - 1))
     weights = np.round((place - near) * 128).astype(int).reshape((1, 1, -1, 1) if axis == 2 else (1, 1, 1, -1))
-    step = b.op("cvm_clip", b.op("elemwise_sub", high, low), precision=16)
+    step = b.op("cvm_clip", b.op("elemwise_sub", high, low), precision=bits)
     return b.op("elemwise_add", low, b.shift(b.op("broadcast_mul", step, b.const(weights)), 7, 16))
 
 
@@ -101,14 +101,38 @@ def test_picked_pixels_before_and_after_anything(data, tmp_path) -> None:
 @_quick
 @given(data=st.data())
 def test_resizing(data, tmp_path) -> None:
+    """Of 8 and 16 bits, with differences that are clipped; what follows may be per channel."""
     channels = data.draw(st.sampled_from([1, 7, 32, 72]), "channels")
     b = native_models.Builder((1, channels, data.draw(st.integers(1, 12)), data.draw(st.integers(1, 12))))
-    x = b.requantize(b.conv(b.data, channels, 1), 64, 8)
-    x = resized(b, x, 2, data.draw(st.integers(1, 30), "rows"))
-    x = resized(b, x, 3, data.draw(st.integers(1, 30), "columns"))
-    last = b.shift(b.op("broadcast_mul", x, b.const([[[[3]]]])), 2, 8)
-    titles = compare(b.model(last), tmp_path)
+    bits = data.draw(st.sampled_from([8, 14]), "bits")
+    x = b.requantize(b.conv(b.data, channels, 1), 64, bits)
+    clipped = data.draw(st.sampled_from([6, 16]), "bits of differences")
+    x = resized(b, x, 2, data.draw(st.integers(1, 30), "rows"), clipped)
+    x = b.op("cvm_clip", x, precision=bits) if data.draw(st.booleans(), "clip") else x
+    x = resized(b, x, 3, data.draw(st.integers(1, 30), "columns"), clipped)
+    follow = data.draw(st.sampled_from(["nothing", "clip", "multiplier", "multipliers", "addend", "layer"]), "then")
+    if follow == "clip":
+        x = b.op("cvm_clip", x, precision=bits - 2)
+    elif follow in ("multiplier", "multipliers"):
+        factors = b.rng.integers(1, 9, (1, channels if follow == "multipliers" else 1, 1, 1))
+        x = b.shift(b.op("broadcast_mul", x, b.const(factors)), 2, 8)
+    elif follow == "addend":
+        x = b.shift(b.op("broadcast_add", x, b.const(b.rng.integers(-99, 99, (1, channels, 1, 1)))), 2, 8)
+    elif follow == "layer":
+        x = b.conv(b.op("cvm_clip", x, precision=8), 8, 3, pad=1)
+    titles = compare(b.model(x), tmp_path)
     assert not any(title.startswith("take") for title in titles)  # programs reach for their pixels
+
+
+@pytest.mark.parametrize("bits", [6, 16])
+def test_a_direction_of_a_resizing_is_one_pass(bits: int, tmp_path) -> None:
+    b = native_models.Builder((1, 20, 9, 7))
+    x = resized(b, b.requantize(b.conv(b.data, 20, 1), 64, 14), 2, 33, bits)
+    x = resized(b, b.op("cvm_clip", x, precision=14), 3, 40, bits)
+    x = b.shift(b.op("broadcast_mul", x, b.const(b.rng.integers(1, 9, (1, 20, 1, 1)))), 7, 8)
+    compare(b.model(b.conv(x, 8, 3)), tmp_path)
+    endings = [step.get("ending") for step in runtime.load(tmp_path).plan()["steps"]]
+    assert endings[2:4] == ["blend", "blend"]
 
 
 @pytest.mark.parametrize("groups", [1, 96])

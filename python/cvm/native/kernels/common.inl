@@ -137,6 +137,54 @@ void run_program(const Program& program, const Pixels& pixels, int channel, int 
     }
 }
 
+template <typename T>
+inline int32_t stored_value(T v) { return sizeof(T) == 1 ? int32_t(v) - 128 : int32_t(v); }
+
+// Where AFFINE is false, post is a clip.
+template <bool AFFINE, typename From, typename To>
+inline void blend_row(const Blend& how, const BlendRow& line) {
+    constexpr int kAtOnce = 16;
+    const Blend blend = how;  // copies, which no store can change
+    const BlendRow row = line;
+    const int32_t* __restrict multiplier = blend.post.multiplier;
+    const int32_t* __restrict addend = blend.post.addend;
+    for (int64_t x = 0; x < row.width; ++x) {
+        const From* __restrict low = reinterpret_cast<const From*>(row.low + (row.low_at ? row.low_at[x] : x * row.low_step));
+        const From* __restrict high = reinterpret_cast<const From*>(row.high + (row.high_at ? row.high_at[x] : x * row.high_step));
+        To* __restrict out = reinterpret_cast<To*>(row.out + x * row.out_step);
+        const int32_t weight = row.weights[x * row.weight_step];
+        for (int64_t at = 0; at < row.channels; at += kAtOnce) {
+            int32_t v[kAtOnce];
+            for (int c = 0; c < kAtOnce; ++c) {
+                const int32_t near = stored_value(low[at + c]), far = stored_value(high[at + c]);
+                const int32_t part = wrap_mul(clamp(far - near, blend.lo, blend.hi), weight);
+                v[c] = wrap_add(near, wrap_add(part, blend.half) >> blend.shift);
+                if (AFFINE) v[c] = wrap_add(wrap_mul(v[c], multiplier[at + c]), addend[at + c]) >> blend.post.shift;
+                v[c] = clamp(v[c], blend.post.lo, blend.post.hi);
+            }
+            for (int c = 0; c < kAtOnce; ++c) out[at + c] = sizeof(To) == 1 ? To(v[c] + 128) : To(v[c]);
+        }
+    }
+}
+
+template <typename From, typename To>
+inline void blend_to(const Blend& blend, const BlendRow& row) {
+    if (blend.post.multiplier) blend_row<true, From, To>(blend, row);
+    else blend_row<false, From, To>(blend, row);
+}
+
+template <typename From>
+inline void blend_from(const Blend& blend, const BlendRow& row) {
+    if (blend.to == Store::U8) blend_to<From, uint8_t>(blend, row);
+    else if (blend.to == Store::I16) blend_to<From, int16_t>(blend, row);
+    else blend_to<From, int32_t>(blend, row);
+}
+
+void run_blend(const Blend& blend, const BlendRow& row) {
+    if (blend.from == Store::U8) blend_from<uint8_t>(blend, row);
+    else blend_from<int16_t>(blend, row);
+}
+
 // Largest value per channel, a vector of BYTES bytes at a time.
 template <typename T, int BYTES>
 inline void max_of(const uint8_t* const* pointers, int count, int64_t at, uint8_t* out) {

@@ -110,6 +110,26 @@ struct Joint {
     }
 };
 
+// Between two pixels: v = low + ((clip(high - low, lo, hi) * weight + half) >> shift), stored as post(v). Both are U8 or I16
+// tensors.
+struct Blend {
+    Store from, to;
+    int32_t lo, hi, half, shift;
+    Affine post;
+};
+
+// A row of them. Pixel x is at low + low_at[x], or at low + x * step where there is no such table; high likewise.
+struct BlendRow {
+    const uint8_t *low, *high;
+    const int64_t *low_at, *high_at;
+    int64_t low_step, high_step;
+    const int32_t* weights;  // of pixel x at weights[x * weight_step]
+    int64_t weight_step;
+    uint8_t* out;
+    int64_t out_step;        // bytes between pixels
+    int64_t width, channels; // channels are a multiple of Tile::lanes
+};
+
 struct JointRows {
     const uint8_t* const* residual;
     uint8_t* const* wide;
@@ -168,6 +188,7 @@ struct Kernels {
     void (*conv_joint)(const ConvTile& tile, const Joint& post, const JointRows& rows);
     // Runs a program on registers[kMaxRegisters][Tile::rows][Tile::width] for `width` channels from `channel` on.
     void (*program)(const Program& program, const Pixels& pixels, int channel, int width, int32_t* registers);
+    void (*blend)(const Blend& blend, const BlendRow& row);
     // out[c] = max over pointers[i][c]; channels are a multiple of Tile::lanes.
     void (*max_pool)(const uint8_t* const* pointers, int count, int64_t channels, Store type, uint8_t* out);
     // sums[c] += values of one row of `pixels` pixels, stride in bytes.

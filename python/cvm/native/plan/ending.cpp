@@ -1,4 +1,4 @@
-// The fused endings of convolutions.
+// What is fused: the endings of convolutions, and pixels between two others.
 #include <algorithm>
 
 #include "plan/expression.h"
@@ -11,7 +11,9 @@ constexpr int32_t kMin = std::numeric_limits<int32_t>::min(), kMax = std::numeri
 // Walks the values in order while each is the only user of the one before.
 class Chain {
 public:
-    explicit Chain(const Expression& expression) : values_(expression.values), order_(expression.order) {}
+    // `done`: how many values were walked over before.
+    explicit Chain(const Expression& expression, size_t done = 0)
+        : values_(expression.values), order_(expression.order), at_(done) {}
 
     const Value* current() const { return at_ ? &values_[size_t(order_[at_ - 1])] : nullptr; }
     bool done() const { return at_ == order_.size(); }
@@ -39,7 +41,7 @@ public:
 private:
     const std::vector<Value>& values_;
     const std::vector<int>& order_;
-    size_t at_ = 0;
+    size_t at_;
 };
 
 class Fusion {
@@ -108,7 +110,75 @@ public:
         return true;
     }
 
+    // low + (clip(high - low) * weight >> shift), then an affine function.
+    bool fuse(Blending& blending) const {
+        const std::vector<int>& order = expression_.order;
+        const auto is = [&](int id, Code code, int uses) { return value(id).code == code && value(id).uses == uses && value(id).stores.empty(); };
+        // The operand of a value that is made by such an operation, and the other one.
+        const auto operands = [&](const Value& of, Code code) {
+            return of.b >= 0 && is(of.b, code, 1) ? std::pair(of.b, of.a) : std::pair(of.a, of.b);
+        };
+        const auto found = std::find_if(order.begin(), order.end(), [&](int id) { return value(id).code == Code::Add; });
+        if (found == order.end()) return false;
+        const Value& sum = value(*found);
+        const auto [shift, near] = operands(sum, Code::Shift);
+        if (!is(shift, Code::Shift, 1) || !is(value(shift).a, Code::Mul, 1)) return false;
+        const Value& product = value(value(shift).a);
+        const auto [factor, clipped] = operands(product, Code::Load);
+        const bool clips = is(clipped, Code::Clip, 1);
+        const int step = clips ? value(clipped).a : clipped;
+        if (!is(factor, Code::Load, 1) || !is(step, Code::Sub, 1) || value(step).b != near) return false;
+        const int far = value(step).a;
+        if (!is(far, Code::Load, 1) || !is(near, Code::Load, 2)) return false;
+        const size_t count = clips ? 8 : 7;  // of the values up to the sum, if there are no others
+        if (found != order.begin() + int64_t(count) - 1) return false;
+        blending.low = value(near).operand;
+        blending.high = value(far).operand;
+        const Store type = blending.low.type;
+        if (type == Store::I32 || blending.high.type != type || blending.low.splat || blending.high.splat) return false;
+        if (!take_weights(value(factor).operand, blending)) return false;
+        const int64_t half = int64_t(1) << (value(shift).shift - 1), most = product.most + half;
+        if (product.most < 0 || value(shift).shift > 30 || most > kMax) return false;
+        if (most >> value(shift).shift > value(shift).hi || -most >> value(shift).shift < value(shift).lo) return false;
+        Chain chain(expression_, count);
+        Blend& blend = blending.blend;
+        if (!take_affine(chain, blend.post, blending.constants)) return false;
+        const Value& last = *chain.current();
+        if (!chain.done() || last.stores.size() != 1 || (&last != &sum && !sum.stores.empty())) return false;
+        blending.out = last.stores[0];
+        blend.lo = clips ? value(clipped).lo : kMin;
+        blend.hi = clips ? value(clipped).hi : kMax;
+        blend.from = type;
+        blend.to = blending.out.type;
+        blend.half = int32_t(half);
+        blend.shift = value(shift).shift;
+        complete(blend.post, blending.constants);
+        return true;
+    }
+
 private:
+    const Value& value(int id) const { return expression_.values[size_t(id)]; }
+
+    // Constants that change along rows or along columns, of one channel and one picture.
+    bool take_weights(const View& view, Blending& blending) const {
+        const Grid& g = group_.grid;
+        if (view.place.buffer >= 0 || view.picked || view.type != Store::I32 || (!view.splat && g.c > 1) || view.n != 1) return false;
+        if (view.h > 1 && view.w > 1) return false;
+        blending.by_row = view.h > 1;
+        const int64_t count = blending.by_row ? g.h : g.w, step = blending.by_row ? view.sy : view.sx;
+        in_.share.take(count * 4, "weights between pixels");
+        const uint8_t* from = view.place.constant->data() + view.place.offset;
+        for (int64_t i = 0; i < count; ++i, from += step) blending.weights.push_back(*reinterpret_cast<const int32_t*>(from));
+        return true;
+    }
+
+    // Both constants or none.
+    void complete(Affine& affine, std::vector<Vector>& kept) const {
+        if (!affine.multiplier == !affine.addend) return;
+        kept.push_back(channel_constants(in_, group_, affine.multiplier ? 0 : 1));
+        (affine.multiplier ? affine.addend : affine.multiplier) = kept.back()->data();
+    }
+
     // [* constants] [+ constants] [shift or clip] as an affine function; only the value that it starts from may be
     // stored. False where the rounding could overflow.
     bool take_affine(Chain& chain, Affine& affine, std::vector<Vector>& kept) const {
@@ -190,6 +260,10 @@ private:
 
 bool fuse_ending(const ProgramInputs& inputs, const Group& group, const Expression& expression, bool depthwise, Ending& ending) {
     return Fusion(inputs, group, expression).fuse(ending, depthwise);
+}
+
+bool fuse_blending(const ProgramInputs& inputs, const Group& group, const Expression& expression, Blending& blending) {
+    return Fusion(inputs, group, expression).fuse(blending);
 }
 
 }  // namespace cvm

@@ -37,4 +37,7 @@ std::shared_ptr<Aligned<int32_t>> channel_constants(const ProgramInputs& inputs,
 // The forms that the kernels end a convolution in without a program: see Ending. False where it has none of them.
 bool fuse_ending(const ProgramInputs& inputs, const Group& group, const Expression& expression, bool depthwise, Ending& ending);
 
+// A group whose only result lies between two pixels each: see Blend. False where it is more than that.
+bool fuse_blending(const ProgramInputs& inputs, const Group& group, const Expression& expression, Blending& blending);
+
 }  // namespace cvm

@@ -69,6 +69,13 @@ Epilogue build_program(const ProgramInputs& inputs, const Group& group) {
     return assign(build_expression(inputs, group, nullptr));
 }
 
+std::variant<Epilogue, Blending> build_blending(const ProgramInputs& inputs, const Group& group) {
+    const Expression expression = build_expression(inputs, group, nullptr);
+    Blending blending;
+    if (fuse_blending(inputs, group, expression, blending)) return blending;
+    return assign(expression);
+}
+
 Ending build_ending(const ProgramInputs& inputs, const Group& group, std::vector<int64_t>& bias, bool depthwise) {
     const Expression expression = build_expression(inputs, group, &bias);
     Ending ending;

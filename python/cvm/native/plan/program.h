@@ -2,7 +2,9 @@
 #pragma once
 
 #include <functional>
+#include <variant>
 
+#include "exec/row_step.h"
 #include "plan/groups.h"
 
 namespace cvm {
@@ -20,6 +22,9 @@ struct ProgramInputs {
 
 // The program of a group that is not a convolution.
 Epilogue build_program(const ProgramInputs& inputs, const Group& group);
+
+// The same of a group without an operator in front, or what it is shorter.
+std::variant<Epilogue, Blending> build_blending(const ProgramInputs& inputs, const Group& group);
 
 // What follows a convolution. Constant additions to its result move into `bias`; a depthwise convolution has no
 // joint ending.
