@@ -49,7 +49,7 @@ class Softmax(Operator):
     def quantize(self, node: Node, ctx: QuantizeContext) -> QValue:
         """trunc((e L + sum / 2) / sum) with L = 2^15 - 1 and e = round(exp(S (q - max q)) (2^14 - 1)) from a table."""
         x = ctx.get(node.inputs[0])
-        step = _step(ctx, x)
+        step = _step(ctx, x, _LOGIT_BITS)
         if x.tensor.precision > 16 or x.offset or x.scale != step:
             x = ctx.rescale(x, Target(step, 0, _LOGIT_BITS))
         return _shares(ctx, x, axis_of(node, "axis", len(x.tensor.shape), -1))
@@ -71,7 +71,7 @@ class SumSoftmax(Operator):
         x, other = (ctx.get(value) for value in node.inputs)
         if float(other.scale) < float(x.scale):
             x, other = other, x
-        step = _step(ctx, x)
+        step = _step(ctx, x, _ADDEND_BITS)
         x = ctx.rescale(x, Target(step, 0, _ADDEND_BITS))
         other = ctx.rescale(other, Target(x.scale, 0, _ADDEND_BITS), exactly=True)
         kind = "elemwise_add" if x.tensor.shape == other.tensor.shape else "broadcast_add"
@@ -79,9 +79,13 @@ class SumSoftmax(Operator):
         return _shares(ctx, total, axis_of(node, "axis", len(total.tensor.shape), -1))
 
 
-def _step(ctx: QuantizeContext, x: QValue) -> sympy.Rational:
-    """The step in which softmax reads its logits."""
-    return exact(max(ctx.softmax_lambda / (2**_INDEX_BITS - 1), float(x.scale) / 64))
+def _step(ctx: QuantizeContext, x: QValue, bits: int) -> sympy.Rational:
+    """The step in which softmax reads logits: the largest of them fits in `bits` bits, as saturated ones would tie.
+
+    One of those bits is left free, for a multiplier that is no power of 2.
+    """
+    step = exact(max(ctx.softmax_lambda / (2**_INDEX_BITS - 1), float(x.scale) / 64))
+    return max(step, x.scale * sympy.Integer(2) ** (x.tensor.bits - bits + 1))
 
 
 def _shares(ctx: QuantizeContext, x: QValue, axis: int) -> QValue:

@@ -69,6 +69,12 @@ def constant(name: str, shape: tuple[int, ...]) -> Any:
     return sym.Variable(name, shape=shape)
 
 
+def products(x: Any) -> Any:
+    """Products of a layer's channels with each other."""
+    channels = sym.Reshape(conv(x), shape=(0, 0, -1))
+    return sym.batch_dot(channels, channels, transpose_b=True)
+
+
 def relu(x: Any) -> Any:
     """A ReLU."""
     return sym.Activation(x, act_type="relu")
@@ -629,6 +635,7 @@ add("pad-relu-maxpool", lambda x: pool(sym.Pad(relu(conv(x)), mode="constant", p
 add("softmax", lambda x: sym.softmax(dense(x) * 3), (-1, 12))
 add("softmax-spread", lambda x: sym.softmax(dense(x) * 100), (-1, 12))
 add("softmax-huge", lambda x: sym.softmax(dense(x) * 1e9), (-1, 12))
+add("softmax-products", lambda x: sym.softmax(products(x) * 1e6, axis=-1))
 add("softmax-flat", lambda x: sym.softmax(x * 0.01), (-1, 12))
 add("softmax-axis", lambda x: sym.softmax(conv(x), axis=1))
 add("softmax-last-axis", lambda x: sym.softmax(conv(x), axis=-1))
