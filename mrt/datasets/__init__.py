@@ -20,7 +20,7 @@ from mrt.datasets.own import Own, own_metric
 from mrt.datasets.quickdraw import QuickDraw
 from mrt.datasets.seg_digits import SegDigits
 from mrt.datasets.sst2 import SST2
-from mrt.datasets.synthetic import Synthetic
+from mrt.datasets.synthetic import Synthetic, stand_in
 from mrt.datasets.trec import Trec
 from mrt.datasets.voc import VOC
 from mrt.datasets.voc_digits import VOCDigits
@@ -39,6 +39,7 @@ __all__ = [
     "load",
     "names",
     "own_metric",
+    "stand_in",
 ]
 
 _DATASETS: dict[str, type[Dataset]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrt.datasets.base import Dataset, Preprocess
+from mrt.datasets.ready import Ready
 from mrt.datasets.texture import texture
+from mrt.graph.batch import InputShape
 
 COUNT = 1024
 _SEEDS = {"calibration": 0, "evaluation": 1, "train": 2}
@@ -28,14 +31,20 @@ class Synthetic(Dataset):
         original: the dataset it stands in for, whose preprocessing it takes.
         input_shape: as for any dataset.
         preprocess: as for any dataset.
+        number: of the input, where there are several: each gets its own pictures.
     """
 
     name = "synthetic"
 
     def __init__(
-        self, original: type[Dataset], input_shape: tuple[int, ...], preprocess: Preprocess | None = None
+        self,
+        original: type[Dataset],
+        input_shape: tuple[int, ...],
+        preprocess: Preprocess | None = None,
+        number: int = 0,
     ) -> None:
         self.default = original.default
+        self._number = [number] if number else []
         super().__init__(None, input_shape, preprocess)
 
     def _check_shape(self) -> None:
@@ -67,7 +76,9 @@ class Synthetic(Dataset):
     def read(self, split: str, indices: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
         """See `Dataset.read`; the labels are all 0 and mean nothing."""
         self._require_split(split)
-        pictures = [self._picture(np.random.default_rng([_SEEDS[split], int(index)])) for index in indices]
+        pictures = [
+            self._picture(np.random.default_rng([_SEEDS[split], int(index), *self._number])) for index in indices
+        ]
         return np.stack(pictures, self._axis), np.zeros(len(pictures), np.int64)
 
     def _picture(self, rng: np.random.Generator) -> NDArray[Any]:
@@ -77,3 +88,44 @@ class Synthetic(Dataset):
         pixels = texture(rng, (channels, height, width), _CONTRAST, 128.0)
         picture: NDArray[Any] = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
         return picture
+
+
+class SyntheticInputs(Ready):
+    """Likewise, for each input of a network of several.
+
+    Args:
+        original: as for `Synthetic`.
+        input_shape: shapes by the inputs' names.
+        preprocess: as for any dataset.
+    """
+
+    name = Synthetic.name
+
+    def __init__(
+        self, original: type[Dataset], input_shape: Mapping[str, tuple[int, ...]], preprocess: Preprocess | None = None
+    ) -> None:
+        self._each = {
+            name: Synthetic(original, shape, preprocess, number)
+            for number, (name, shape) in enumerate(input_shape.items())
+        }
+        super().__init__(None, input_shape)
+
+    def _open(self) -> None:
+        """There are no files."""
+
+    def size(self, split: str) -> int:
+        """See `Dataset.size`."""
+        self._require_split(split)
+        return COUNT
+
+    def read(self, split: str, indices: NDArray[Any]) -> tuple[Any, NDArray[Any]]:
+        """See `Ready`; the labels are all 0 and mean nothing."""
+        read = {name: each.normalise(each.read(split, indices)[0]) for name, each in self._each.items()}
+        return read, np.zeros(len(indices), np.int64)
+
+
+def stand_in(original: type[Dataset], input_shape: InputShape, preprocess: Preprocess | None = None) -> Dataset:
+    """What stands in for a dataset, for a network of one input or of several."""
+    if isinstance(input_shape, Mapping):
+        return SyntheticInputs(original, input_shape, preprocess)
+    return Synthetic(original, input_shape, preprocess)

@@ -9,7 +9,7 @@ from pathlib import Path
 from mrt import datasets
 from mrt.config import Config
 from mrt.config.base import Fit
-from mrt.datasets import Dataset, MissingDataError, Preprocess, Synthetic, UnfitError
+from mrt.datasets import Dataset, MissingDataError, Preprocess, UnfitError, stand_in
 from mrt.errors import MRTError, Remedy
 from mrt.graph import Array
 from mrt.graph.batch import Feed
@@ -122,7 +122,7 @@ class Pictures:
             if not self._synthetic:
                 raise
             logger.warning("%s; this structural run uses seeded synthetic pictures", error)
-            return Synthetic(datasets.get(name), self._config.default.only_shape, preprocess(self._config))
+            return stand_in(datasets.get(name), self._config.default.input_shape, preprocess(self._config))
 
 
 def open_dataset(config: Config, name: str, folder: Path | None) -> Dataset:

@@ -196,6 +196,23 @@ def test_a_structural_run_needs_no_dataset_that_has_such_inputs(tmp_path: Path, 
     assert report["dataset"] == "synthetic" and report["sqnr_db"] > 20
 
 
+def test_a_structural_run_of_a_network_of_several_inputs(tmp_path: Path) -> None:
+    given = {"data": (-1, 3, 16, 16), "other": (-1, 3, 16, 16), "vector": (-1, 5)}
+    layers = [sym.FullyConnected(sym.var(name), num_hidden=10, name=f"of_{name}") for name in given]
+    net = sym.add_n(*layers)
+    net.save(str(tmp_path / "net-symbol.json"))
+    sizes, _, _ = net.infer_shape(**{name: (2, *shape[1:]) for name, shape in given.items()})
+    named = zip(net.list_arguments(), sizes)
+    mx.nd.save(
+        str(tmp_path / "net-0000.params"),
+        {f"arg:{name}": mx.nd.zeros(size) for name, size in named if name not in given},
+    )
+    shape = ", ".join(f"{name}: {size}" for name, size in given.items())
+    path = configuration(tmp_path, name="net", shape=shape, dataset="imagenet", data="")
+    report = run(path, "--random-weights", "--set", "EVALUATION.Iter_num=1")
+    assert report["dataset"] == "synthetic" and report["sqnr_db"] > 20
+
+
 def test_zero_pictures_are_one_clear_line(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main(["sensitivity", "net.ini", "--pictures", "0"])
