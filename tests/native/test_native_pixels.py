@@ -225,3 +225,22 @@ def test_the_end_of_a_large_picture_is_computed_row_by_row(largest: bool, shared
     in_rows = [title for title in titles if " > " in title]
     parts = in_rows[0].count(" > ") if in_rows else 0
     assert parts == ((4 if largest else 2) if shared == "nothing" else 0)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4, 19, 40])
+@pytest.mark.parametrize("bits", [8, 14, 20])
+def test_the_first_of_the_largest_channels_of_a_large_picture(channels: int, bits: int, tmp_path) -> None:
+    """As argmax is expressed, without the axis of channels; scores of every type that tensors are stored as."""
+    b = native_models.Builder((1, 5, 40, 50))
+    x = resized(b, b.requantize(b.conv(b.data, channels, 1), 64, min(bits, 14)), 2, 500)
+    x = resized(b, b.op("cvm_clip", x, precision=min(bits, 14)), 3, 530)
+    x = b.op("cvm_clip", x, precision=min(bits, 14))
+    if bits == 20:
+        x = b.op("broadcast_mul", x, b.const([[[[64]]]]))
+        x = b.op("broadcast_add", x, b.const(np.arange(channels)[::-1].reshape(1, -1, 1, 1)))
+    best = b.op("max", x, shape=(1, 1, 500, 530), axis=1, keepdims=True)
+    floor = b.shift(b.op("broadcast_sub", best, b.const([[[[32]]]])), 6, 16)
+    place = b.op("broadcast_sub", best, b.op("broadcast_mul", floor, b.const([[[[64]]]])))
+    place = b.op("broadcast_sub", b.const([[[[channels - 1]]]]), b.op("cvm_clip", place, precision=8))
+    titles = compare(b.model(b.op("squeeze", place, shape=(1, 500, 530), axis=1)), tmp_path, batch=1)
+    assert titles[-1].count(" > ") == 4  # two directions, the largest, its place, the output

@@ -131,8 +131,10 @@ void part_rows(const Call& call, const View& view, int64_t rows_per_task, int ta
     with_type(view.type, [&](auto* type) {
         using From = std::remove_pointer_t<decltype(type)>;
         over_rows(call, view, rows_per_task, task, [&](int64_t n, int64_t y) {
-            part_row<From>(pixel(call, view, n, y, 0), view.sx, view.w, view.c, to + n * view.c * plane + y * view.w, plane,
-                           once);
+            const uint8_t* from = pixel(call, view, n, y, 0);
+            To* row = to + n * view.c * plane + y * view.w;
+            if (view.c > 1 || view.sx > int64_t(sizeof(From))) return part_row<From>(from, view.sx, view.w, view.c, row, plane, once);
+            for (int64_t x = 0; x < view.w; ++x) row[x] = To(value_of(reinterpret_cast<const From*>(from)[x]));
         });
     });
 #ifdef __SSE2__

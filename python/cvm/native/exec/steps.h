@@ -180,6 +180,7 @@ public:
     const Kernels* kernels = nullptr;
     int64_t n = 1, c = 1, h = 1, w = 1;
     int64_t row_chunk = 0;
+    bool flat = false;           // of one channel without padding: a task is a row, whose pixels are taken for channels
     Epilogue epilogue;
 
     void run(const Call& call, int task) const override;

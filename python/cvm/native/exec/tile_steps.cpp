@@ -10,6 +10,17 @@ void ProgramStep::run(const Call& call, int task) const {
     Registers registers;
     Pixels pixels;
     Meter meter(call.watch);
+    if (flat) {
+        pixels.rows = 1;
+        pixels.n[0] = int32_t(task / h);
+        pixels.y[0] = int32_t(task % h);
+        for (int64_t x = 0; x < w; x += form.width, meter.spend(bound.program.length * 8)) {
+            pixels.x[0] = int32_t(x);
+            const int width = int(std::min<int64_t>(form.width, round_up(w - x, form.lanes)));
+            kernels->program(bound.program, pixels, 0, width, registers.first());
+        }
+        return;
+    }
     for (int64_t row = first_row; row < last_row; row += form.rows) {
         Span(row, last_row, h, w, form.rows).locate(pixels);
         for (int64_t channel = 0; channel < c; channel += form.width) {
@@ -54,43 +65,20 @@ void PoolStep::touch(std::vector<int>& buffers) const {
     touch_place(out.place, buffers);
 }
 
-// Blocks of channels of a pixel are joined as windows of a pooling are; what is left over, and the block that this gives, one by
-// one. Stored bytes are in the order of what they stand for.
 void ChannelMaxStep::run(const Call& call, int task) const {
-    constexpr int kAtOnce = 64;
-    const int64_t lanes = kernels->tile.lanes, blocks = in.c / lanes, row_bytes = lanes * store_bytes(in.type);
+    constexpr int64_t kAtOnce = 64;
     const int64_t first = task * rows_per_task, last = std::min(first + rows_per_task, out.n * out.h);
     Meter meter(call.watch);
-    with_type(in.type, [&](auto* in_type) {
-        using From = std::remove_pointer_t<decltype(in_type)>;
-        alignas(64) From joined[kMaxTileValues];
-        for (int64_t row = first; row < last; ++row, meter.spend(in.w * in.c / 8)) {
-            for (int64_t x = 0; x < out.w; ++x) {
-                const uint8_t* from = pixel(call, in, row / out.h, row % out.h, x);
-                const From* values = reinterpret_cast<const From*>(from);
-                From most = values[0];
-                const uint8_t* pointers[kAtOnce];
-                int count = 0;
-                for (int64_t block = 0; block < blocks; ++block) {
-                    if (count == kAtOnce) {  // the largest of what was seen goes on as one block
-                        kernels->max_pool(pointers, count, lanes, in.type, reinterpret_cast<uint8_t*>(joined));
-                        pointers[0] = reinterpret_cast<const uint8_t*>(joined);
-                        count = 1;
-                    }
-                    pointers[count++] = from + block * row_bytes;
-                }
-                if (count) {
-                    kernels->max_pool(pointers, count, lanes, in.type, reinterpret_cast<uint8_t*>(joined));
-                    most = *std::max_element(joined, joined + lanes);
-                }
-                for (int64_t c = blocks * lanes; c < in.c; ++c) most = std::max(most, values[c]);
+    with_type(out.type, [&](auto* type) {
+        using To = std::remove_pointer_t<decltype(type)>;
+        int32_t most[kAtOnce];
+        for (int64_t row = first; row < last; ++row, meter.spend(in.w * in.c / 8))
+            for (int64_t x = 0; x < out.w; x += kAtOnce) {
+                const int64_t count = std::min(kAtOnce, out.w - x);
+                kernels->channel_max(pixel(call, in, row / out.h, row % out.h, x), in.sx, count, in.c, in.type, most);
                 uint8_t* to = pixel(call, out, row / out.h, row % out.h, x);
-                with_type(out.type, [&](auto* out_type) {
-                    using To = std::remove_pointer_t<decltype(out_type)>;
-                    *reinterpret_cast<To*>(to) = stored_as<To>(value_of(most));
-                });
+                for (int64_t i = 0; i < count; ++i, to += out.sx) *reinterpret_cast<To*>(to) = stored_as<To>(most[i]);
             }
-        }
     });
 }
 

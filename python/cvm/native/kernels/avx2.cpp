@@ -234,7 +234,7 @@ void max_pool(const uint8_t* const* pointers, int count, int64_t channels, Store
 
 constexpr Tile kTile = {kTileRows, kTileWidth, kLanes, 4, 2, 128, true, true};
 constexpr Kernels kTable = {"avx2", kTile, conv, depthwise, conv_u8, depthwise_u8, conv_joint, run_program, run_blend,
-                             max_pool, run_sum, run_interleave3};
+                             max_pool, run_channel_max, run_sum, run_interleave3};
 
 }  // namespace
 

@@ -424,7 +424,7 @@ void depthwise_u8(const DepthwiseTile& tile, const Affine& post, uint8_t* const*
 
 constexpr Tile kTile = {kTileRows, kTileWidth, kLanes, 4, 4, 128, true, false};
 constexpr Kernels kTable = {"avx512", kTile, conv, depthwise, conv_u8, depthwise_u8, conv_joint, run_program, run_blend,
-                             run_max_pool, run_sum, run_interleave3};
+                             run_max_pool, run_channel_max, run_sum, run_interleave3};
 
 }  // namespace
 

@@ -109,7 +109,7 @@ void depthwise_u8(const DepthwiseTile& tile, const Affine& post, uint8_t* const*
 
 constexpr Tile kTile = {kTileRows, kTileWidth, kLanes, 4, 4, 128, false, false};
 constexpr Kernels kTable = {"avxvnni", kTile, conv, depthwise, conv_u8, depthwise_u8, conv_joint, run_program, run_blend,
-                             run_max_pool, run_sum, run_interleave3};
+                             run_max_pool, run_channel_max, run_sum, run_interleave3};
 
 // Compilers learned the name "avxvnni" later than the instruction.
 bool has_avxvnni() {

@@ -140,7 +140,6 @@ void run_program(const Program& program, const Pixels& pixels, int channel, int 
 template <typename T>
 inline int32_t stored_value(T v) { return sizeof(T) == 1 ? int32_t(v) - 128 : int32_t(v); }
 
-// Where AFFINE is false, post is a clip.
 template <bool AFFINE, typename From, typename To>
 inline void blend_row(const Blend& how, const BlendRow& line) {
     constexpr int kAtOnce = 16;
@@ -158,8 +157,9 @@ inline void blend_row(const Blend& how, const BlendRow& line) {
             for (int c = 0; c < kAtOnce; ++c) {
                 const int32_t near = stored_value(low[at + c]), far = stored_value(high[at + c]);
                 const int32_t part = wrap_mul(clamp(far - near, blend.lo, blend.hi), weight);
-                v[c] = wrap_add(near, wrap_add(part, blend.half) >> blend.shift);
-                if (AFFINE) v[c] = wrap_add(wrap_mul(v[c], multiplier[at + c]), addend[at + c]) >> blend.post.shift;
+                v[c] = clamp(wrap_add(near, wrap_add(part, blend.half) >> blend.shift), blend.least, blend.most);
+                if (!AFFINE) continue;
+                v[c] = wrap_add(wrap_mul(v[c], multiplier[at + c]), addend[at + c]) >> blend.post.shift;
                 v[c] = clamp(v[c], blend.post.lo, blend.post.hi);
             }
             for (int c = 0; c < kAtOnce; ++c) out[at + c] = sizeof(To) == 1 ? To(v[c] + 128) : To(v[c]);
@@ -211,6 +211,52 @@ void run_max_pool(const uint8_t* const* pointers, int count, int64_t channels, S
     if (type == Store::U8) max_of_all<uint8_t>(pointers, count, channels, out);
     else if (type == Store::I16) max_of_all<int16_t>(pointers, count, channels, out);
     else max_of_all<int32_t>(pointers, count, channels, out);
+}
+
+typedef int32_t FourValues __attribute__((vector_size(16)));
+
+// Of four neighbouring channels each, of which the last four may begin within those before: the largest.
+template <typename T>
+inline FourValues largest_of_fours(const T* values, int64_t channels) {
+    typedef T Stored __attribute__((vector_size(4 * sizeof(T))));
+    const auto four = [&](int64_t at) {
+        Stored stored;
+        __builtin_memcpy(&stored, values + at, sizeof(stored));
+        return __builtin_convertvector(stored, FourValues);
+    };
+    FourValues most = four(0);
+    for (int64_t at = 4; at < channels; at += 4) {
+        const FourValues next = four(at + 4 <= channels ? at : channels - 4);
+        most = most > next ? most : next;
+    }
+    return most;
+}
+
+template <typename T>
+inline void channel_max_of(const uint8_t* from, int64_t step, int64_t width, int64_t channels, int32_t* out) {
+    const auto pixel = [&](int64_t x) { return reinterpret_cast<const T*>(from + x * step); };
+    const auto larger = [](FourValues a, FourValues b) { return a > b ? a : b; };
+    const int32_t bias = stored_value(T(0));
+    int64_t x = 0;
+    for (; channels >= 4 && x + 4 <= width; x += 4) {  // four by four, turned
+        const FourValues a = largest_of_fours(pixel(x), channels), b = largest_of_fours(pixel(x + 1), channels);
+        const FourValues c = largest_of_fours(pixel(x + 2), channels), d = largest_of_fours(pixel(x + 3), channels);
+        const FourValues ab = larger(__builtin_shufflevector(a, b, 0, 4, 1, 5), __builtin_shufflevector(a, b, 2, 6, 3, 7));
+        const FourValues cd = larger(__builtin_shufflevector(c, d, 0, 4, 1, 5), __builtin_shufflevector(c, d, 2, 6, 3, 7));
+        const FourValues all = larger(__builtin_shufflevector(ab, cd, 0, 1, 4, 5), __builtin_shufflevector(ab, cd, 2, 3, 6, 7)) + bias;
+        __builtin_memcpy(out + x, &all, sizeof(all));
+    }
+    for (; x < width; ++x) {
+        T most = pixel(x)[0];
+        for (int64_t c = 1; c < channels; ++c) most = most > pixel(x)[c] ? most : pixel(x)[c];
+        out[x] = stored_value(most);
+    }
+}
+
+void run_channel_max(const uint8_t* from, int64_t step, int64_t width, int64_t channels, Store type, int32_t* out) {
+    if (type == Store::U8) channel_max_of<uint8_t>(from, step, width, channels, out);
+    else if (type == Store::I16) channel_max_of<int16_t>(from, step, width, channels, out);
+    else channel_max_of<int32_t>(from, step, width, channels, out);
 }
 
 void run_sum(const uint8_t* first, int64_t pixels, int64_t stride, int64_t channels, Store type, int32_t* __restrict sums) {

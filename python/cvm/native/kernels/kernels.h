@@ -110,12 +110,12 @@ struct Joint {
     }
 };
 
-// Between two pixels: v = low + ((clip(high - low, lo, hi) * weight + half) >> shift), stored as post(v). Both are U8 or I16
-// tensors.
+// Between two pixels: v = clip(low + ((clip(high - low, lo, hi) * weight + half) >> shift), least, most), stored as it is or as
+// post(v) where that has constants. Both pixels are U8 or I16.
 struct Blend {
     Store from, to;
-    int32_t lo, hi, half, shift;
-    Affine post;
+    int32_t lo, hi, half, shift, least, most;
+    Affine post;  // with both constants or none
 };
 
 // A row of them. Pixel x is at low + low_at[x], or at low + x * step where there is no such table; high likewise.
@@ -191,6 +191,8 @@ struct Kernels {
     void (*blend)(const Blend& blend, const BlendRow& row);
     // out[c] = max over pointers[i][c]; channels are a multiple of Tile::lanes.
     void (*max_pool)(const uint8_t* const* pointers, int count, int64_t channels, Store type, uint8_t* out);
+    // The largest channel of each pixel of a row, pixels `step` bytes apart.
+    void (*channel_max)(const uint8_t* from, int64_t step, int64_t width, int64_t channels, Store type, int32_t* out);
     // sums[c] += values of one row of `pixels` pixels, stride in bytes.
     void (*sum)(const uint8_t* first, int64_t pixels, int64_t stride, int64_t channels, Store type, int32_t* sums);
     // Three planes of `width` bytes, one after another, to pixels of three bytes.

@@ -168,7 +168,7 @@ struct Table {
     static constexpr Kernels named(const char* name) {
         return {name,       {kTileRows, kTileWidth, kLanes, Loops::kDepth, 4, Loops::kOffset, false, false},
                 conv,       depthwise,    conv_u8, depthwise_u8, conv_joint, run_program, run_blend,
-                run_max_pool, run_sum, run_interleave3};
+                run_max_pool, run_channel_max, run_sum, run_interleave3};
     }
 };
 

@@ -85,7 +85,7 @@ void conv_joint(const ConvTile& tile, const Joint& post, const JointRows& rows) 
 
 constexpr Tile kTile = {kTileRows, kTileWidth, kLanes, 4, 4, 128, false, false};
 constexpr Kernels kTable = {"portable", kTile, conv, depthwise, conv_u8, depthwise_u8, conv_joint, run_program, run_blend,
-                             run_max_pool, run_sum, run_interleave3};
+                             run_max_pool, run_channel_max, run_sum, run_interleave3};
 
 }  // namespace
 

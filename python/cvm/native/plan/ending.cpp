@@ -142,10 +142,17 @@ public:
         if (most >> value(shift).shift > value(shift).hi || -most >> value(shift).shift < value(shift).lo) return false;
         Chain chain(expression_, count);
         Blend& blend = blending.blend;
+        const Value* clip = chain.next();
+        if (clip && clip->code == Code::Clip && sum.stores.empty()) chain.advance();
+        else clip = nullptr;
+        const Value& between = *chain.current();
         if (!take_affine(chain, blend.post, blending.constants)) return false;
         const Value& last = *chain.current();
-        if (!chain.done() || last.stores.size() != 1 || (&last != &sum && !sum.stores.empty())) return false;
+        if (!chain.done() || last.stores.size() != 1 || (&last != &between && !between.stores.empty())) return false;
+        if (&last != &between && blending.constants.empty()) return false;
         blending.out = last.stores[0];
+        blend.least = clip ? clip->lo : kMin;
+        blend.most = clip ? clip->hi : kMax;
         blend.lo = clips ? value(clipped).lo : kMin;
         blend.hi = clips ? value(clipped).hi : kMax;
         blend.from = type;

@@ -56,7 +56,8 @@ private:
             channels = tensor.shape[i];
         }
         auto vector = channel_constants(in_, group_, 0);
-        for (int64_t c = 0; c < group_.grid.c; ++c) (*vector)[size_t(c)] = tensor.at(channels > 1 ? c : 0);
+        for (int64_t c = 0; c < int64_t(vector->size()); ++c)
+            if (channels == 1 || c < group_.grid.c) (*vector)[size_t(c)] = tensor.at(channels > 1 ? c : 0);
         return vector;
     }
 
@@ -229,7 +230,8 @@ private:
 }  // namespace
 
 std::shared_ptr<Aligned<int32_t>> channel_constants(const ProgramInputs& inputs, const Group& group, int32_t value) {
-    const int64_t count = round_up(group.grid.c, inputs.lanes);
+    // Of one channel, as many as a tile has: pixels may be taken for channels.
+    const int64_t count = group.grid.c == 1 ? inputs.tile.width : round_up(group.grid.c, int64_t(inputs.tile.lanes));
     inputs.share.take(count * 4, "constants of an element-wise program");
     return std::make_shared<Aligned<int32_t>>(size_t(count), value);
 }

@@ -78,6 +78,13 @@ void Grouping::note_moves(int id) {
     moved_.emplace(Entry{id, 0}, std::move(moved));
 }
 
+Entry Grouping::source_of(Entry head) const {
+    const auto moved = moved_.find(head);
+    if (moved == moved_.end()) return resolve(head);
+    const Factors& factors = moved->second.factors;
+    return factors.empty() || (factors.size() == 1 && factors[0].stride == 1) ? moved->second.source : resolve(head);
+}
+
 bool Grouping::try_alias(int id) {
     const Node& node = graph_.nodes[size_t(id)];
     if (form_of(node) != Form::Reshape || is_constant(node.inputs[0])) return false;

@@ -184,7 +184,7 @@ void Grouping::find_live() {
     live_.assign(groups.size(), false);
     for (Entry head : graph_.heads) {
         if (is_constant(head)) continue;
-        const Entry entry = resolve(head);
+        const Entry entry = source_of(head);
         stored_[entry];
         live_[size_t(group_of(entry))] = true;
     }

@@ -79,6 +79,8 @@ public:
 
     // The entry whose storage an entry shares (reshapes that move nothing).
     Entry resolve(Entry entry) const;
+    // The entry that has the values of an output in the same row-major order.
+    Entry source_of(Entry head) const;
     bool is_constant(Entry entry) const { return constants_.find(entry) != nullptr; }
     const Shape& shape(Entry entry) const { return shapes_[size_t(entry.node)][size_t(entry.index)]; }
     const Range& range(Entry entry) const {

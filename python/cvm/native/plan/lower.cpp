@@ -57,7 +57,7 @@ ProgramInputs Lowering::program_inputs(const Group& group) {
                 return picked ? placing_.picked_view(*picked) : placing_.get_view(entry);
             },
             [this](Entry entry) { return placing_.make_view(entry); },
-            [this](const Tensor& tensor, const Grid& grid) { return placing_.constant_view(tensor, grid); }, plan_.share, kernels_.tile.lanes};
+            [this](const Tensor& tensor, const Grid& grid) { return placing_.constant_view(tensor, grid); }, plan_.share, kernels_.tile};
 }
 
 Lowering::Layouts Lowering::wanted(Entry entry) const {
@@ -111,6 +111,7 @@ void Lowering::lower_program(const Group& group) {
     step->h = grid.h;
     step->w = grid.w;
     step->epilogue = std::get<Epilogue>(std::move(built));
+    step->flat = by_rows && rows_.flat({group.members.back(), 0});
     const int64_t rows = grid.n * grid.h * grid.w;
     step->row_chunk = by_rows ? grid.w : tasks_.rows(rows, double(grid.c) * 20 * double(step->epilogue.code.size()));
     step->tasks = int(ceil_div(rows, step->row_chunk));
@@ -200,14 +201,15 @@ void Lowering::lower_heads() {
         auto step = std::make_unique<OutputStep>();
         step->index = int(i);
         step->as_int8 = narrow;
-        const View* view = placing_.find_view(head);
+        const Entry source = constants_.find(head) ? head : grouping_.source_of(head);
+        const View* view = placing_.find_view(source);
         step->from_view = view != nullptr;
         if (view) {
             step->view = *view;
             if (parts_.count(step->index) == 0)
                 tasks_.share_moves(*step, view->n * view->h, view->w * view->c);
         } else {
-            step->plain = placing_.get_plain(head, shape);
+            step->plain = placing_.get_plain(source, shape);
             tasks_.share_moves(*step, elements(shape), 1);
         }
         step->title = "output";

@@ -74,7 +74,7 @@ View Placing::make_view(Entry entry) {
     const auto parent = parents_.find(entry);
     View view;
     if (rows_.passes(entry)) {
-        view = row_view(grid, store_type(grouping_.range(entry)));
+        view = row_view(grid, store_type(grouping_.range(entry)), rows_.flat(entry) ? 1 : round_up(grid.c, lanes_));
     } else if (parent != parents_.end()) {
         view = make_view(parent->second.entry);  // which has no parent itself
         view.c = grid.c;
@@ -87,14 +87,14 @@ View Placing::make_view(Entry entry) {
     return view;
 }
 
-View Placing::row_view(const Grid& grid, Store type) {
+View Placing::row_view(const Grid& grid, Store type, int64_t padded_channels) {
     View view;
     view.n = grid.n;
     view.c = grid.c;
     view.h = grid.h;
     view.w = grid.w;
     view.type = type;
-    view.sx = round_up(grid.c, lanes_) * store_bytes(type);
+    view.sx = padded_channels * store_bytes(type);
     view.place.per_task = round_up(grid.w * view.sx, 64);
     view.place.buffer = new_buffer(tasks_.most() * view.place.per_task);
     return view;

@@ -56,7 +56,7 @@ private:
         int64_t channel;
     };
 
-    View row_view(const Grid& grid, Store type);  // every row of it is in one place, of each task
+    View row_view(const Grid& grid, Store type, int64_t padded_channels);  // every row of it is in one place, of each task
     void place_concatenations();
     void request_margins();
     Entry root_of(Entry entry) const;

@@ -17,7 +17,7 @@ struct ProgramInputs {
     std::function<View(Entry)> store;           // the place of a result
     std::function<View(const Tensor&, const Grid&)> constant_map;
     Share& share;  // of the plan
-    int64_t lanes;
+    const Tile& tile;
 };
 
 // The program of a group that is not a convolution.

@@ -1,5 +1,7 @@
 #include "plan/rows.h"
 
+#include <algorithm>
+
 namespace cvm {
 namespace {
 
@@ -10,9 +12,9 @@ constexpr int64_t kLeastWidth = 32;           // of a row, so that it fills tile
 
 Rows::Rows(const Graph& graph, const Grouping& grouping) : graph_(graph), grouping_(grouping) {
     std::map<Entry, int> heads;
-    for (Entry head : graph.heads) ++heads[grouping.resolve(head)];
+    for (Entry head : graph.heads) ++heads[grouping.source_of(head)];
     for (size_t i = 0; i < graph.heads.size(); ++i) {
-        const Entry head = grouping.resolve(graph.heads[i]);
+        const Entry head = grouping.source_of(graph.heads[i]);
         if (grouping.is_constant(graph.heads[i]) || heads[head] != 1) continue;
         if (!joins(size_t(grouping.group_of(head)), head, nullptr)) continue;
         std::vector<Entry> passing{head};
@@ -27,6 +29,9 @@ Rows::Rows(const Graph& graph, const Grouping& grouping) : graph_(graph), groupi
         if (!large) continue;
         for (Entry entry : passing) outputs_[size_t(grouping.group_of(entry))] = int(i);
         passing_.insert(passing.begin(), passing.end());
+        std::sort(passing.begin(), passing.end(), [&](Entry a, Entry b) { return grouping.group_of(a) < grouping.group_of(b); });
+        for (Entry entry : passing)
+            if (computes_flat(grouping.groups[size_t(grouping.group_of(entry))])) flat_.insert(entry);
     }
 }
 
@@ -38,6 +43,17 @@ bool Rows::joins(size_t group, Entry result, const Group* reader) const {
     for (int member : writer.members)
         if (grouping_.stored({member, 0}) && !(Entry{member, 0} == result)) return false;
     return grouping_.readers(result).size() == (reader ? 1 : 0);
+}
+
+bool Rows::computes_flat(const Group& group) const {
+    if (group.grid.c != 1) return false;
+    if (group.kind == Group::Kind::ChannelMax) return true;
+    for (int member : group.members)
+        for (Entry input : graph_.nodes[size_t(member)].inputs)
+            if (grouping_.pick(group.grid, input) || (grouping_.is_constant(input) && elements(grouping_.shape(input)) > 1)) return false;
+    const std::vector<Entry> inputs = grouping_.inputs(group);
+    return std::all_of(inputs.begin(), inputs.end(),
+                       [&](Entry input) { return flat(input) && grid_of(grouping_.shape(input)) == group.grid; });
 }
 
 bool Rows::reads_own_row(const Group& reader, Entry entry) const {
