@@ -24,6 +24,7 @@ class LeakyReLU(Operator):
     summary = "leaky, prelu: relu(x) - slope * relu(-x); elu, selu, gelu: table"
     learned = (1,)
     passes_factors = True
+    elementwise = True
 
     def validate(self, node: Node, shapes: Mapping[Value, Shape]) -> None:
         """rrelu is random in training only and has no fixed slope worth guessing."""

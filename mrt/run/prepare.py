@@ -13,6 +13,7 @@ from mrt.transform import PREPARE, PassManager
 from mrt.transform.channel_gains import ChannelGains
 from mrt.transform.equalize import Equalize, measured
 from mrt.transform.gain_choice import find_gains
+from mrt.transform.shared_gains import SharedGains, share
 from mrt.transform.split_channels import SplitChannels
 from mrt.transform.split_choice import find_splits
 
@@ -46,8 +47,9 @@ class Prepare(Stage):
                 prepared = PassManager([Equalize(largest)], verify=verified, context=where).run(prepared)
             if self._switches.equalize:
                 first = self._samples.first(min(GAIN_PICTURES, self._samples.calibrated))
-                gains = find_gains(prepared, first, where)
-                prepared = PassManager([ChannelGains(gains)], verify=verified, context=where).run(prepared)
+                shared, left = share(prepared, find_gains(prepared, first, where))
+                passes = [SharedGains(shared), ChannelGains(left)]
+                prepared = PassManager(passes, verify=verified, context=where).run(prepared)
                 parts = find_splits(prepared, first, where)
                 prepared = PassManager([SplitChannels(parts)], verify=verified, context=where).run(prepared)
         return {PREPARED: prepared}

@@ -6,6 +6,7 @@ from mrt.transform.fix_shapes import FixShapes
 from mrt.transform.fold_affine import FoldAffine
 from mrt.transform.fold_constants import FoldConstants
 from mrt.transform.fold_pad import FoldPad
+from mrt.transform.functions_before_joins import FunctionsBeforeJoins
 from mrt.transform.fuse_functions import FuseFunctions
 from mrt.transform.rewrite_operators import RewriteOperators
 from mrt.transform.separate_columns import SeparateColumns
@@ -19,6 +20,7 @@ __all__ = [
     "FoldAffine",
     "FoldConstants",
     "FoldPad",
+    "FunctionsBeforeJoins",
     "FuseFunctions",
     "Pass",
     "PassManager",
@@ -39,5 +41,6 @@ PREPARE: tuple[Pass, ...] = (
     SplitDeconvolution(),
     ClampFirst(),
     FuseFunctions(),
+    FunctionsBeforeJoins(),
 )
 """What the prepare stage runs, in order."""

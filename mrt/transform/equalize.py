@@ -16,16 +16,15 @@ whose weights lie on a grid, because they were quantized before, are left alone:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 
 import numpy as np
 
-from mrt import ops
-from mrt.graph import Array, Graph, Node, Value
+from mrt.graph import Array, Graph, Value
 from mrt.integer.layer import common_step
-from mrt.transform.base import Builder, Pass
+from mrt.transform.base import Pass
 from mrt.transform.channel_paths import Channels, is_layer
+from mrt.transform.scale_channels import scale_channels
 
 _POWER, _DEPTHWISE_POWER = 0.5, 0.75
 _LARGEST_GAIN = 16.0
@@ -47,23 +46,7 @@ class Equalize(Pass):
     def run(self, graph: Graph) -> Graph:
         """The equalized graph."""
         channels = _channels(graph)
-        gain = self._gains(graph, channels)
-        builder = Builder(graph)
-
-        def visit(node: Node, inputs: tuple[Value, ...]) -> Sequence[Value] | None:
-            if not is_layer(node, graph):
-                return None
-            after = gain[channels.of[Value(node)].reshape(-1)]
-            read = channels.read(node)
-            before = np.ones(1) if read is None else gain[read]
-            if (before == 1).all() and (after == 1).all():
-                return None
-            weight, *bias = (graph.params[value.node.name] for value in node.inputs[1:])
-            builder.current = node
-            scaled = [weight * _factors(node, weight, before, after), *(array * after for array in bias)]
-            return [Value(replace(node, inputs=(inputs[0], *map(builder.param, scaled))))]
-
-        return graph.rebuild(visit, builder.params)
+        return scale_channels(graph, channels, self._gains(graph, channels))
 
     def _gains(self, graph: Graph, channels: Channels) -> Array:
         relative, absolute = np.zeros((2, len(channels.fixed)))
@@ -95,16 +78,6 @@ def _channels(graph: Graph) -> Channels:
             for value in (Value(node), node.inputs[0]):
                 channels.fixed[channels.of.get(value, [])] = True
     return channels
-
-
-def _factors(node: Node, weight: Array, before: Array, after: Array) -> Array:
-    """What each weight (O, I / groups, …) is multiplied with, for the gains of its input and output channels."""
-    layer = ops.layer(node)
-    assert layer is not None
-    groups = layer.groups(node)
-    inputs = np.broadcast_to(before, groups * weight.shape[1]).reshape(groups, -1)
-    factors: Array = after[:, None] / np.repeat(inputs, len(weight) // groups, axis=0)
-    return factors.reshape(factors.shape + (1,) * (weight.ndim - 2))
 
 
 def _on_grid(weight: Array) -> bool:
