@@ -98,7 +98,7 @@ def uneven(symbol: Any, ratio: float) -> Graph:
     """
     random = random_network(symbol, PICTURE)
     params = dict(random.params)
-    sizes = np.repeat(np.float32([1, 1 / ratio]), HALF)
+    sizes = np.repeat(np.array([1, 1 / ratio], np.float32), HALF)
     for part in ("weight", "bias"):
         params[f"branch1_{part}"] = params[f"branch1_{part}"] / np.float32(ratio)
         if f"sized_{part}" in params:
