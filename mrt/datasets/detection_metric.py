@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -100,7 +100,7 @@ class VOC07(DetectionMetric, Bootstrapped):
         return found
 
 
-class CocoAP(DetectionMetric):
+class CocoAP(DetectionMetric, Bootstrapped):
     """COCO's average precision over overlaps of 0.5 to 0.95, and at 0.5, by pycocotools.
 
     Labels are (N, 3): number of the picture, its width and height, to which corners are brought back.
@@ -117,10 +117,12 @@ class CocoAP(DetectionMetric):
         self._size = size
         self._pictures: list[int] = []
         self._found: list[NDArray[Any]] = [np.empty((0, 7))]
+        self._judge: Any | None = None
 
     def update(self, labels: NDArray[Any], outputs: NDArray[Any]) -> None:
         """See `Metric.update`."""
         width, height = self._size
+        self._judge = None
         for (picture, *real), rows in zip(labels.tolist(), outputs):
             rows = rows[rows[:, 0] >= 0].astype(np.float64)
             if rows.size and rows[:, 0].max() >= len(self._categories):
@@ -136,17 +138,79 @@ class CocoAP(DetectionMetric):
 
     def values(self) -> dict[str, float]:
         """Both in [0, 1]."""
+        judge = self._judged()
+        if judge is None:
+            return {"mAP": 0.0, "mAP50": 0.0}
+        with contextlib.redirect_stdout(io.StringIO()):  # pycocotools reports its steps and a table
+            judge.accumulate()
+            judge.summarize()
+        return {"mAP": float(judge.stats[0]), "mAP50": float(judge.stats[1])}
+
+    def pictures(self) -> int:
+        """See `Bootstrapped.pictures`."""
+        return len(self._pictures)
+
+    def drawn(self, often: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """See `Bootstrapped.drawn`."""
+        judge = self._judged()
+        if judge is None:
+            return {"mAP": np.zeros(len(often)), "mAP50": np.zeros(len(often))}
+        often = often[:, np.argsort(self._pictures)]  # pycocotools takes pictures in the order of their numbers
+        pictures, areas = often.shape[1], len(judge.params.areaRng)
+        overlaps, recalls = len(judge.params.iouThrs), judge.params.recThrs
+        of_each = [
+            _average_precisions(judge.evalImgs[start : start + pictures], overlaps, recalls, often)
+            for start in range(0, len(judge.evalImgs), areas * pictures)  # of all areas the first is all sizes
+        ]
+        found = np.stack(of_each)
+        return {"mAP": np.nanmean(found, axis=(0, 2)), "mAP50": np.nanmean(found[:, :, 0], axis=0)}
+
+    def _judged(self) -> Any | None:
+        """pycocotools' evaluation of each picture, None where nothing was found."""
         from pycocotools.cocoeval import COCOeval
 
         found = np.concatenate(self._found)
         if not any(self._truth.getAnnIds(imgIds=self._pictures)):
             raise MRTError("metric mAP: none of the pictures shows an object; evaluate more of them")
-        if not len(found):
-            return {"mAP": 0.0, "mAP50": 0.0}
-        with contextlib.redirect_stdout(io.StringIO()):  # pycocotools reports its steps and a table
-            judge = COCOeval(self._truth, self._truth.loadRes(found), "bbox")
-            judge.params.imgIds = sorted(self._pictures)
-            judge.evaluate()
-            judge.accumulate()
-            judge.summarize()
-        return {"mAP": float(judge.stats[0]), "mAP50": float(judge.stats[1])}
+        if self._judge is None and len(found):
+            with contextlib.redirect_stdout(io.StringIO()):
+                self._judge = COCOeval(self._truth, self._truth.loadRes(found), "bbox")
+                self._judge.params.imgIds = sorted(self._pictures)
+                self._judge.evaluate()
+        return self._judge
+
+
+def _average_precisions(
+    judged: Sequence[Mapping[str, Any] | None], overlaps: int, recalls: NDArray[Any], often: NDArray[Any]
+) -> NDArray[Any]:
+    """A class's average precisions at each overlap, (draws, overlaps), NaN where a draw shows none of it.
+
+    Args:
+        judged: pycocotools' evaluation of each picture.
+        overlaps: how many it was judged at.
+        recalls: at which precision is taken.
+        often: how often each picture counts, (draws, pictures).
+    """
+    found = np.full((len(often), overlaps), np.nan)
+    seen = [(number, each) for number, each in enumerate(judged) if each is not None]
+    if not seen:
+        return found
+    scores = np.concatenate([each["dtScores"] for _, each in seen])
+    order = np.argsort(-scores, kind="mergesort")
+    pictures = np.concatenate([np.full(len(each["dtScores"]), number) for number, each in seen])[order]
+    matched = np.concatenate([each["dtMatches"] for _, each in seen], axis=1)[:, order] != 0
+    counted = np.concatenate([each["dtIgnore"] for _, each in seen], axis=1)[:, order] == 0
+    objects = np.zeros(len(judged))
+    for number, each in seen:
+        objects[number] = np.sum(np.asarray(each["gtIgnore"]) == 0)
+    for draw, counts in enumerate(often):
+        positives = counts @ objects
+        if not positives:
+            continue
+        weights = counts[pictures]
+        hits, misses = (np.cumsum(weights * which, axis=1) for which in (matched & counted, ~matched & counted))
+        precision = hits / np.maximum(hits + misses, 1)
+        best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+        for overlap, (at, recall) in enumerate(zip(best, hits / positives)):
+            found[draw, overlap] = np.append(at, 0.0)[np.searchsorted(recall, recalls)].mean()
+    return found

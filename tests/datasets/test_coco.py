@@ -11,6 +11,7 @@ from PIL import Image
 
 from mrt import datasets
 from mrt.datasets import Dataset
+from mrt.datasets.detection_metric import CocoAP
 from mrt.errors import MRTError
 
 pytest.importorskip("pycocotools", reason="pycocotools is not installed (the extra coco)")
@@ -84,6 +85,38 @@ def test_average_precision_of_hand_made_cases(root: Path, capsys: pytest.Capture
     assert score(data, shifted) == pytest.approx({"mAP": (1 + 0.7) / 2, "mAP50": 1})
     assert score(data, [[], []]) == {"mAP": 0, "mAP50": 0}
     assert capsys.readouterr().out == ""
+
+
+def test_intervals_come_from_whole_pictures(root: Path) -> None:
+    """Pictures that are drawn once each give what pycocotools gives of these alone."""
+    random, count = np.random.default_rng(0), 12
+    truth = {**TRUTH, "images": [{"id": n, "file_name": "", "width": 50, "height": 100} for n in range(1, count + 1)]}
+    kinds = [(picture, category) for picture in range(1, count + 1) for category in (1, 18, 18)]
+    boxes = [(*kind, *random.integers([0, 0, 10, 10], [25, 60, 25, 35]).tolist()) for kind in kinds]
+    truth["annotations"] = [
+        {"id": i, "image_id": n, "category_id": c, "bbox": box, "area": box[2] * box[3], "iscrowd": 0}
+        for i, (n, c, *box) in enumerate(boxes, 1)
+    ]
+    (root / "coco" / "annotations" / "instances_val2017.json").write_text(json.dumps(truth))
+    rows = np.full((count, 4, 6), -1.0)
+    for i, (n, c, x, y, w, h) in enumerate(boxes):
+        moved = np.array([x, y, x + w - 1, y + h - 1]) + random.integers(-1, 2, 4)
+        rows[n - 1, i % 3] = [DOG if c == 18 else PERSON, random.uniform(), *moved]
+    rows[:, 3] = [DOG, 0.5, 0, 0, 20, 20]
+    order = random.permutation(count)
+    labels = np.array([[n + 1, 50, 100] for n in order])
+    whole = coco(root).metric()
+    assert isinstance(whole, CocoAP)
+    whole.update(labels, rows[order])
+    drawn = np.stack([np.ones(count, int), np.arange(count) < 5])
+    of_all, of_five = np.array(list(whole.drawn(drawn).values())).T
+    some = coco(root).metric()
+    some.update(labels[:5], rows[order[:5]])
+    assert dict(zip(("mAP", "mAP50"), of_all)) == pytest.approx(whole.values())
+    assert dict(zip(("mAP", "mAP50"), of_five)) == pytest.approx(some.values())
+    low, high = whole.intervals()["mAP"]
+    assert 0 < low < whole.values()["mAP"] < high < 1
+    assert whole.losses(whole) == {"mAP": (0.0, 0.0), "mAP50": (0.0, 0.0)}
 
 
 def test_only_the_pictures_that_were_seen_count(root: Path) -> None:
