@@ -101,9 +101,9 @@ def _clip(node: Node) -> list[MXNetOperator]:
 
 
 def _cvm_right_shift(node: Node) -> list[MXNetOperator]:
-    """floor(x * 2^-s + 0.5): halves go up."""
+    """floor(x / 2^s + 0.5): halves go up. MXNet reads 2^-24, written in decimal, as a number next to it."""
     return [
-        MXNetOperator("_mul_scalar", {"scalar": 2.0 ** -integer(node, "shift_bit")}),
+        MXNetOperator("_div_scalar", {"scalar": 2 ** integer(node, "shift_bit")}),
         MXNetOperator("_plus_scalar", {"scalar": 0.5}),
         MXNetOperator("floor", {}),
         *_limited(node),
@@ -111,7 +111,7 @@ def _cvm_right_shift(node: Node) -> list[MXNetOperator]:
 
 
 def _cvm_left_shift(node: Node) -> list[MXNetOperator]:
-    return [MXNetOperator("_mul_scalar", {"scalar": 2.0 ** integer(node, "shift_bit")}), *_limited(node)]
+    return [MXNetOperator("_mul_scalar", {"scalar": 2 ** integer(node, "shift_bit")}), *_limited(node)]
 
 
 def _broadcast_max(node: Node) -> list[MXNetOperator]:

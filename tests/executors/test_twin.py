@@ -71,6 +71,19 @@ def test_mxnet_computes_what_the_target_specifies(op: str) -> None:
     assert done == WANTED
 
 
+@pytest.mark.parametrize("op", ["cvm_right_shift", "cvm_left_shift"])
+def test_every_shift_rounds_as_the_target_does(op: str) -> None:
+    """Halves and their neighbours, by each number of bits."""
+    for shift in range(1, 32):
+        half = 1 << (shift - 1) if op == "cvm_right_shift" else 1
+        near = np.concatenate([half * k + np.arange(-1, 2) for k in (-129, -5, -3, -1, 0, 1, 3, 5, 127)])
+        x = near[abs(near) < 2 ** (31 if op == "cvm_right_shift" else 31 - shift)].astype(np.int32)
+        case = Case(op, {"precision": "32", "shift_bit": str(shift)}, [x.shape], [32])
+        (expected,) = cvm.ops.get(op).formal(case.attrs, [x])
+        (found,) = Executor(graph_of(case), dtype="float64")({"x0": x})
+        np.testing.assert_array_equal(found, expected, err_msg=str(shift))
+
+
 @pytest.mark.parametrize("note", ["{", "[]", '{"op": "cvm.relu"}', '{"op": "relu", "attrs": {}, "inputs": ["z"]}'])
 def test_a_damaged_note_is_refused_by_node(note: str) -> None:
     node = Node("cvm.relu", "y", (Value(Node("null", "x")),))
