@@ -143,9 +143,8 @@ def network_of_block(net: mx.gluon.HybridBlock, shapes: InputShape, alone: bool 
     """The graph of a Gluon network; see `network_of_symbol`."""
     named = shapes if isinstance(shapes, Mapping) else {}
     sizes = list(shapes.values()) if isinstance(shapes, Mapping) else [shapes]
-    net.hybridize()
     try:
-        net(*(mx.nd.zeros(tuple(1 if d == -1 else d for d in size)) for size in sizes))
+        _run_once(net, [mx.nd.zeros(tuple(1 if d == -1 else d for d in size)) for size in sizes])
     except (ValueError, TypeError, AssertionError, RuntimeError, mx.MXNetError) as error:
         reason = next((line for line in str(error).splitlines() if "rror:" in line), " ".join(str(error).split()))
         problem = f"input shape {shapes}: {net.name} cannot take one such input ({reason[:160]})"
@@ -155,6 +154,20 @@ def network_of_block(net: mx.gluon.HybridBlock, shapes: InputShape, alone: bool 
         files = Path(folder) / "net-symbol.json", Path(folder) / "net-0000.params"
         exported = shapes if len(sizes) == 1 and not named else _exported_names(sizes)
         return _renamed(network_of_files(*files, exported, alone), list(named))
+
+
+def _run_once(net: mx.gluon.HybridBlock, arrays: Sequence[mx.nd.NDArray]) -> None:
+    """A hybridized forward, as exporting needs it; without, first, where parameters have no shape and no reader."""
+    net.hybridize()
+    try:
+        net(*arrays)
+    except ValueError as error:  # MXNet infers the shapes of all parameters from the graph, of those not in it, too
+        if "Deferred initialization failed" not in str(error):
+            raise
+        net.hybridize(False)
+        net(*arrays)
+        net.hybridize()
+        net(*arrays)
 
 
 def _exported_names(sizes: Sequence[Shape]) -> dict[str, Shape]:

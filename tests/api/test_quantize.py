@@ -102,6 +102,22 @@ def test_networks_in_every_form_give_the_same_integers(block: Any, pictures: Any
         np.testing.assert_array_equal(first, other)
 
 
+def test_a_layer_that_nothing_uses_and_that_has_no_shape_yet_is_left_away(pictures: Any) -> None:
+    class Features(mx.gluon.HybridBlock):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            with self.name_scope():
+                self.layer, self.classifier = mx.gluon.nn.Dense(6), mx.gluon.nn.Dense(10)
+
+        def hybrid_forward(self, F: Any, x: Any) -> Any:
+            return self.layer(x)
+
+    net = Features()
+    net.initialize(mx.init.Xavier())
+    noise = mrt.quantize(net, pictures[0]).sqnr(pictures[0])
+    assert isinstance(noise, float) and noise > 30
+
+
 def test_data_in_every_form_gives_the_same_integers(block: Any, pictures: Any) -> None:
     data, labels = pictures
     loader = mx.gluon.data.DataLoader(mx.gluon.data.ArrayDataset(data, labels), batch_size=16)
