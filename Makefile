@@ -23,7 +23,7 @@ TESTS_MAY := --allow-untyped-defs --allow-incomplete-defs --allow-untyped-calls 
 lint: $(READY_DEV)
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
-	$(PYTHON) -m mypy mrt python/cvm accuracy bench compression text
+	$(PYTHON) -m mypy mrt python/cvm accuracy bench compression text web
 	$(PYTHON) -m mypy $(TESTS_MAY) tests
 
 # The native runtime under AddressSanitizer and UndefinedBehaviorSanitizer: all of tests/native, and every single allocation
@@ -54,7 +54,14 @@ test-arm: build/everywhere/cases
 .PHONY: test-wasm
 test-wasm: build/everywhere/cases
 	$(PYTHON) -c 'import ziglang, wasmtime' 2>/dev/null || $(PIP) install 'ziglang>=0.16' 'wasmtime>=37'
-	$(PYTHON) tests/everywhere_wasm.py
+	PYTHONPATH=. $(PYTHON) tests/everywhere_wasm.py
+
+# The runtime for browsers as a package, and a page to draw on with these compiled models, in build/web/package:
+# `make web MODELS="DIR …"`; then tests/web runs, too.
+.PHONY: web
+web: $(READY_DEV)
+	$(PYTHON) -c 'import ziglang' 2>/dev/null || $(PIP) install 'ziglang>=0.16'
+	$(PYTHON) -m web.build $(MODELS)
 
 # Compiled models in every engine of this machine, integer for integer: `make test-engines MODELS="DIR …"`.
 .PHONY: test-engines

@@ -1,0 +1,1 @@
+"""The runtime for browsers and other hosts of WebAssembly."""
