@@ -20,7 +20,6 @@ from mrt.errors import MRTError
 from mrt.executors.child import attempt
 from mrt.graph import Graph
 from mrt.graph.batch import InputShape
-from mrt.packages import prepare_gluoncv
 from mrt.zoo.table import FAMILIES_TITLE, default_path
 
 _SECONDS = 1200.0
@@ -49,14 +48,10 @@ class Family:
 
 
 def _inceptionv1_kinetics400() -> Any:
-    """What GluonCV's function of this name builds, which then moves weights that are not there yet to a device."""
-    prepare_gluoncv()
-    from gluoncv.model_zoo.action_recognition.actionrec_inceptionv1 import ActionRecInceptionV1
+    from mrt.nets.inceptionv1_kinetics400 import inceptionv1_kinetics400  # imports mxnet
 
-    return ActionRecInceptionV1(nclass=400, pretrained_base=False)
+    return inceptionv1_kinetics400()
 
-
-_TEMPLATE_AND_SEARCH = {"template": (-1, 3, 127, 127), "search": (-1, 3, 255, 255)}
 
 FAMILIES = (
     Family("classification", "squeezenet1.1", (-1, 3, 224, 224)),
